@@ -1,0 +1,19 @@
+export type { ByteSource } from "./byte-source.ts";
+export {
+  concatBytes,
+  equalBytes,
+  fromBase64,
+  fromBase64Url,
+  fromHex,
+  fromUtf8,
+  sha256,
+  sha384,
+  toBase64,
+  toBase64Url,
+  toHex,
+  utf8,
+} from "./bytes.ts";
+export { ERROR_CODES, type ErrorCode } from "./error-codes.ts";
+export { type ErrorDetail, isPpmlError, PpmlError, unreachable } from "./error.ts";
+export { Secret } from "./secret.ts";
+export { type Clock, fromTimestamp, toTimestamp } from "./time.ts";
