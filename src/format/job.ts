@@ -1,0 +1,66 @@
+import { z } from "zod";
+import { kekIdSchema } from "./kek.ts";
+import {
+  datasetIdSchema,
+  nameSchema,
+  sha256HexSchema,
+  thumbprintSchema,
+  timestampSchema,
+} from "./schema.ts";
+
+/** Purpose of a release, matched letter by letter against the policy. */
+export const purposeSchema = z
+  .string()
+  .regex(/^[\x20-\x7e]{1,200}$/, "expected 1 to 200 characters");
+
+const columnSchema = z.string().min(1).max(500);
+
+/** Limits of the embedded SQL engine. */
+export const sqlSettingsSchema = z.strictObject({
+  memoryMiB: z.int().min(64).max(1_048_576),
+  timeoutSeconds: z.int().min(1).max(86_400),
+  threads: z.int().min(1).max(256),
+});
+export type SqlSettings = z.infer<typeof sqlSettingsSchema>;
+
+/** A job as its owner signs it. @see docs/format.md section "Job" */
+export const jobSchema = z.strictObject({
+  v: z.literal(1),
+  name: nameSchema,
+  /** The policy that has to approve the job. */
+  policy: nameSchema,
+  purpose: purposeSchema,
+  engine: z.strictObject({ name: z.literal("sql"), settings: sqlSettingsSchema }),
+  /** Everything that runs: for SQL exactly one text. */
+  code: z
+    .array(
+      z.strictObject({ kind: z.enum(["sql"]), name: z.string().max(200), sha256: sha256HexSchema }),
+    )
+    .min(1)
+    .max(1000),
+  arguments: z.array(z.string().max(10_000)).max(1000),
+  /** Names of environment variables that the engine may see; all others are cleared. */
+  environment: z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/)).max(100),
+  inputs: z
+    .array(
+      z.strictObject({
+        /** The table's name in the query. */
+        name: nameSchema,
+        datasetId: datasetIdSchema,
+        /** Top-level columns that the job may read; null for files without columns of their own. */
+        columns: z.array(columnSchema).min(1).max(10_000).nullable(),
+      }),
+    )
+    .min(1)
+    .max(100),
+  output: z.strictObject({
+    name: nameSchema,
+    datasetId: datasetIdSchema,
+    kekId: kekIdSchema,
+    /** RFC 7638 thumbprint of the KEK version's public key that the result is sealed for. */
+    kekThumbprint: thumbprintSchema,
+  }),
+  issuedAt: timestampSchema,
+  expiresAt: timestampSchema,
+});
+export type Job = z.infer<typeof jobSchema>;

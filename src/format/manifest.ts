@@ -1,0 +1,117 @@
+import { z } from "zod";
+import { PpmlError, toHex } from "../base/index.ts";
+import { encodeJcs } from "./jcs.ts";
+import { wrappedLocalKeySchema } from "./kek.ts";
+import { merkleRoot } from "./merkle.ts";
+import { datasetIdSchema, nameSchema, sha256HexSchema, timestampSchema } from "./schema.ts";
+
+/** A file's name in its dataset: relative, '/'-separated. The store checks its parts again. */
+export const fileNameSchema = z
+  .string()
+  .min(1)
+  .max(1024)
+  .refine(
+    (name) =>
+      !name.includes("\\") &&
+      !name.includes("\0") &&
+      name.split("/").every((part) => part !== "" && part !== "." && part !== ".."),
+    "expected a relative name without empty, '.' or '..' parts",
+  );
+
+const manifestFileSchema = z.strictObject({
+  name: fileNameSchema,
+  kind: z.enum(["table", "file"]),
+  /** Sealed file: its file id, 32 hex digits. Table: the AAD file unique, 16 to 32 hex digits. */
+  fileId: z.string().regex(/^(?:[0-9a-f]{2}){8,16}$/),
+  /** Stored bytes. */
+  length: z.int().min(0),
+  /** Plaintext bytes of a file, rows of a table. */
+  size: z.int().min(0),
+  /** SHA-256 of what a reader uses first: the fixed part of a file, the footer of a table. */
+  digest: sha256HexSchema,
+});
+export type ManifestFile = z.infer<typeof manifestFileSchema>;
+
+/** The columns under one KEK: all those that no other group names where `columns` is null. */
+const groupSchema = z.strictObject({
+  name: nameSchema,
+  kekId: wrappedLocalKeySchema.shape.kekId,
+  columns: z.array(z.string().min(1).max(500)).min(1).max(10_000).nullable(),
+});
+export type ColumnGroup = z.infer<typeof groupSchema>;
+
+/** The list of what belongs to a dataset. @see docs/format.md section "Manifest" */
+export const manifestSchema = z.strictObject({
+  v: z.literal(1),
+  datasetId: datasetIdSchema,
+  name: nameSchema,
+  /** Counts up by one with every signing. */
+  version: z.int().min(1),
+  createdAt: timestampSchema,
+  files: z.array(manifestFileSchema).max(1_000_000),
+  /** Each distinct wrapped local key, with the column group that it opens. */
+  localKeys: z.array(wrappedLocalKeySchema.extend({ group: nameSchema })).max(10_000),
+  groups: z.array(groupSchema).min(1).max(1000),
+  schema: z
+    .array(z.strictObject({ name: z.string().min(1).max(500), type: z.string().max(500) }))
+    .max(10_000)
+    .nullable(),
+  /** RFC 6962 root over the JCS form of each entry of `files`, in order. */
+  merkleRoot: sha256HexSchema,
+});
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** RFC 6962 root, hex, over the files' JCS forms. */
+export function manifestRoot(files: readonly ManifestFile[]): string {
+  return toHex(merkleRoot(files.map((file) => encodeJcs(file))));
+}
+
+/**
+ * Checks what a schema cannot say: names and ids once each, the Merkle root, each local key in a
+ * group of its KEK, and at most one group for the columns that are not named.
+ * @throws format.invalid
+ */
+export function checkManifest(manifest: Manifest): void {
+  const { files, groups, localKeys } = manifest;
+  requireUnique(
+    files.map((file) => file.name),
+    "file name",
+  );
+  requireUnique(
+    files.map((file) => file.fileId),
+    "file id",
+  );
+  requireUnique(
+    groups.map((group) => group.name),
+    "group name",
+  );
+  requireUnique(
+    localKeys.map((key) => key.id),
+    "local key id",
+  );
+  requireUnique(
+    groups.flatMap((group) => group.columns ?? []),
+    "grouped column",
+  );
+  if (groups.filter((group) => group.columns === null).length > 1)
+    throw new PpmlError("format.invalid", "manifest has two groups for the columns not named");
+  for (const key of localKeys) {
+    const group = groups.find((candidate) => candidate.name === key.group);
+    if (group?.kekId !== key.kekId)
+      throw new PpmlError(
+        "format.invalid",
+        `manifest lists local key ${key.id} under KEK ${key.kekId}, which is not that of its group ${key.group}`,
+      );
+  }
+  if (manifestRoot(files) !== manifest.merkleRoot)
+    throw new PpmlError("format.invalid", "manifest's Merkle root is not that of its files");
+}
+
+function requireUnique(values: readonly string[], what: string): void {
+  const seen = new Set<string>();
+  for (const value of values) {
+    if (seen.has(value))
+      throw new PpmlError("format.invalid", `manifest lists ${what} ${value} twice`);
+    seen.add(value);
+  }
+}

@@ -1,0 +1,112 @@
+import { z } from "zod";
+import { attestationResultSchema, teeProfileSchema } from "./attestation-result.ts";
+import { kekIdSchema, modeSchema } from "./kek.ts";
+import { fileNameSchema } from "./manifest.ts";
+import { inclusionSchema, wireEvidenceSchema } from "./protocol.ts";
+import { runtimeDataSchema } from "./runtime-data.ts";
+import {
+  datasetIdSchema,
+  nameSchema,
+  sha256HexSchema,
+  thumbprintSchema,
+  timestampSchema,
+} from "./schema.ts";
+import { envelopeSchema } from "./signed-object.ts";
+
+/** in-toto predicate types. @see in-toto Attestation Framework v1, "Predicate" */
+export const RELEASE_PREDICATE = "tag:ppml,2026:receipt/release/v1";
+export const RESULT_PREDICATE = "tag:ppml,2026:receipt/result/v1";
+
+const subjectSchema = z.strictObject({
+  name: z.union([fileNameSchema, nameSchema]),
+  digest: z.strictObject({ sha256: sha256HexSchema }),
+});
+
+const datasetRefSchema = z.strictObject({
+  name: nameSchema,
+  datasetId: datasetIdSchema,
+  version: z.int().min(1),
+  manifestDigest: sha256HexSchema,
+});
+
+/** What a broker says of one decision, granted or denied. Its signature proves releases only. */
+export const releasePredicateSchema = z.strictObject({
+  v: z.literal(1),
+  mode: modeSchema,
+  decision: z.enum(["granted", "denied"]),
+  request: z.strictObject({ kind: z.enum(["job", "owner"]), digest: sha256HexSchema }),
+  name: nameSchema,
+  purpose: z.string().max(200),
+  policy: z.strictObject({ name: nameSchema, digest: sha256HexSchema }).nullable(),
+  /** Null for an owner's request. */
+  attestation: attestationResultSchema.nullable(),
+  evidenceDigest: sha256HexSchema.nullable(),
+  /** Thumbprints of the keys that the TEE (or the owner) made for this release. */
+  encryptionKey: thumbprintSchema,
+  signingKey: thumbprintSchema.nullable(),
+  keks: z.array(kekIdSchema).max(1000),
+  keyCount: z.int().min(0),
+  datasets: z.array(z.strictObject({ datasetId: datasetIdSchema, minVersion: z.int().min(0) })),
+  /** Why it was denied: the error's code and message. */
+  refusal: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+  time: timestampSchema,
+});
+export type ReleasePredicate = z.infer<typeof releasePredicateSchema>;
+
+/** What the attested launcher says of one result. Signed by the TEE's signing key. */
+export const resultPredicateSchema = z.strictObject({
+  v: z.literal(1),
+  mode: modeSchema,
+  profile: teeProfileSchema,
+  simulated: z.boolean(),
+  job: z.strictObject({
+    name: nameSchema,
+    digest: sha256HexSchema,
+    purpose: z.string().max(200),
+    code: z.array(sha256HexSchema),
+  }),
+  policy: z.strictObject({ name: nameSchema, digest: sha256HexSchema }),
+  engine: z.strictObject({ name: z.string().max(40), version: z.string().max(100) }),
+  inputs: z.array(datasetRefSchema).max(100),
+  output: datasetRefSchema.extend({
+    merkleRoot: sha256HexSchema,
+    kekThumbprint: thumbprintSchema,
+    rows: z.int().min(0),
+  }),
+  runtimeData: runtimeDataSchema,
+  evidence: wireEvidenceSchema,
+  releaseLogIndex: z.int().min(0),
+  startedAt: timestampSchema,
+  finishedAt: timestampSchema,
+});
+export type ResultPredicate = z.infer<typeof resultPredicateSchema>;
+
+const statementBase = {
+  _type: z.literal("https://in-toto.io/Statement/v1"),
+  subject: z.array(subjectSchema).min(1).max(1000),
+};
+
+/** A receipt: an in-toto Statement of one of the two predicates. */
+export const receiptSchema = z.discriminatedUnion("predicateType", [
+  z.strictObject({
+    ...statementBase,
+    predicateType: z.literal(RELEASE_PREDICATE),
+    predicate: releasePredicateSchema,
+  }),
+  z.strictObject({
+    ...statementBase,
+    predicateType: z.literal(RESULT_PREDICATE),
+    predicate: resultPredicateSchema,
+  }),
+]);
+export type Receipt = z.infer<typeof receiptSchema>;
+export type ResultReceipt = Extract<Receipt, { predicateType: typeof RESULT_PREDICATE }>;
+export type ReleaseReceipt = Extract<Receipt, { predicateType: typeof RELEASE_PREDICATE }>;
+
+/** A receipt as a file: with its place in the log, so that it is verified offline. */
+export const receiptFileSchema = z.strictObject({
+  v: z.literal(1),
+  receipt: envelopeSchema,
+  inclusion: inclusionSchema.nullable(),
+});
+export type ReceiptFile = z.infer<typeof receiptFileSchema>;
