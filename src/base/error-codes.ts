@@ -27,6 +27,11 @@ export const ERROR_CODES = {
   "key.vault_mode": "The vault's mode (simulation or production) does not allow this.",
   "key.vault_invalid": "The vault's file is not a ppml vault, or was changed.",
   "key.vault_exists": "A vault already exists there.",
+  "key.vault_missing": "No vault exists there.",
+  "key.vault_io":
+    "The vault's or a key's file could not be read or written, or is held by another process.",
+  "key.public_key":
+    "The public key is not one to wrap for: RSA of 3072 bits or more, exponent 65537, its own version.",
 
   // store
   "store.not_found": "The store has no object of that name.",

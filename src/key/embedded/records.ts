@@ -1,0 +1,205 @@
+import { createHmac } from "node:crypto";
+import type { DatabaseSync } from "node:sqlite";
+import { z } from "zod";
+import { equalBytes } from "../../base/bytes.ts";
+import type { Secret } from "../../base/secret.ts";
+import { kekKindSchema, kekVersionSchema, modeSchema } from "../../format/kek.ts";
+import { encodeFields } from "../fields.ts";
+import { invalid } from "./database.ts";
+
+const bytesSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
+const stateSchema = z.enum(["enabled", "disabled", "destroyed"]);
+const createdSchema = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+const nameSchema = z.string().regex(/^[a-z0-9-]{1,63}$/);
+const macSchema = bytesSchema.refine((bytes) => bytes.byteLength === 32);
+
+const headerSchema = z.strictObject({
+  id: z.literal(1),
+  vault_id: z.string().regex(/^[0-9a-f]{16}$/),
+  mode: modeSchema,
+  created: createdSchema,
+  root_kind: z.enum(["passphrase", "file"]),
+  scrypt_n: z.int().nonnegative().nullable(),
+  scrypt_r: z.int().nonnegative().nullable(),
+  scrypt_p: z.int().nonnegative().nullable(),
+  scrypt_salt: bytesSchema.nullable(),
+  salt: bytesSchema.refine((bytes) => bytes.byteLength === 32),
+  root_check: macSchema,
+  revision: z.int().nonnegative(),
+  state_mac: macSchema,
+});
+
+const kekSchema = z.strictObject({
+  name: nameSchema,
+  kind: kekKindSchema,
+  purpose: z.string().max(200).nullable(),
+  state: stateSchema,
+  created: createdSchema,
+  current_version: kekVersionSchema,
+  mac: macSchema,
+});
+
+const versionSchema = z.strictObject({
+  name: nameSchema,
+  number: z.int().positive(),
+  version: kekVersionSchema,
+  state: stateSchema,
+  created: createdSchema,
+  public_key: bytesSchema,
+  nonce: bytesSchema.nullable(),
+  private_key: bytesSchema.nullable(),
+  mac: macSchema,
+});
+
+/** The vault's own row, as stored. */
+export type HeaderRow = z.infer<typeof headerSchema>;
+/** A KEK's row without its MAC. */
+export type KekRow = Omit<z.infer<typeof kekSchema>, "mac">;
+/** A KEK version's row without its MAC; nonce and private_key are null once it is destroyed. */
+export type VersionRow = Omit<z.infer<typeof versionSchema>, "mac">;
+
+/** All that the vault's file says, verified: KEKs by name, versions by name and number. */
+export type VaultState = {
+  readonly header: HeaderRow;
+  readonly keks: readonly KekRow[];
+  readonly versions: readonly VersionRow[];
+};
+
+/** The open file and the key that authenticates its rows. */
+export type VaultFile = {
+  readonly db: DatabaseSync;
+  readonly path: string;
+  readonly macKey: Secret;
+};
+
+/** Reads the vault's own row; its content is not yet authenticated. @throws key.vault_invalid */
+export function readHeader(db: DatabaseSync, path: string): HeaderRow {
+  const rows = db.prepare("SELECT * FROM vault LIMIT 2").all();
+  const header = headerSchema.safeParse(rows[0]);
+  if (rows.length !== 1 || !header.success)
+    throw invalid(path, "the row of table vault is not in its form", header.error);
+  return header.data;
+}
+
+/**
+ * Reads and verifies everything, inside a transaction: each row's MAC, then the MAC over all of them.
+ * @throws key.vault_invalid naming the first row that was changed
+ */
+export function loadState(file: VaultFile): VaultState {
+  const { db, path, macKey } = file;
+  const header = readHeader(db, path);
+  const keks: KekRow[] = [];
+  const versions: VersionRow[] = [];
+  for (const raw of db.prepare("SELECT * FROM kek ORDER BY name").iterate()) {
+    const { mac, ...row } = parseRow(kekSchema, raw, { path, table: "kek" });
+    if (!equalBytes(mac, kekMac(macKey, header, row)))
+      throw invalid(path, `the row of KEK ${row.name} was changed`);
+    keks.push(row);
+  }
+  const select = db.prepare("SELECT * FROM kek_version ORDER BY name, number");
+  for (const raw of select.iterate()) {
+    const { mac, ...row } = parseRow(versionSchema, raw, { path, table: "kek_version" });
+    if (!equalBytes(mac, versionMac(macKey, header, row)))
+      throw invalid(path, `the row of version ${row.number} of KEK ${row.name} was changed`);
+    versions.push(row);
+  }
+  const state = { header, keks, versions };
+  if (!equalBytes(header.state_mac, stateMac(macKey, state)))
+    throw invalid(path, "rows were added, removed or put back, or the vault's own row was changed");
+  return state;
+}
+
+/**
+ * Writes what differs between two states, inside the same transaction as the load, and raises the
+ * revision. Rows are never removed.
+ */
+export function saveState(file: VaultFile, before: VaultState, after: VaultState): void {
+  const { db, macKey } = file;
+  const header = { ...after.header, revision: before.header.revision + 1 };
+  const putKek = db.prepare("INSERT OR REPLACE INTO kek VALUES (?, ?, ?, ?, ?, ?, ?)");
+  const kept = new Set<KekRow | VersionRow>([...before.keks, ...before.versions]);
+  for (const row of after.keks) {
+    if (kept.has(row)) continue;
+    putKek.run(...kekFields(row), kekMac(macKey, header, row));
+  }
+  const putVersion = db.prepare(
+    "INSERT OR REPLACE INTO kek_version VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  );
+  for (const row of after.versions) {
+    if (kept.has(row)) continue;
+    putVersion.run(...versionFields(row), versionMac(macKey, header, row));
+  }
+  db.prepare("UPDATE vault SET revision = ?, state_mac = ? WHERE id = 1").run(
+    header.revision,
+    stateMac(macKey, { ...after, header }),
+  );
+}
+
+/** Writes the vault's own row into a new file, with the MAC of an empty vault. */
+export function insertHeader(
+  file: VaultFile,
+  header: Omit<HeaderRow, "revision" | "state_mac">,
+): void {
+  const row: HeaderRow = { ...header, revision: 0, state_mac: new Uint8Array(32) };
+  const mac = stateMac(file.macKey, { header: row, keks: [], versions: [] });
+  file.db
+    .prepare("INSERT INTO vault VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    .run(...headerFields(row), mac);
+}
+
+function headerFields(row: HeaderRow) {
+  return [
+    ...([row.id, row.vault_id, row.mode, row.created, row.root_kind] as const),
+    ...([row.scrypt_n, row.scrypt_r, row.scrypt_p, row.scrypt_salt] as const),
+    ...([row.salt, row.root_check, row.revision] as const),
+  ] as const;
+}
+
+function kekFields(row: KekRow) {
+  const { name, kind, purpose, state, created, current_version } = row;
+  return [name, kind, purpose, state, created, current_version] as const;
+}
+
+function versionFields(row: VersionRow) {
+  const { name, number, version, state, created, public_key, nonce, private_key } = row;
+  return [name, number, version, state, created, public_key, nonce, private_key] as const;
+}
+
+type Identity = Pick<HeaderRow, "vault_id" | "mode">;
+
+function kekMac(key: Secret, { vault_id, mode }: Identity, row: KekRow): Uint8Array {
+  return hmac(key, encodeFields("ppml vault kek v1", vault_id, mode, ...kekFields(row)));
+}
+
+function versionMac(key: Secret, { vault_id, mode }: Identity, row: VersionRow): Uint8Array {
+  const fields = versionFields(row);
+  return hmac(key, encodeFields("ppml vault kek version v1", vault_id, mode, ...fields));
+}
+
+function stateMac(key: Secret, state: VaultState): Uint8Array {
+  const { header, keks, versions } = state;
+  const fields = [
+    ...keks.map((row) => kekMac(key, header, row)),
+    ...versions.map((row) => versionMac(key, header, row)),
+  ];
+  const counts = [keks.length, versions.length];
+  const all = encodeFields("ppml vault state v1", ...headerFields(header), ...counts, ...fields);
+  return hmac(key, all);
+}
+
+function hmac(key: Secret, message: Uint8Array): Uint8Array {
+  return key.expose(
+    (bytes) => new Uint8Array(createHmac("sha256", bytes).update(message).digest()),
+  );
+}
+
+function parseRow<T>(
+  schema: z.ZodType<T>,
+  raw: unknown,
+  where: { readonly path: string; readonly table: string },
+): T {
+  const row = schema.safeParse(raw);
+  if (!row.success)
+    throw invalid(where.path, `a row of table ${where.table} is not in its form`, row.error);
+  return row.data;
+}
