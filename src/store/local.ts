@@ -1,0 +1,242 @@
+import { fstatSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
+import { lstat, mkdir, realpath } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { isPpmlError, PpmlError } from "../base/index.ts";
+import { checkParents, errorNumber, localEtag, storeError, syncFolder } from "./local-io.ts";
+import { listLocal } from "./local-list.ts";
+import { withRootLock } from "./local-lock.ts";
+import { planReplace, writePlan } from "./local-replace.ts";
+import { openLocalSource } from "./local-source.ts";
+import { createTemporary, discardTemporary, removeLeftovers, writeChunks } from "./local-write.ts";
+import type { TemporaryFile } from "./local-write.ts";
+import { parseStoreName } from "./name.ts";
+import type {
+  Chunks,
+  PutCondition,
+  ReplacePart,
+  Store,
+  StoredObject,
+  StoreSource,
+} from "./store.ts";
+
+/**
+ * Opens a folder as a store: one file an object. Writes go to a temporary file in the same folder,
+ * which is synced and renamed; symbolic links below the root are never followed. The folder is made
+ * by the first write.
+ * @param path the root folder
+ */
+export function openLocalStore(path: string): Store {
+  const local: LocalStore = { path: resolve(path), swept: new Set() };
+  return {
+    uri: pathToFileURL(local.path).href,
+    put: (name, chunks, condition) => put(local, name, { chunks, condition: condition ?? {} }),
+    head: (name) => head(local, name),
+    source: (name) => source(local, name),
+    list: (prefix) => list(local, prefix),
+    delete: (name, condition) => remove(local, name, condition?.ifMatch),
+    replace: (name, edit) => replace(local, name, edit),
+  };
+}
+
+type LocalStore = { readonly path: string; readonly swept: Set<string> };
+type Written = { readonly etag: string; readonly size: number };
+type Place = { readonly root: string; readonly path: string; readonly name: string };
+
+async function put(
+  local: LocalStore,
+  name: string,
+  input: { readonly chunks: Chunks; readonly condition: PutCondition },
+): Promise<Written> {
+  const { chunks, condition } = input;
+  const place = await makePlace(local, name);
+  // Told early, so that nothing is sealed in vain; what counts is the check at the commit.
+  checkCondition(place, condition);
+  const file = await createTemporary(dirname(place.path)).catch((error: unknown) => {
+    throw storeError(error, name);
+  });
+  try {
+    await writeChunks({ handle: file.handle, name, position: 0 }, chunks);
+    return await commit(file, place, condition);
+  } finally {
+    await discardTemporary(file);
+  }
+}
+
+async function replace(
+  local: LocalStore,
+  name: string,
+  edit: { readonly ifMatch: string; readonly parts: readonly ReplacePart[] },
+): Promise<Written> {
+  const place = await findPlace(local, name).catch((error: unknown) => {
+    throw isPpmlError(error, "store.not_found") ? changed(name) : error;
+  });
+  await using old = await openLocalSource(place.path, { name, followLink: false }).catch(
+    (error: unknown) => {
+      throw isPpmlError(error, "store.not_found") ? changed(name) : error;
+    },
+  );
+  if (old.etag !== edit.ifMatch) throw changed(name);
+  const file = await writePlan(planReplace(edit.parts, old.size), { ...place, old });
+  try {
+    return await commit(file, place, { ifMatch: edit.ifMatch });
+  } finally {
+    await discardTemporary(file);
+  }
+}
+
+async function head(local: LocalStore, name: string): Promise<StoredObject | null> {
+  try {
+    const place = await findPlace(local, name);
+    const stats = await lstat(place.path, { bigint: true });
+    if (stats.isSymbolicLink()) throw symbolicLink(name);
+    return stats.isFile() ? { name, size: Number(stats.size), etag: localEtag(stats) } : null;
+  } catch (error) {
+    const storeFault = storeError(error, name);
+    if (storeFault.code === "store.not_found") return null;
+    throw storeFault;
+  }
+}
+
+async function source(local: LocalStore, name: string): Promise<StoreSource> {
+  const place = await findPlace(local, name);
+  return openLocalSource(place.path, { name, followLink: false });
+}
+
+async function* list(local: LocalStore, prefix: string): AsyncGenerator<StoredObject> {
+  const root = await realpath(local.path).catch((error: unknown) => {
+    if (errorNumber(error) === "ENOENT") return null;
+    throw storeError(error, local.path);
+  });
+  if (root !== null) yield* listLocal(root, prefix);
+}
+
+async function remove(local: LocalStore, name: string, ifMatch?: string): Promise<void> {
+  const place = await findPlace(local, name).catch((error: unknown) => {
+    if (isPpmlError(error, "store.not_found")) return null;
+    throw error;
+  });
+  if (place === null) {
+    if (ifMatch !== undefined) throw changed(name);
+    return;
+  }
+  try {
+    await withRootLock(place.root, () => {
+      const existing = existingEtag(place);
+      if (ifMatch !== undefined && existing !== ifMatch) throw changed(name);
+      if (existing !== null) unlinkSync(place.path);
+    });
+    await syncFolder(dirname(place.path));
+  } catch (error) {
+    throw storeError(error, name);
+  }
+}
+
+/** Syncs the file, then checks the condition and gives it its name in one locked step. */
+async function commit(
+  file: TemporaryFile,
+  place: Place,
+  condition: PutCondition,
+): Promise<Written> {
+  try {
+    await file.handle.sync();
+    const stats = await withRootLock(place.root, () => {
+      checkCondition(place, condition);
+      if (condition.ifNoneMatch === true) linkNew(file.path, place);
+      else renameSync(file.path, place.path);
+      return fstatSync(file.handle.fd, { bigint: true });
+    });
+    await syncFolder(dirname(place.path));
+    return { etag: localEtag(stats), size: Number(stats.size) };
+  } catch (error) {
+    throw storeError(error, place.name);
+  }
+}
+
+/** Holds also against programs that do not take the store's lock, where hard links exist. */
+function linkNew(temporary: string, place: Place): void {
+  try {
+    linkSync(temporary, place.path);
+  } catch (error) {
+    if (errorNumber(error) === "EEXIST") throw error;
+    renameSync(temporary, place.path);
+    return;
+  }
+  unlinkSync(temporary);
+}
+
+function checkCondition(place: Place, condition: PutCondition): void {
+  const { name } = place;
+  const existing = existingEtag(place);
+  if (condition.ifNoneMatch === true && existing !== null)
+    throw new PpmlError("store.exists", `the store already has an object "${name}"`);
+  if (condition.ifMatch !== undefined && existing !== condition.ifMatch) throw changed(name);
+}
+
+/** The etag of the file in that place; null where there is none. */
+function existingEtag(place: Place): string | null {
+  const stats = lstatSync(place.path, { bigint: true, throwIfNoEntry: false });
+  if (stats === undefined) return null;
+  if (stats.isSymbolicLink()) throw symbolicLink(place.name);
+  if (!stats.isFile())
+    throw new PpmlError("store.name", `"${place.name}" is not a file: choose another name`);
+  return localEtag(stats);
+}
+
+async function findPlace(local: LocalStore, name: string): Promise<Place> {
+  const parts = parseStoreName(name);
+  const root = await realpath(local.path).catch((error: unknown) => {
+    throw storeError(error, name);
+  });
+  await checkParents(root, parts);
+  return { root, path: join(root, ...parts), name };
+}
+
+async function makePlace(local: LocalStore, name: string): Promise<Place> {
+  const parts = parseStoreName(name);
+  try {
+    await mkdir(local.path, { recursive: true, mode: 0o700 });
+    const root = await realpath(local.path);
+    // One after the other, each checked before the next is made in it: a link must not lead out.
+    for (let count = 1; count < parts.length; count += 1) {
+      await makeFolder(join(root, ...parts.slice(0, count)));
+      await checkParents(root, parts.slice(0, count + 1));
+    }
+    const path = join(root, ...parts);
+    await sweep(local, dirname(path));
+    return { root, path, name };
+  } catch (error) {
+    throw storeError(error, name);
+  }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (errorNumber(error) === "EEXIST") return;
+    throw error;
+  }
+  await syncFolder(dirname(folder));
+}
+
+async function sweep(local: LocalStore, folder: string): Promise<void> {
+  if (local.swept.has(folder)) return;
+  local.swept.add(folder);
+  await removeLeftovers(folder, Date.now());
+}
+
+function changed(name: string): PpmlError {
+  return new PpmlError(
+    "store.conflict",
+    `"${name}" is not the version that was read: read it again and repeat`,
+    { detail: { name } },
+  );
+}
+
+function symbolicLink(name: string): PpmlError {
+  return new PpmlError(
+    "store.name",
+    `"${name}" is a symbolic link, which a store never follows: put the file itself there`,
+  );
+}
