@@ -73,6 +73,8 @@ export const ERROR_CODES = {
   "broker.invalid_request": "The request does not have the form that docs/protocol.md gives.",
   "broker.unavailable": "The broker does not answer.",
   "broker.state": "The broker's database is not what it should be.",
+  "broker.busy": "Too many challenges are open at the broker: try again later.",
+  "broker.floor": "The manifest is not newer than the one that the broker knows of this dataset.",
 
   // compute
   "compute.sql": "The database engine refused the query; its own message follows.",

@@ -13,6 +13,10 @@ import {
 } from "./schema.ts";
 import { envelopeSchema } from "./signed-object.ts";
 
+/** `typ` of the grant's JWS and of the JWE around it. @see docs/protocol.md "Grant" */
+export const GRANT_JWS_TYPE = "application/vnd.ppml.grant.v1+json";
+export const GRANT_JWE_TYPE = "application/vnd.ppml.grant-bundle.v1";
+
 /** The certificate of a release key: signed by the release root that the launcher's configuration pins. */
 export const releaseKeySchema = z.strictObject({
   v: z.literal(1),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { attestationResultSchema, teeProfileSchema } from "./attestation-result.ts";
+import { encodeJcs } from "./jcs.ts";
 import { kekIdSchema, modeSchema } from "./kek.ts";
 import { fileNameSchema } from "./manifest.ts";
 import { inclusionSchema, wireEvidenceSchema } from "./protocol.ts";
@@ -12,10 +13,12 @@ import {
   timestampSchema,
 } from "./schema.ts";
 import { envelopeSchema } from "./signed-object.ts";
+import type { Envelope } from "./signed-object.ts";
 
 /** in-toto predicate types. @see in-toto Attestation Framework v1, "Predicate" */
 export const RELEASE_PREDICATE = "tag:ppml,2026:receipt/release/v1";
 export const RESULT_PREDICATE = "tag:ppml,2026:receipt/result/v1";
+export const EVENT_PREDICATE = "tag:ppml,2026:receipt/event/v1";
 
 const subjectSchema = z.strictObject({
   name: z.union([fileNameSchema, nameSchema]),
@@ -81,12 +84,39 @@ export const resultPredicateSchema = z.strictObject({
 });
 export type ResultPredicate = z.infer<typeof resultPredicateSchema>;
 
+/** What a broker says of a change of its state: a policy put in force, a manifest floor raised. */
+export const eventPredicateSchema = z.strictObject({
+  v: z.literal(1),
+  mode: modeSchema,
+  event: z.discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.literal("policy-applied"),
+      name: nameSchema,
+      version: z.int().min(1),
+      digest: sha256HexSchema,
+      signer: thumbprintSchema,
+    }),
+    z.strictObject({
+      kind: z.literal("floor-raised"),
+      name: nameSchema,
+      datasetId: datasetIdSchema,
+      version: z.int().min(1),
+      manifestDigest: sha256HexSchema,
+      signer: thumbprintSchema,
+      /** `job`: by an attested job under the owner's delegation. */
+      by: z.enum(["owner", "job"]),
+    }),
+  ]),
+  time: timestampSchema,
+});
+export type EventPredicate = z.infer<typeof eventPredicateSchema>;
+
 const statementBase = {
   _type: z.literal("https://in-toto.io/Statement/v1"),
   subject: z.array(subjectSchema).min(1).max(1000),
 };
 
-/** A receipt: an in-toto Statement of one of the two predicates. */
+/** A receipt: an in-toto Statement of one of the three predicates. */
 export const receiptSchema = z.discriminatedUnion("predicateType", [
   z.strictObject({
     ...statementBase,
@@ -98,10 +128,22 @@ export const receiptSchema = z.discriminatedUnion("predicateType", [
     predicateType: z.literal(RESULT_PREDICATE),
     predicate: resultPredicateSchema,
   }),
+  z.strictObject({
+    ...statementBase,
+    predicateType: z.literal(EVENT_PREDICATE),
+    predicate: eventPredicateSchema,
+  }),
 ]);
 export type Receipt = z.infer<typeof receiptSchema>;
 export type ResultReceipt = Extract<Receipt, { predicateType: typeof RESULT_PREDICATE }>;
 export type ReleaseReceipt = Extract<Receipt, { predicateType: typeof RELEASE_PREDICATE }>;
+
+export type EventReceipt = Extract<Receipt, { predicateType: typeof EVENT_PREDICATE }>;
+
+/** The bytes of a receipt's leaf in the log: its envelope in JCS form. @see docs/protocol.md "Log" */
+export function logLeafOf(envelope: Envelope): Uint8Array {
+  return encodeJcs(envelope);
+}
 
 /** A receipt as a file: with its place in the log, so that it is verified offline. */
 export const receiptFileSchema = z.strictObject({
