@@ -1,0 +1,150 @@
+import type { ByteSource } from "../../base/byte-source.ts";
+import { PpmlError } from "../../base/error.ts";
+import type { ChunkMeta } from "./file-metadata.ts";
+import { LIMITS } from "./limits.ts";
+import {
+  GCM_OVERHEAD,
+  MODULE,
+  type ModuleAad,
+  type ModulePlace,
+  type Sealer,
+  sealModule,
+} from "./module-cipher.ts";
+import { fits, type Output, position, reserve } from "./output.ts";
+import { encodePageHeader, type PageHeader } from "./page-header.ts";
+import type { PagePlaces } from "./page-index.ts";
+import { readPlainPageHeader } from "./plain-pages.ts";
+import { covers, load, openWindow, slice, type SourceWindow } from "./source-window.ts";
+import type { ThriftField } from "./thrift.ts";
+import { i64, struct, withFields } from "./thrift-writer.ts";
+import { structOf } from "./thrift.ts";
+
+/** What all chunks of one file share while it is sealed. */
+export type SealContext = {
+  readonly source: ByteSource;
+  readonly aad: ModuleAad;
+  readonly output: Output;
+};
+
+/** One column chunk to seal. */
+export type ChunkToSeal = {
+  readonly meta: ChunkMeta;
+  readonly sealer: Sealer;
+  readonly rowGroup: number;
+  readonly column: number;
+};
+
+/** A sealed column chunk: its ColumnMetaData for the new places, and the places themselves. */
+export type ChunkSealed = {
+  readonly meta: ThriftField;
+  readonly pages: PagePlaces;
+  /** Bytes of all its pages, sealed. */
+  readonly length: number;
+};
+
+/**
+ * Seals the pages of a column chunk one by one, headers apart from bodies.
+ * @throws format.invalid, format.too_large, format.unsupported
+ */
+export async function* sealChunk(
+  context: SealContext,
+  chunk: ChunkToSeal,
+): AsyncGenerator<Uint8Array, ChunkSealed, void> {
+  const { output } = context;
+  const range = chunk.meta.pages;
+  const end = range.offset + range.length;
+  const window = openWindow(context.source, end);
+  const pages: PagePlaces = { offsets: [], sizes: [] };
+  const start = position(output);
+  let dictionary: number | null = null;
+  for (let at = range.offset; at < end;) {
+    const { header, bodyAt } = await readPlainPageHeader(window, at);
+    if (!covers(window, bodyAt, header.size)) await load(window, bodyAt, header.size);
+    const place = nextPlace({ chunk, header, pages, dictionary });
+    const head = encodePageHeader(header, header.size + GCM_OVERHEAD);
+    const size = head.byteLength + header.size + 2 * GCM_OVERHEAD;
+    if (!fits(output, size)) yield* reserve(output, size);
+    if (header.kind === "dictionary") dictionary = position(output);
+    else {
+      pages.offsets.push(position(output));
+      pages.sizes.push(size);
+    }
+    sealPage(context, { window, bodyAt, header, head, place, sealer: chunk.sealer });
+    at = bodyAt + header.size;
+  }
+  const length = position(output) - start;
+  return { meta: movedMeta(chunk.meta, { start, length, dictionary, pages }), pages, length };
+}
+
+function sealPage(
+  context: SealContext,
+  page: {
+    readonly window: SourceWindow;
+    readonly bodyAt: number;
+    readonly header: PageHeader;
+    readonly head: Uint8Array;
+    readonly place: ModulePlace;
+    readonly sealer: Sealer;
+  },
+): void {
+  const { output, aad } = context;
+  const { place, sealer } = page;
+  const isData = page.header.kind === "data";
+  const target = output.buffer;
+  const bodyAt = sealModule(sealer, page.head, {
+    target,
+    at: output.used,
+    aad: aad({
+      ...place,
+      type: isData ? MODULE.dataPageHeader : MODULE.dictionaryPageHeader,
+    }),
+  });
+  output.used = sealModule(sealer, slice(page.window, page.bodyAt, page.header.size), {
+    target,
+    at: bodyAt,
+    aad: aad({ ...place, type: isData ? MODULE.dataPage : MODULE.dictionaryPage }),
+  });
+}
+
+// The AAD's page ordinal counts data pages; a dictionary page has none and can only come first.
+function nextPlace(state: {
+  readonly chunk: ChunkToSeal;
+  readonly header: PageHeader;
+  readonly pages: PagePlaces;
+  readonly dictionary: number | null;
+}): ModulePlace {
+  const { rowGroup, column } = state.chunk;
+  const page = state.pages.offsets.length;
+  if (state.header.kind === "dictionary") {
+    if (page > 0 || state.dictionary !== null)
+      throw new PpmlError("format.invalid", "a dictionary page is not the first of its chunk");
+    return { type: MODULE.dictionaryPage, rowGroup, column };
+  }
+  if (page >= LIMITS.ordinals)
+    throw new PpmlError(
+      "format.too_large",
+      `a column chunk has over ${LIMITS.ordinals} data pages: write larger pages or smaller row groups`,
+    );
+  return { type: MODULE.dataPage, rowGroup, column, page };
+}
+
+function movedMeta(
+  meta: ChunkMeta,
+  to: {
+    readonly start: number;
+    readonly length: number;
+    readonly dictionary: number | null;
+    readonly pages: PagePlaces;
+  },
+): ThriftField {
+  return struct(
+    withFields(structOf(meta.raw), [
+      [7, i64(to.length)],
+      [9, i64(to.pages.offsets[0] ?? to.start)],
+      [10, null],
+      [11, to.dictionary === null ? null : i64(to.dictionary)],
+      [14, null],
+      [15, null],
+    ]),
+  );
+}
