@@ -5,6 +5,10 @@ import { wrappedLocalKeySchema } from "./kek.ts";
 import { merkleRoot } from "./merkle.ts";
 import { datasetIdSchema, nameSchema, sha256HexSchema, timestampSchema } from "./schema.ts";
 
+/** Names in a dataset's folder that are not data. */
+export const MANIFEST_NAME = "manifest.json";
+export const RECEIPT_NAME = "receipt.json";
+
 /** A file's name in its dataset: relative, '/'-separated. The store checks its parts again. */
 export const fileNameSchema = z
   .string()

@@ -34,6 +34,7 @@ import {
   segmentCount,
 } from "../format/sealed-file/tink-segments.ts";
 import { readAhead } from "../store/read-ahead.ts";
+import { freeChunk } from "../store/recycle.ts";
 import type { PutCondition, Store } from "../store/store.ts";
 
 /** What `sealFile` needs. */
@@ -82,11 +83,10 @@ export async function* sealFile(
   let plaintextLength = 0;
   const segments = "read" in plaintext ? segmentsOfSource(plaintext) : segmentsOfChunks(plaintext);
   for await (const { bytes, last } of segments) {
-    const [ciphertext, tag] = sealSegment(stream, { index, last }, bytes);
+    const pieces = sealSegment(stream, { index, last }, bytes);
     index += 1;
     plaintextLength += bytes.byteLength;
-    yield ciphertext;
-    yield tag;
+    for (const piece of pieces) yield piece;
   }
   return {
     fileId: toHex(fileId),
@@ -108,7 +108,10 @@ export async function sealFileTo(
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     sealed = yield* sealFile(options);
   }
-  const { etag, size } = await target.store.put(target.name, chunks(), target.condition);
+  const { etag, size } = await target.store.put(target.name, chunks(), {
+    ...target.condition,
+    recycle: freeChunk,
+  });
   return { ...requireWhole(sealed, size), etag };
 }
 
@@ -140,7 +143,7 @@ function sealHeader(
 async function* segmentsOfSource(source: ByteSource): AsyncGenerator<Segment, void, undefined> {
   const last = segmentCount(source.size) - 1;
   let index = 0;
-  for await (const bytes of readAhead(source, segmentRanges(source.size))) {
+  for await (const bytes of readAhead(source, segmentRanges(source.size), { keep: false })) {
     yield { bytes, last: index === last };
     index += 1;
   }

@@ -1,0 +1,61 @@
+import type { DuckDBConnection } from "@duckdb/node-api";
+import { PpmlError } from "../../base/index.ts";
+import { messageOf } from "./session.ts";
+
+/** The first words of an engine error say its class; the rest may quote data. */
+const ERROR_CLASS = /^([A-Z][A-Za-z-]*(?: [A-Z][A-Za-z-]*)* (?:Error|Exception))\b/;
+
+/**
+ * Runs a statement over opened data. The engine's message stays inside: it may quote a value
+ * ("Could not convert string '...'"), and whoever reads errors may not read the data.
+ * @throws compute.sql with the error's class only, compute.memory
+ */
+export async function executeSafely(connection: DuckDBConnection, sql: string): Promise<void> {
+  await guarded(() => connection.run(sql));
+}
+
+/** Names and types of the query's columns. */
+export async function describeQuery(
+  connection: DuckDBConnection,
+  sql: string,
+): Promise<{ readonly name: string; readonly type: string }[]> {
+  const reader = await guarded(() => connection.runAndReadAll(`DESCRIBE ${sql}`));
+  return reader.getRows().map((row) => ({ name: String(row[0]), type: String(row[1]) }));
+}
+
+/** At most `limit` rows as text, null for NULL: for the owner's own eyes. */
+export async function runPreview(
+  connection: DuckDBConnection,
+  sql: string,
+  limit: number,
+): Promise<(string | null)[][]> {
+  const reader = await guarded(() =>
+    connection.runAndReadAll(`SELECT * FROM (${sql}\n) LIMIT ${limit}`),
+  );
+  return reader.getRowsJson().map((row) => row.map((value) => textOf(value)));
+}
+
+async function guarded<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    const kind = ERROR_CLASS.exec(messageOf(error))?.[1] ?? "Error";
+    if (kind.startsWith("Out of Memory"))
+      throw new PpmlError(
+        "compute.memory",
+        "the query needs more memory than half of the job's limit: raise memoryMiB, or make the query smaller",
+      );
+    throw new PpmlError(
+      "compute.sql",
+      `the engine stopped with "${kind}" while it ran the query; its message is withheld, for it may quote data: ` +
+        "run the query on data of your own to see it",
+      { detail: { engineError: kind } },
+    );
+  }
+}
+
+function textOf(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "string") return value;
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

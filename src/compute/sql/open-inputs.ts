@@ -1,0 +1,113 @@
+import { PpmlError } from "../../base/index.ts";
+import type { ByteSource } from "../../base/index.ts";
+import type { TableFooter } from "../../format/parquet/index.ts";
+import { encodeHeaderOf, openSealedFile, openTable } from "../../open/index.ts";
+import { openMemoryFile } from "./memory-file.ts";
+import type { MemoryFile } from "./memory-file.ts";
+import type { WorkerInput, WorkerTask } from "./task.ts";
+import { KEY_OF } from "./task.ts";
+import type { WorkerChannel } from "./worker-channel.ts";
+
+/** A sealed table of an input: its footer is open, its pages are not. */
+export type OpenTableFile = { readonly source: ByteSource; readonly footer: TableFooter };
+
+/** An input with its keys: tables wait for the plan, other files are opened whole. */
+export type OpenInput =
+  | {
+      readonly kind: "tables";
+      readonly input: WorkerInput;
+      readonly files: readonly OpenTableFile[];
+    }
+  | { readonly kind: "files"; readonly input: WorkerInput; readonly files: readonly MemoryFile[] };
+
+/** Which function of the engine reads a sealed file, by its name's ending. */
+const READERS: readonly (readonly [ending: RegExp, reader: string])[] = [
+  [/\.(?:csv|tsv)$/i, "read_csv"],
+  [/\.(?:json|jsonl|ndjson)$/i, "read_json"],
+  [/\.parquet$/i, "read_parquet"],
+];
+
+/** The engine's reader of a sealed file. @throws compute.sql for an ending that it cannot read */
+export function readerOf(name: string): string {
+  const reader = READERS.find(([ending]) => ending.test(name))?.[1];
+  if (reader === undefined)
+    throw new PpmlError(
+      "compute.sql",
+      `the sql engine cannot read ${name}: it reads .parquet, .csv, .tsv, .json, .jsonl and .ndjson`,
+    );
+  return reader;
+}
+
+/** Asks for the keys of every input and opens what can be opened before the query is planned. */
+export async function openInputs(
+  task: WorkerTask,
+  channel: WorkerChannel,
+  stack: DisposableStack,
+): Promise<OpenInput[]> {
+  const opened: OpenInput[] = [];
+  for (const [index, input] of task.inputs.entries()) {
+    const kinds = new Set(input.files.map((file) => file.kind));
+    if (kinds.size !== 1)
+      throw new PpmlError(
+        "compute.sql",
+        `${input.name} holds tables and files: make a dataset of each`,
+      );
+    const open = { task, channel, stack, input, index };
+    opened.push(kinds.has("table") ? await openTables(open) : await openFiles(open));
+  }
+  return opened;
+}
+
+type Opening = {
+  readonly task: WorkerTask;
+  readonly channel: WorkerChannel;
+  readonly stack: DisposableStack;
+  readonly input: WorkerInput;
+  readonly index: number;
+};
+
+async function openTables({ channel, input, index }: Opening): Promise<OpenInput> {
+  const files: OpenTableFile[] = [];
+  for (const [file, expected] of input.files.entries()) {
+    const source = channel.source({ input: index, file, size: expected.length });
+    const footer = await openTable({
+      source,
+      expected,
+      keyFor: (material, place) =>
+        place === "footer" || isListed(place.column, input.columns)
+          ? channel.key(KEY_OF.table, material)
+          : Promise.resolve(null),
+    });
+    files.push({ source, footer });
+  }
+  checkOneSchema(input, files);
+  return { kind: "tables", input, files };
+}
+
+async function openFiles({ task, channel, stack, input, index }: Opening): Promise<OpenInput> {
+  const files: MemoryFile[] = [];
+  for (const [file, expected] of input.files.entries()) {
+    const opened = await openSealedFile({
+      source: channel.source({ input: index, file, size: expected.length }),
+      expected: { ...expected, datasetId: input.datasetId },
+      dekFor: (header) => channel.key(KEY_OF.file, encodeHeaderOf(header)),
+    });
+    const memory = stack.use(openMemoryFile(task.workDirectory));
+    for await (const chunk of opened.stream()) memory.append(chunk);
+    files.push(memory);
+  }
+  return { kind: "files", input, files };
+}
+
+/** Whether the job lists the top-level column of a leaf. */
+function isListed(leaf: string, columns: readonly string[] | null): boolean {
+  return columns === null || columns.some((name) => leaf === name || leaf.startsWith(`${name}.`));
+}
+
+function checkOneSchema(input: WorkerInput, files: readonly OpenTableFile[]): void {
+  const shapes = files.map(({ footer }) =>
+    JSON.stringify(footer.columns.map(({ leaf }) => [leaf.path, leaf.type])),
+  );
+  if (shapes.some((shape) => shape !== shapes[0]))
+    throw new PpmlError("compute.sql", `the tables of ${input.name} have different columns`);
+}

@@ -1,0 +1,124 @@
+import type { DuckDBConnection } from "@duckdb/node-api";
+import { z } from "zod";
+import { PpmlError } from "../../base/index.ts";
+import { parseScanFilter } from "./scan-filter.ts";
+import type { Comparison } from "./scan-filter.ts";
+import { messageOf } from "./session.ts";
+
+/** A table of the planning session: empty, with the job's columns. */
+export type PlanTable = { readonly name: string; readonly columns: readonly string[] };
+
+/** What the query reads of one table. */
+export type TableUse = {
+  readonly columns: ReadonlySet<string>;
+  /**
+   * One entry a scan: comparisons that every row of that scan has to meet. Null where the plan does
+   * not tell them for every scan: then all row groups are needed.
+   */
+  readonly scans: readonly (readonly Comparison[])[] | null;
+};
+
+type PlanNode = {
+  readonly name: string;
+  readonly children: readonly PlanNode[];
+  readonly extra_info: Readonly<Record<string, unknown>>;
+};
+
+const nodeSchema: z.ZodType<PlanNode> = z.lazy(() =>
+  z.object({
+    name: z.string(),
+    children: z.array(nodeSchema),
+    extra_info: z.record(z.string(), z.unknown()),
+  }),
+);
+const planSchema = z.array(nodeSchema);
+
+/** Passes that could drop or double a scan because the planning tables are empty. */
+const DATA_DEPENDENT_PASSES = [
+  ...["statistics_propagation", "empty_result_pullup", "late_materialization"],
+  ...["join_elimination", "window_self_join", "common_subplan", "row_group_pruner"],
+];
+
+/**
+ * Asks the engine which columns and which simple filters `sql` has, over empty tables.
+ * A first plan without any pass but the one that drops unused columns names the columns; a second
+ * one with filter pushdown names the filters.
+ * @throws compute.sql with the engine's message: no data was opened yet, so it quotes none
+ */
+export async function planQuery(options: {
+  readonly connection: DuckDBConnection;
+  readonly sql: string;
+  readonly tables: readonly PlanTable[];
+}): Promise<ReadonlyMap<string, TableUse>> {
+  const { connection, sql, tables } = options;
+  const passes = await listPasses(connection);
+  const bare = await explain(connection, {
+    sql,
+    disabled: passes.filter((pass) => pass !== "unused_columns"),
+  });
+  const pushed = await explain(connection, {
+    sql,
+    disabled: DATA_DEPENDENT_PASSES.filter((pass) => passes.includes(pass)),
+  });
+  const uses = new Map<string, TableUse>();
+  for (const table of tables) {
+    const scans = bare.filter((node) => isScanOf(node, table.name));
+    if (scans.length === 0) continue;
+    const columns = new Set(scans.flatMap((node) => projectedColumns(node, table)));
+    const filtered = pushed.filter((node) => isScanOf(node, table.name));
+    uses.set(table.name, {
+      columns,
+      scans:
+        filtered.length === scans.length
+          ? filtered.map((node) => scanFilters(node, table.columns))
+          : null,
+    });
+  }
+  return uses;
+}
+
+async function listPasses(connection: DuckDBConnection): Promise<string[]> {
+  const rows = await connection.runAndReadAll("SELECT name FROM duckdb_optimizers()");
+  return rows.getRows().map((row) => String(row[0]));
+}
+
+async function explain(
+  connection: DuckDBConnection,
+  options: { readonly sql: string; readonly disabled: readonly string[] },
+): Promise<PlanNode[]> {
+  await connection.run(`SET disabled_optimizers='${options.disabled.join(",")}'`);
+  const rows = await connection
+    .runAndReadAll(`EXPLAIN (FORMAT json) ${options.sql}`)
+    .catch((cause: unknown) => {
+      throw new PpmlError("compute.sql", `the query does not bind: ${messageOf(cause)}`, { cause });
+    });
+  const text = rows.getRows()[0]?.[1];
+  const plan = planSchema.parse(JSON.parse(String(text)));
+  return plan.flatMap((node) => flatten(node));
+}
+
+function flatten(node: PlanNode): PlanNode[] {
+  return [node, ...node.children.flatMap((child) => flatten(child))];
+}
+
+function isScanOf(node: PlanNode, table: string): boolean {
+  return node.name.trim() === "SEQ_SCAN" && node.extra_info["Table"] === `memory.main.${table}`;
+}
+
+/** The projected columns; all of them where the plan names one in a form that is not known. */
+function projectedColumns(node: PlanNode, table: PlanTable): readonly string[] {
+  const names = textList(node.extra_info["Projections"]).filter((name) => name !== "");
+  const found = names.map((name) =>
+    table.columns.find((column) => name === column || name.startsWith(`${column}.`)),
+  );
+  return found.every((column) => column !== undefined) ? found : table.columns;
+}
+
+function scanFilters(node: PlanNode, columns: readonly string[]): readonly Comparison[] {
+  return textList(node.extra_info["Filters"]).flatMap((text) => parseScanFilter(text, columns));
+}
+
+function textList(value: unknown): readonly string[] {
+  if (typeof value === "string") return [value];
+  return Array.isArray(value) ? value.map(String) : [];
+}

@@ -1,0 +1,88 @@
+import { z } from "zod";
+import { base64UrlSchema, nameSchema } from "../../format/schema.ts";
+import { sqlSettingsSchema } from "../../format/job.ts";
+import { manifestSchema } from "../../format/manifest.ts";
+
+const fileSchema = manifestSchema.shape.files.element;
+
+/** What the launcher asks of its worker. Keys are asked for one by one and never stand in it. */
+export const workerTaskSchema = z.strictObject({
+  sql: z.string().max(1_000_000),
+  settings: sqlSettingsSchema,
+  /** The worker's private tmpfs. */
+  workDirectory: z.string(),
+  inputs: z.array(
+    z.strictObject({
+      name: nameSchema,
+      /** The dataset's id, 32 hex digits: a sealed file binds it. */
+      datasetId: z.string(),
+      columns: z.array(z.string()).nullable(),
+      files: z.array(fileSchema).min(1),
+    }),
+  ),
+  output: z.discriminatedUnion("kind", [
+    /** A sealed table; `keyMetadata` is the PKMT1 text of the result's footer key. */
+    z.strictObject({ kind: z.literal("table"), keyMetadata: base64UrlSchema }),
+    /** Rows for the owner's own eyes: never used inside a TEE. */
+    z.strictObject({ kind: z.literal("rows"), limit: z.int().min(1).max(100_000) }),
+  ]),
+});
+export type WorkerTask = z.infer<typeof workerTaskSchema>;
+export type WorkerInput = WorkerTask["inputs"][number];
+
+/** What was opened of one input, for the person who asks what was decrypted. */
+const openedSchema = z.strictObject({
+  name: nameSchema,
+  columns: z.array(z.string()),
+  rowGroups: z.int(),
+  rowGroupsOpened: z.int(),
+  bytesOpened: z.int(),
+});
+export type OpenedInput = z.infer<typeof openedSchema>;
+
+/** What the worker tells when it is done; a sealed result itself came in `output` frames. */
+export const workerResultSchema = z.strictObject({
+  engineVersion: z.string(),
+  opened: z.array(openedSchema),
+  schema: z.array(z.strictObject({ name: z.string(), type: z.string() })),
+  rows: z.int(),
+  sealed: z
+    .strictObject({ fileId: z.string(), length: z.int(), footerDigest: z.string() })
+    .nullable(),
+  /** Rows as text, for `kind: rows`. */
+  preview: z.array(z.array(z.string().nullable())).nullable(),
+});
+export type WorkerResult = z.infer<typeof workerResultSchema>;
+
+/** A `read` frame's payload. */
+export const readRequestSchema = z.strictObject({
+  input: z.int().min(0),
+  file: z.int().min(0),
+  offset: z.int().min(0),
+  length: z.int().min(1),
+});
+
+/** A `failure` frame's payload. */
+export const failureSchema = z.strictObject({
+  code: z.string(),
+  message: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+});
+
+/** A `progress` frame's payload. */
+export const progressSchema = z.strictObject({
+  step: z.enum(["open", "compute", "seal"]),
+  done: z.number(),
+  total: z.number(),
+});
+export type Progress = z.infer<typeof progressSchema>;
+
+/** First byte of a `key` frame: what the rest is. */
+export const KEY_OF = {
+  /** PKMT1 key metadata of a table's footer or column. */
+  table: 1,
+  /** The 4,096 header bytes of a sealed file. */
+  file: 2,
+  /** Nothing: the DEK of the result. */
+  result: 3,
+} as const;

@@ -1,0 +1,78 @@
+import { fromUtf8, PpmlError } from "../base/index.ts";
+import { MANIFEST_NAME, manifestSchema } from "../format/manifest.ts";
+import type { Manifest } from "../format/manifest.ts";
+import type { Job } from "../format/job.ts";
+import type { WrappedLocalKey } from "../format/kek.ts";
+import { parseJson } from "../format/jcs.ts";
+import { parseEnvelope, peekObject } from "../format/signed-object.ts";
+import type { Envelope } from "../format/signed-object.ts";
+import type { Store } from "../store/index.ts";
+
+type JobInput = Job["inputs"][number];
+
+/** An input before any key is there: its store and a manifest that nobody vouches for yet. */
+export type CandidateInput = {
+  readonly input: JobInput;
+  readonly store: Store;
+  readonly envelope: Envelope;
+  /** The wrapped local keys of the column groups that the job reads. */
+  readonly keys: readonly WrappedLocalKey[];
+};
+
+const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
+
+/** Reads the manifest envelope of a dataset's store. @throws store.not_found, format.invalid */
+export async function loadManifest(store: Store): Promise<Envelope> {
+  await using source = await store.source(MANIFEST_NAME);
+  if (source.size > MAX_MANIFEST_BYTES)
+    throw new PpmlError("format.too_large", `${MANIFEST_NAME} has ${source.size} bytes`);
+  const bytes = await source.read(0, source.size);
+  fromUtf8(bytes);
+  return parseEnvelope(parseJson(bytes, MANIFEST_NAME));
+}
+
+/**
+ * Reads an input's manifest only to learn which wrapped keys to ask for. Nothing of it is believed
+ * before the release has named the accepted signer and the lowest version.
+ */
+export async function loadCandidate(input: JobInput, store: Store): Promise<CandidateInput> {
+  const envelope = await loadManifest(store).catch((cause: unknown) => {
+    if (cause instanceof PpmlError && cause.code === "store.not_found")
+      throw new PpmlError(
+        "open.manifest",
+        `the store of input ${input.name} holds no ${MANIFEST_NAME}: seal the dataset first, or put it back`,
+        { cause },
+      );
+    throw cause;
+  });
+  const { payload } = peekObject({ kind: "manifest", schema: manifestSchema, envelope });
+  if (payload.datasetId !== input.datasetId)
+    throw new PpmlError(
+      "open.manifest",
+      `the job reads dataset ${input.datasetId} as ${input.name}, its store holds ${payload.datasetId} (${payload.name})`,
+    );
+  const groups = neededGroups(payload, input.columns);
+  const keys = payload.localKeys
+    .filter((key) => groups.has(key.group))
+    .map(({ id, kekId, kekVersion, wrapped }) => ({ id, kekId, kekVersion, wrapped }));
+  return { input, store, envelope, keys };
+}
+
+/**
+ * The groups that a job needs: those of its columns, and always the one of the columns that are not
+ * named, whose key opens a table's footer.
+ */
+export function neededGroups(manifest: Manifest, columns: readonly string[] | null): Set<string> {
+  const needed = new Set<string>();
+  for (const group of manifest.groups) {
+    const grouped = group.columns;
+    if (grouped === null || columns === null) needed.add(group.name);
+    else if (columns.some((column) => grouped.includes(topLevel(column, grouped))))
+      needed.add(group.name);
+  }
+  return needed;
+}
+
+function topLevel(column: string, grouped: readonly string[]): string {
+  return grouped.find((name) => name === column || name.startsWith(`${column}.`)) ?? column;
+}

@@ -1,0 +1,60 @@
+// The launcher's entry inside the TEE. Standard input: the host's launch request. Standard output:
+// events, one JSON line each. Descriptor 3: the platform's attestation channel.
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { isPpmlError } from "../base/index.ts";
+import { openSimChannelAttester } from "../attest/collect/sim-channel.ts";
+import { parseCanonicalJson, parseJson } from "../format/jcs.ts";
+import { parseWith } from "../format/schema.ts";
+import { openBrokerClient } from "./broker-client.ts";
+import { checkOwnStart } from "./check-job.ts";
+import { launcherConfigSchema, launchRequestSchema } from "./messages.ts";
+import type { LaunchEvent } from "./messages.ts";
+import { runJob } from "./run-job.ts";
+
+const ATTESTATION_FD = 3;
+
+const tell = (event: LaunchEvent): void => {
+  process.stdout.write(`${JSON.stringify(event)}\n`);
+};
+
+try {
+  checkOwnStart(process.env, process.execArgv);
+  const config = parseWith(
+    launcherConfigSchema,
+    parseCanonicalJson(readFileSync("config.json"), "config.json"),
+    { what: "launcher configuration" },
+  );
+  const request = parseWith(launchRequestSchema, parseJson(readFileSync(0), "launch request"), {
+    what: "launch request",
+  });
+  const here = fileURLToPath(import.meta.url);
+  const extension = here.endsWith(".ts") ? "ts" : "js";
+  const result = await runJob(
+    {
+      config,
+      attester: openSimChannelAttester(ATTESTATION_FD),
+      broker: openBrokerClient({ socketPath: request.brokerSocket }),
+      nodePath: process.execPath,
+      workerPath: join(dirname(here), "..", "compute", "sql", `worker-main.${extension}`),
+      now: Date.now,
+      tell,
+    },
+    request,
+  );
+  tell({ event: "done", result });
+  process.exitCode = 0;
+} catch (error) {
+  tell(
+    isPpmlError(error)
+      ? { event: "failed", code: error.code, message: error.message, detail: { ...error.detail } }
+      : {
+          event: "failed",
+          code: "base.internal",
+          message: `unexpected ${error instanceof Error ? error.name : typeof error} in the launcher`,
+          detail: {},
+        },
+  );
+  process.exitCode = 1;
+}

@@ -1,0 +1,64 @@
+import { z } from "zod";
+import { kekPublicKeySchema, modeSchema } from "../format/kek.ts";
+import { ecPublicJwkSchema, nameSchema } from "../format/schema.ts";
+import { envelopeSchema } from "../format/signed-object.ts";
+import { teeProfileSchema } from "../format/attestation-result.ts";
+import { receiptFileSchema } from "../format/receipt.ts";
+
+/** The launcher's configuration: a file of the measured image, so changing it changes the measurement. */
+export const launcherConfigSchema = z.strictObject({
+  v: z.literal(1),
+  mode: modeSchema,
+  profile: teeProfileSchema,
+  /** Only grants by keys that this root certifies are taken. */
+  releaseRoot: ecPublicJwkSchema,
+});
+export type LauncherConfig = z.infer<typeof launcherConfigSchema>;
+
+/** What the untrusted host asks the launcher to run. */
+export const launchRequestSchema = z.strictObject({
+  v: z.literal(1),
+  brokerSocket: z.string().min(1).max(200),
+  job: envelopeSchema,
+  jobSigner: ecPublicJwkSchema,
+  /** Texts of the job's code, in its order. */
+  code: z.array(z.string().max(1_000_000)).min(1).max(1000),
+  /** Where each input of the job is stored, by its name in the query. */
+  inputs: z.record(nameSchema, z.string().max(4096)),
+  output: z.strictObject({ store: z.string().max(4096), kek: kekPublicKeySchema }),
+});
+export type LaunchRequest = z.infer<typeof launchRequestSchema>;
+
+/** Names of the steps that the launcher reports. */
+const stepSchema = z.enum(["job", "evidence", "release", "open", "compute", "seal", "receipt"]);
+export type LaunchStep = z.infer<typeof stepSchema>;
+
+const resultSchema = z.strictObject({
+  datasetId: z.string(),
+  name: nameSchema,
+  version: z.int(),
+  rows: z.int(),
+  bytes: z.int(),
+  file: receiptFileSchema,
+});
+
+/** What the launcher tells its host, one JSON line each. Nothing in it quotes data. */
+export const launchEventSchema = z.discriminatedUnion("event", [
+  z.strictObject({ event: z.literal("step"), step: stepSchema, text: z.string().max(2000) }),
+  z.strictObject({
+    event: z.literal("progress"),
+    step: stepSchema,
+    done: z.number(),
+    total: z.number(),
+  }),
+  z.strictObject({ event: z.literal("notice"), text: z.string().max(2000) }),
+  z.strictObject({ event: z.literal("done"), result: resultSchema }),
+  z.strictObject({
+    event: z.literal("failed"),
+    code: z.string(),
+    message: z.string(),
+    detail: z.record(z.string(), z.unknown()),
+  }),
+]);
+export type LaunchEvent = z.infer<typeof launchEventSchema>;
+export type LaunchResult = z.infer<typeof resultSchema>;

@@ -1,0 +1,121 @@
+import { PpmlError, toTimestamp, utf8 } from "../base/index.ts";
+import { manifestRoot, manifestSchema, RECEIPT_NAME } from "../format/manifest.ts";
+import type { Manifest, ManifestFile } from "../format/manifest.ts";
+import { RESULT_PREDICATE } from "../format/receipt.ts";
+import type { ReceiptFile, ResultReceipt } from "../format/receipt.ts";
+import { parseWith } from "../format/schema.ts";
+import { signObject } from "../format/signed-object.ts";
+import { publishManifest, RESULT_GROUP } from "../seal/index.ts";
+import type { PublishedManifest } from "../seal/index.ts";
+import type { LaunchResult } from "./messages.ts";
+import type { FinishedJob } from "./run-job.ts";
+
+/**
+ * Puts the result's manifest, signed by the TEE's own key, and has its receipt entered in the
+ * broker's log; the broker then accepts that manifest as the result's lowest version.
+ */
+export async function publishResult(finished: FinishedJob): Promise<LaunchResult> {
+  const { launcher, release, store } = finished;
+  const { sealed, rows } = finished.result;
+  if (sealed === null) throw new PpmlError("base.internal", "the worker sealed nothing");
+  const file: ManifestFile = {
+    name: finished.fileName,
+    kind: "table",
+    fileId: sealed.fileId,
+    length: sealed.length,
+    size: rows,
+    digest: sealed.footerDigest,
+  };
+  const finishedAt = toTimestamp(launcher.now());
+  const manifest = resultManifest(finished, { file, createdAt: finishedAt });
+  const signer = release.keys.signing;
+  const published = await publishManifest({ store, manifest, signer });
+  const statement = resultStatement(finished, { published, finishedAt });
+  const receipt = signObject("receipt", statement, signer);
+  const { inclusion } = await launcher.broker.postReceipt({
+    v: 1,
+    receipt,
+    manifest: published.envelope,
+  });
+  const receiptFile: ReceiptFile = { v: 1, receipt, inclusion };
+  await store.put(RECEIPT_NAME, [utf8(`${JSON.stringify(receiptFile)}\n`)]);
+  launcher.tell({
+    event: "step",
+    step: "receipt",
+    text: `result ${manifest.name} v${manifest.version} receipted: log entry ${inclusion.index}`,
+  });
+  const { datasetId, name, version } = manifest;
+  return { datasetId, name, version, rows, bytes: sealed.length, file: receiptFile };
+}
+
+function resultManifest(
+  finished: FinishedJob,
+  made: { readonly file: ManifestFile; readonly createdAt: string },
+): Manifest {
+  const { datasetId, name, kekId } = finished.job.payload.output;
+  return parseWith(
+    manifestSchema,
+    {
+      v: 1,
+      datasetId,
+      name,
+      version: finished.version,
+      createdAt: made.createdAt,
+      files: [made.file],
+      localKeys: [{ ...finished.wrapped, group: RESULT_GROUP }],
+      groups: [{ name: RESULT_GROUP, kekId, columns: null }],
+      schema: finished.result.schema,
+      merkleRoot: manifestRoot([made.file]),
+    },
+    { what: "result manifest" },
+  );
+}
+
+function resultStatement(
+  finished: FinishedJob,
+  made: { readonly published: PublishedManifest; readonly finishedAt: string },
+): ResultReceipt {
+  const { launcher, job, release } = finished;
+  const { published } = made;
+  const { manifest } = published;
+  const { config } = launcher;
+  return {
+    _type: "https://in-toto.io/Statement/v1",
+    subject: [{ name: manifest.name, digest: { sha256: published.digest } }],
+    predicateType: RESULT_PREDICATE,
+    predicate: {
+      v: 1,
+      mode: config.mode,
+      profile: config.profile,
+      simulated: config.profile === "sim",
+      job: {
+        name: job.payload.name,
+        digest: job.digest,
+        purpose: job.payload.purpose,
+        code: job.payload.code.map((code) => code.sha256),
+      },
+      policy: release.grant.policy,
+      engine: { name: "sql", version: finished.result.engineVersion },
+      inputs: finished.inputs.map((input) => ({
+        name: input.manifest.payload.name,
+        datasetId: input.manifest.payload.datasetId,
+        version: input.manifest.payload.version,
+        manifestDigest: input.manifest.digest,
+      })),
+      output: {
+        name: manifest.name,
+        datasetId: manifest.datasetId,
+        version: manifest.version,
+        manifestDigest: published.digest,
+        merkleRoot: manifest.merkleRoot,
+        kekThumbprint: job.payload.output.kekThumbprint,
+        rows: finished.result.rows,
+      },
+      runtimeData: release.runtimeData,
+      evidence: release.evidence,
+      releaseLogIndex: release.grant.logIndex,
+      startedAt: toTimestamp(finished.startedMs),
+      finishedAt: made.finishedAt,
+    },
+  };
+}

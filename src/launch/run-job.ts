@@ -1,0 +1,303 @@
+import { PpmlError } from "../base/index.ts";
+import type { Attester } from "../attest/index.ts";
+import { makeSandbox, probeIsolation } from "../compute/sandbox.ts";
+import type { Sandbox } from "../compute/sandbox.ts";
+import { runSqlWorker } from "../compute/sql/run-worker.ts";
+import type { WorkerResult } from "../compute/sql/task.ts";
+import type { Grant, ManifestFloor } from "../format/grant.ts";
+import type { Job } from "../format/job.ts";
+import type { WrappedLocalKey } from "../format/kek.ts";
+import type { Manifest } from "../format/manifest.ts";
+import type { WireEvidence } from "../format/protocol.ts";
+import { reportDataOf } from "../format/runtime-data.ts";
+import type { RuntimeData } from "../format/runtime-data.ts";
+import type { VerifiedObject } from "../format/signed-object.ts";
+import { acceptManifest, checkLength, checkListing, openGrant } from "../open/index.ts";
+import { openStore } from "../store/index.ts";
+import type { Store, StoreSource } from "../store/index.ts";
+import type { BrokerClient } from "./broker-client.ts";
+import { checkJob } from "./check-job.ts";
+import { loadCandidate } from "./inputs.ts";
+import type { CandidateInput } from "./inputs.ts";
+import type { LaunchEvent, LauncherConfig, LaunchRequest, LaunchResult } from "./messages.ts";
+import { publishResult } from "./publish-result.ts";
+import { makeResultKey } from "../seal/index.ts";
+import { makeTeeKeys, runtimeDataOf } from "./tee-keys.ts";
+import type { TeeKeys } from "./tee-keys.ts";
+import { makeHandover, makeWorkerServices } from "./worker-services.ts";
+import type { LocalKeys } from "./worker-services.ts";
+
+/** What the launcher needs from its surroundings. */
+export type Launcher = {
+  readonly config: LauncherConfig;
+  readonly attester: Attester;
+  readonly broker: BrokerClient;
+  readonly nodePath: string;
+  readonly workerPath: string;
+  readonly now: () => number;
+  readonly tell: (event: LaunchEvent) => void;
+};
+
+/** What a release gave: the grant, its local keys, and what the Evidence was. */
+export type Release = Disposable & {
+  readonly grant: Grant;
+  readonly localKeys: LocalKeys;
+  readonly keys: TeeKeys;
+  readonly runtimeData: RuntimeData;
+  readonly evidence: WireEvidence;
+};
+
+/** An input whose manifest was accepted, with its stored files open. */
+export type AcceptedInput = {
+  readonly candidate: CandidateInput;
+  readonly manifest: VerifiedObject<Manifest>;
+  readonly sources: readonly StoreSource[];
+};
+
+/**
+ * The whole way of a job inside the TEE: check it, attest, get the keys, accept the inputs, run the
+ * engine in its sandbox, seal, store and receipt the result.
+ */
+export async function runJob(launcher: Launcher, request: LaunchRequest): Promise<LaunchResult> {
+  const { tell } = launcher;
+  const startedMs = launcher.now();
+  const job = checkJob(request, startedMs);
+  tell({
+    event: "step",
+    step: "job",
+    text: `job ${job.payload.name} is signed by ${job.keyId.slice(0, 12)}…, its query is the one signed`,
+  });
+  const candidates = await Promise.all(
+    job.payload.inputs.map(async (input) =>
+      loadCandidate(input, await storeOf(request, input.name)),
+    ),
+  );
+  using release = await getRelease(launcher, { request, job, candidates });
+  await using stack = new AsyncDisposableStack();
+  const inputs: AcceptedInput[] = [];
+  for (const candidate of candidates)
+    inputs.push(await acceptInput(candidate, { grant: release.grant, stack }));
+  tell({
+    event: "step",
+    step: "open",
+    text: inputs
+      .map(({ manifest }) => `${manifest.payload.name} v${manifest.payload.version}`)
+      .join(", ")
+      .concat(": manifests signed by an accepted signer, not rolled back"),
+  });
+  const store = await openStore(request.output.store);
+  return publishResult(
+    await compute({ launcher, request, job, release, inputs, store, startedMs }),
+  );
+}
+
+async function storeOf(request: LaunchRequest, input: string): Promise<Store> {
+  const uri = request.inputs[input];
+  if (uri === undefined)
+    throw new PpmlError("launch.job", `the host names no store for the job's input ${input}`);
+  return openStore(uri);
+}
+
+async function getRelease(
+  launcher: Launcher,
+  options: {
+    readonly request: LaunchRequest;
+    readonly job: VerifiedObject<Job>;
+    readonly candidates: readonly CandidateInput[];
+  },
+): Promise<Release> {
+  const { broker, config, tell } = launcher;
+  const { job, candidates } = options;
+  const keys = makeTeeKeys();
+  const challenge = await broker.challenge();
+  const runtimeData = runtimeDataOf({ keys, nonce: challenge.nonce, jobDigest: job.digest });
+  const evidence = await launcher.attester.attest(reportDataOf(runtimeData));
+  tell({
+    event: "step",
+    step: "evidence",
+    text: `${evidence.type} Evidence binds the job, the nonce and the TEE's own keys`,
+  });
+  const wanted = candidates.flatMap((candidate) => candidate.keys);
+  const { jwe } = await broker.release({
+    v: 1,
+    job: options.request.job,
+    runtimeData,
+    evidence,
+    keys: wanted,
+    datasets: [
+      ...new Set([
+        ...job.payload.inputs.map((input) => input.datasetId),
+        job.payload.output.datasetId,
+      ]),
+    ],
+  });
+  const opened = await openGrant({
+    jwe,
+    recipientKey: keys.encryption,
+    releaseRoot: config.releaseRoot,
+    expected: {
+      nonce: challenge.nonce,
+      requestKind: "job",
+      requestDigest: job.digest,
+      mode: config.mode,
+    },
+    nowMs: launcher.now(),
+  });
+  const { grant } = opened;
+  tell({
+    event: "step",
+    step: "release",
+    text: `policy ${grant.policy.name} released ${grant.keys.length} key(s), signed, and encrypted to the TEE's key (log entry ${grant.logIndex})`,
+  });
+  return {
+    grant,
+    localKeys: new Map(
+      grant.keys.flatMap(({ id, kekId }) => {
+        const key = opened.keys.get(id);
+        return key === undefined ? [] : [[id, { kekId, key }] as const];
+      }),
+    ),
+    keys,
+    runtimeData,
+    evidence,
+    [Symbol.dispose]: () => {
+      opened[Symbol.dispose]();
+    },
+  };
+}
+
+async function acceptInput(
+  candidate: CandidateInput,
+  options: { readonly grant: Grant; readonly stack: AsyncDisposableStack },
+): Promise<AcceptedInput> {
+  const { input, store, envelope } = candidate;
+  const manifest = acceptManifest(envelope, floorOf(options.grant, input.datasetId));
+  const stored: string[] = [];
+  for await (const object of store.list("")) stored.push(object.name);
+  checkListing(manifest.payload, stored);
+  const sources: StoreSource[] = [];
+  for (const file of manifest.payload.files) {
+    const source = options.stack.use(await store.source(file.name));
+    // A plaintext file in its place has its own error, given where its first bytes are read.
+    if (file.kind === "file" && source.size < 4096) checkLength(file, source.size);
+    sources.push(source);
+  }
+  return { candidate, manifest, sources };
+}
+
+function floorOf(grant: Grant, datasetId: string): ManifestFloor {
+  const floor = grant.floors.find((candidate) => candidate.datasetId === datasetId);
+  if (floor === undefined)
+    throw new PpmlError("release.response", `the grant names no manifest floor for ${datasetId}`);
+  return floor;
+}
+
+/** A job whose engine is done: what there is to publish. */
+export type FinishedJob = {
+  readonly launcher: Launcher;
+  readonly job: VerifiedObject<Job>;
+  readonly release: Release;
+  readonly inputs: readonly AcceptedInput[];
+  readonly store: Store;
+  readonly result: WorkerResult;
+  readonly version: number;
+  readonly fileName: string;
+  readonly wrapped: WrappedLocalKey;
+  readonly startedMs: number;
+};
+
+async function compute(
+  options: Omit<FinishedJob, "result" | "version" | "fileName" | "wrapped"> & {
+    readonly request: LaunchRequest;
+  },
+): Promise<FinishedJob> {
+  const { launcher, request, job, release, inputs, store } = options;
+  const { settings } = job.payload.engine;
+  using sandbox = sandboxOf(launcher, settings.memoryMiB);
+  using resultKey = makeResultKey(request.output.kek);
+  const version = floorOf(release.grant, job.payload.output.datasetId).minVersion + 1;
+  const fileName = `v${version}/result.parquet`;
+  const result = await putWhileRunning({ store, fileName }, (output) =>
+    runSqlWorker({
+      task: {
+        sql: request.code[0] ?? "",
+        settings,
+        workDirectory: sandbox.workDirectory,
+        inputs: inputs.map(({ candidate, manifest }) => ({
+          name: candidate.input.name,
+          datasetId: candidate.input.datasetId,
+          columns: candidate.input.columns,
+          files: manifest.payload.files,
+        })),
+        output: { kind: "table", keyMetadata: resultKey.keyMetadata },
+      },
+      sandbox,
+      nodePath: launcher.nodePath,
+      entryPath: launcher.workerPath,
+      environment: job.payload.environment,
+      services: makeWorkerServices({
+        sources: inputs.map((input) => input.sources),
+        localKeys: release.localKeys,
+        resultDek: resultKey.dek,
+        output,
+        progress: (progress) => {
+          launcher.tell({ event: "progress", ...progress });
+        },
+      }),
+    }),
+  );
+  tellComputed(launcher, result);
+  return { ...options, result, version, fileName, wrapped: resultKey.wrapped };
+}
+
+function sandboxOf(launcher: Launcher, memoryMiB: number): Sandbox {
+  const isolation = probeIsolation();
+  if (isolation === "none")
+    launcher.tell({
+      event: "notice",
+      text: "this machine allows no namespaces: the worker runs without network isolation (simulation only)",
+    });
+  return makeSandbox({
+    mode: launcher.config.mode,
+    isolation,
+    tmpfsBytes: Math.ceil(memoryMiB / 2) * 1024 * 1024,
+  });
+}
+
+/** Puts an object from what `run` gives out; if `run` fails, no object appears. */
+async function putWhileRunning<T>(
+  target: { readonly store: Store; readonly fileName: string },
+  run: (output: (bytes: Uint8Array) => Promise<void>) => Promise<T>,
+): Promise<T> {
+  const handover = makeHandover();
+  const stored = target.store.put(target.fileName, handover.chunks);
+  // Its failure is seen where it is awaited below; until then it must not end the process.
+  stored.catch(() => undefined);
+  try {
+    const result = await run(handover.give);
+    await handover.end();
+    await stored;
+    return result;
+  } catch (error) {
+    await handover.fail(error).catch(() => undefined);
+    await stored.catch(() => undefined);
+    throw error;
+  }
+}
+
+function tellComputed(launcher: Launcher, result: WorkerResult): void {
+  const opened = result.opened.map(
+    ({ name, columns, rowGroups, rowGroupsOpened }) =>
+      `${name}: ${columns.length === 0 ? "no column" : columns.join(", ")} in ${rowGroupsOpened} of ${rowGroups} row groups`,
+  );
+  launcher.tell({
+    event: "step",
+    step: "compute",
+    text: `${result.engineVersion} gave ${result.rows} rows; decrypted only ${opened.join("; ") || "sealed files"}`,
+  });
+  launcher.tell({
+    event: "step",
+    step: "seal",
+    text: `result sealed from memory, ${result.sealed?.length ?? 0} bytes`,
+  });
+}

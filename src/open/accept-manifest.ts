@@ -1,0 +1,73 @@
+import { PpmlError } from "../base/index.ts";
+import { verifyObject } from "../format/signed-object.ts";
+import type { Envelope, VerifiedObject } from "../format/signed-object.ts";
+import { checkManifest, MANIFEST_NAME, manifestSchema, RECEIPT_NAME } from "../format/manifest.ts";
+import type { Manifest } from "../format/manifest.ts";
+import type { ManifestFloor } from "../format/grant.ts";
+
+/**
+ * Accepts a stored manifest against what the release names: the dataset, the lowest version and
+ * the signers. Reads no data page.
+ * @throws format.signature, format.invalid, open.manifest for another dataset, open.rolled_back
+ */
+export function acceptManifest(envelope: Envelope, floor: ManifestFloor): VerifiedObject<Manifest> {
+  const verified = verifyObject({
+    kind: "manifest",
+    schema: manifestSchema,
+    envelope,
+    signers: floor.signers,
+  });
+  const manifest = verified.payload;
+  if (manifest.datasetId !== floor.datasetId)
+    throw new PpmlError(
+      "open.manifest",
+      `expected the manifest of dataset ${floor.datasetId}, the store holds that of ${manifest.datasetId} (${manifest.name})`,
+    );
+  if (manifest.version < floor.minVersion)
+    throw new PpmlError(
+      "open.rolled_back",
+      `the manifest of ${manifest.name} has version ${manifest.version}, the release allows none below ${floor.minVersion}: ` +
+        "the store was rolled back; put the latest files back, or seal again",
+      { detail: { version: manifest.version, minVersion: floor.minVersion } },
+    );
+  checkManifest(manifest);
+  return verified;
+}
+
+/**
+ * Compares the names in a dataset's folder with the manifest.
+ * @throws open.manifest for a missing or an added file
+ */
+export function checkListing(manifest: Manifest, stored: readonly string[]): void {
+  const listed = new Set(manifest.files.map((file) => file.name));
+  const present = new Set(stored);
+  const missing = manifest.files.find((file) => !present.has(file.name));
+  if (missing !== undefined)
+    throw new PpmlError(
+      "open.manifest",
+      `the manifest of ${manifest.name} lists ${missing.name}, which is missing from the store`,
+    );
+  const added = stored.find(
+    (name) => name !== MANIFEST_NAME && name !== RECEIPT_NAME && !listed.has(name),
+  );
+  if (added !== undefined)
+    throw new PpmlError(
+      "open.manifest",
+      `the store holds ${added}, which the manifest of ${manifest.name} does not list: remove it, or seal again`,
+    );
+}
+
+/**
+ * Compares a stored file's length with the manifest before a byte of it is used.
+ * @throws open.manifest
+ */
+export function checkLength(
+  file: { readonly name: string; readonly length: number },
+  storedLength: number,
+): void {
+  if (storedLength !== file.length)
+    throw new PpmlError(
+      "open.manifest",
+      `${file.name} has ${storedLength} bytes, the manifest says ${file.length}: it was cut, extended or replaced`,
+    );
+}

@@ -1,0 +1,9 @@
+export { acceptManifest, checkLength, checkListing } from "./accept-manifest.ts";
+export {
+  type ExpectedFile,
+  type OpenedFile,
+  type OpenFileOptions,
+  openSealedFile,
+} from "./open-file.ts";
+export { type ExpectedGrant, openGrant, type OpenedGrant } from "./open-grant.ts";
+export { openTable, type TableKeyFor } from "./open-table.ts";

@@ -1,0 +1,40 @@
+import { utf8 } from "../base/index.ts";
+import type { Manifest } from "../format/manifest.ts";
+import { MANIFEST_NAME } from "../format/manifest.ts";
+import type { SigningKey } from "../format/jwk.ts";
+import { envelopeDigest, signObject } from "../format/signed-object.ts";
+import type { Envelope } from "../format/signed-object.ts";
+import type { Store } from "../store/index.ts";
+
+/** A manifest as it was signed and stored. */
+export type PublishedManifest = {
+  readonly manifest: Manifest;
+  readonly envelope: Envelope;
+  /** SHA-256 of the signed payload, hex. */
+  readonly digest: string;
+};
+
+/** Files of earlier versions have names of this form; nothing else is ever deleted. */
+const VERSIONED_NAME = /^v\d+\//;
+
+/**
+ * Signs a manifest and puts it: from then on readers see its version. Then the data files of other
+ * versions are deleted, those of an interrupted sealing included.
+ */
+export async function publishManifest(options: {
+  readonly store: Store;
+  readonly manifest: Manifest;
+  readonly signer: SigningKey;
+}): Promise<PublishedManifest> {
+  const { store, manifest } = options;
+  const envelope = signObject("manifest", manifest, options.signer);
+  await store.put(MANIFEST_NAME, [utf8(`${JSON.stringify(envelope)}\n`)]);
+  await deleteOthers(store, manifest);
+  return { manifest, envelope, digest: envelopeDigest(envelope) };
+}
+
+async function deleteOthers(store: Store, manifest: Manifest): Promise<void> {
+  const listed = new Set(manifest.files.map((file) => file.name));
+  for await (const { name } of store.list("v"))
+    if (VERSIONED_NAME.test(name) && !listed.has(name)) await store.delete(name);
+}

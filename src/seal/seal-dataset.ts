@@ -1,0 +1,170 @@
+import { fromHex, PpmlError, toHex, toTimestamp } from "../base/index.ts";
+import type { ByteSource } from "../base/index.ts";
+import { sealParquet } from "../format/parquet/index.ts";
+import type { SealedColumn } from "../format/parquet/index.ts";
+import { manifestRoot, manifestSchema } from "../format/manifest.ts";
+import type { Manifest, ManifestFile } from "../format/manifest.ts";
+import type { SigningKey } from "../format/jwk.ts";
+import { parseWith } from "../format/schema.ts";
+import type { Store } from "../store/index.ts";
+import { makeGroupKey, restGroup } from "./group-key.ts";
+import type { GroupKey, GroupPlan } from "./group-key.ts";
+import { sealFile } from "./seal-file.ts";
+import { publishManifest } from "./publish-manifest.ts";
+import type { PublishedManifest } from "./publish-manifest.ts";
+import { makeTableKey } from "./table-key.ts";
+
+/** One plaintext to seal: under which name, as what, and its bytes. */
+export type SealInput = {
+  readonly name: string;
+  readonly kind: "table" | "file";
+  readonly open: () => Promise<ByteSource & AsyncDisposable>;
+};
+
+export type SealDatasetOptions = {
+  readonly store: Store;
+  readonly datasetId: string;
+  readonly name: string;
+  /** The version of the manifest to sign: one more than the last. */
+  readonly version: number;
+  readonly groups: readonly GroupPlan[];
+  readonly inputs: readonly SealInput[];
+  readonly signer: SigningKey;
+  readonly nowMs: number;
+  /** Stored bytes so far. */
+  readonly onProgress?: (bytes: number) => void;
+};
+
+type Sealed = { readonly file: ManifestFile; readonly schema: Manifest["schema"] };
+
+/**
+ * Seals a dataset: each input under a DEK of its own, each column group under its KEK, then the
+ * signed manifest. Readers see the old version until the manifest is there, then the new one.
+ * @throws seal.plan, seal.input, and what the store and the inputs throw
+ */
+export async function sealDataset(options: SealDatasetOptions): Promise<PublishedManifest> {
+  const { inputs, version } = options;
+  if (inputs.length === 0) throw new PpmlError("seal.input", `${options.name} has nothing to seal`);
+  using stack = new DisposableStack();
+  const groups = options.groups.map((plan) => stack.use(makeGroupKey(plan)));
+  const rest = restGroup(groups);
+  const sealed: Sealed[] = [];
+  let stored = 0;
+  for (const input of inputs) {
+    await using source = await input.open();
+    const name = `v${version}/${input.name}`;
+    const count = (bytes: number): void => options.onProgress?.(stored + bytes);
+    const job = { options, name, source, groups, rest, count };
+    const one = input.kind === "table" ? await sealTable(job) : await sealOneFile(job);
+    stored += one.file.length;
+    sealed.push(one);
+  }
+  const files = sealed.map((one) => one.file);
+  const manifest = parseWith(
+    manifestSchema,
+    {
+      v: 1,
+      datasetId: options.datasetId,
+      name: options.name,
+      version,
+      createdAt: toTimestamp(options.nowMs),
+      files,
+      localKeys: groups.map((group) => ({ ...group.wrapped, group: group.name })),
+      groups: groups.map(({ name, kekId, columns }) => ({ name, kekId, columns })),
+      schema: commonSchema(sealed),
+      merkleRoot: manifestRoot(files),
+    },
+    { what: "manifest", code: "seal.plan" },
+  );
+  return publishManifest({ store: options.store, manifest, signer: options.signer });
+}
+
+type SealJob = {
+  readonly options: SealDatasetOptions;
+  readonly name: string;
+  readonly source: ByteSource;
+  readonly groups: readonly GroupKey[];
+  readonly rest: GroupKey;
+  readonly count: (bytes: number) => void;
+};
+
+async function sealTable(job: SealJob): Promise<Sealed> {
+  using stack = new DisposableStack();
+  const footerKey = stack.use(makeTableKey(job.rest, { isFooterKey: true }));
+  const columnKeys = job.groups.flatMap((group) =>
+    group.columns === null
+      ? []
+      : [{ ...stack.use(makeTableKey(group, { isFooterKey: false })), columns: group.columns }],
+  );
+  const sealing = sealParquet({ source: job.source, footerKey, columnKeys });
+  const table = await putStream(job, sealing);
+  return {
+    file: {
+      name: job.name,
+      kind: "table",
+      fileId: toHex(table.fileUnique),
+      length: table.length,
+      size: table.rows,
+      digest: toHex(table.footerDigest),
+    },
+    schema: schemaOf(table.columns),
+  };
+}
+
+async function sealOneFile(job: SealJob): Promise<Sealed> {
+  const { localKey, wrapped } = job.rest;
+  const { datasetId } = job.options;
+  fromHex(datasetId);
+  const sealing = sealFile({
+    plaintext: job.source,
+    datasetId,
+    localKey: { key: localKey, wrapped },
+  });
+  const { fileId, length, plaintextLength, digest } = await putStream(job, sealing);
+  return {
+    file: { name: job.name, kind: "file", fileId, length, size: plaintextLength, digest },
+    schema: null,
+  };
+}
+
+/** Puts what a sealing yields, and gives what it returns. */
+async function putStream<T>(job: SealJob, sealing: AsyncGenerator<Uint8Array, T>): Promise<T> {
+  const returned: { value: T }[] = [];
+  let bytes = 0;
+  async function* chunks(): AsyncGenerator<Uint8Array, void> {
+    for (;;) {
+      const next = await sealing.next();
+      if (next.done === true) {
+        returned.push({ value: next.value });
+        return;
+      }
+      bytes += next.value.byteLength;
+      job.count(bytes);
+      yield next.value;
+    }
+  }
+  await job.options.store.put(job.name, chunks());
+  const [result] = returned;
+  if (result === undefined)
+    throw new PpmlError("base.internal", "a sealing ended without a result");
+  return result.value;
+}
+
+function schemaOf(columns: readonly SealedColumn[]): Manifest["schema"] {
+  return columns.map((column) => ({ name: column.path, type: column.logicalType ?? column.type }));
+}
+
+/** The tables' one schema; null without tables. @throws seal.input where they differ */
+function commonSchema(sealed: readonly Sealed[]): Manifest["schema"] {
+  const schemas = sealed.flatMap((one) => (one.schema === null ? [] : [one]));
+  const first = schemas[0];
+  if (first === undefined) return null;
+  const wanted = JSON.stringify(first.schema);
+  const other = schemas.find((one) => JSON.stringify(one.schema) !== wanted);
+  if (other !== undefined)
+    throw new PpmlError(
+      "seal.input",
+      `${other.file.name} has other columns than ${first.file.name}: tables of one dataset share their columns; make two datasets`,
+    );
+  return first.schema;
+}
