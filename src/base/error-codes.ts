@@ -58,6 +58,7 @@ export const ERROR_CODES = {
   "attest.unsupported": "The Evidence's type is not known here.",
   "attest.simulated": "Simulated Evidence came where only hardware is accepted.",
   "attest.unavailable": "No TEE answers on this machine.",
+  "attest.platform": "The simulated platform's folder is missing, exists already or is not valid.",
 
   // release
   "release.denied": "The policy does not allow this release; the outcomes say which claim.",

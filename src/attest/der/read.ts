@@ -1,0 +1,170 @@
+import { PpmlError } from "../../base/index.ts";
+
+/** One DER value: its tag byte, its content and its whole encoding, as views of the input. */
+export type DerValue = {
+  readonly tag: number;
+  readonly content: Uint8Array;
+  /** Tag, length and content. */
+  readonly encoded: Uint8Array;
+};
+
+/** Tag bytes of the types that certificates use. @see ITU-T X.690 section 8 */
+export const DER = {
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  utf8String: 0x0c,
+  printableString: 0x13,
+  ia5String: 0x16,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  set: 0x31,
+} as const;
+
+/**
+ * Reads exactly one DER value that fills `bytes`, of tag `tag`.
+ * @throws attest.invalid
+ * @see ITU-T X.690 sections 8 and 10
+ */
+export function readDer(bytes: Uint8Array, tag: number): DerValue {
+  const value = readValue(bytes, 0);
+  if (value.encoded.byteLength !== bytes.byteLength)
+    throw invalid(`${bytes.byteLength - value.encoded.byteLength} bytes after the end`);
+  return expectTag(value, tag);
+}
+
+/** The values inside a constructed one, at most 1,000. @throws attest.invalid */
+export function readDerSequence(value: DerValue): DerValue[] {
+  const values: DerValue[] = [];
+  let offset = 0;
+  while (offset < value.content.byteLength) {
+    if (values.length === 1000) throw invalid("more than 1,000 values in one");
+    const inner = readValue(value.content, offset);
+    values.push(inner);
+    offset += inner.encoded.byteLength;
+  }
+  return values;
+}
+
+/** Checks a value's tag; `undefined` is a value that is not there. @throws attest.invalid */
+export function expectTag(value: DerValue | undefined, tag: number): DerValue {
+  if (value?.tag !== tag)
+    throw invalid(
+      `expected tag 0x${tag.toString(16)}, got ${value === undefined ? "nothing" : `0x${value.tag.toString(16)}`}`,
+    );
+  return value;
+}
+
+/** An INTEGER from 0 to 2^31-1 in its shortest form. @throws attest.invalid */
+export function readDerSmallInteger(value: DerValue | undefined): number {
+  const { content } = expectTag(value, DER.integer);
+  const [first = 0x80, second = 0x80] = content;
+  if (
+    first >= 0x80 ||
+    content.byteLength > 4 ||
+    (content.byteLength > 1 && first === 0 && second < 0x80)
+  )
+    throw invalid("expected an INTEGER from 0 to 2147483647 in its shortest form");
+  return content.reduce((sum, byte) => sum * 256 + byte, 0);
+}
+
+/** A BOOLEAN; DER knows 00 and FF only. @throws attest.invalid @see ITU-T X.690 section 11.1 */
+export function readDerBoolean(value: DerValue | undefined): boolean {
+  const { content } = expectTag(value, DER.boolean);
+  if (content.byteLength !== 1 || (content[0] !== 0 && content[0] !== 0xff))
+    throw invalid("expected a BOOLEAN of 00 or FF");
+  return content[0] === 0xff;
+}
+
+/** The bytes of a BIT STRING without unused bits. @throws attest.invalid */
+export function readDerBitString(value: DerValue | undefined): Uint8Array {
+  const { content } = expectTag(value, DER.bitString);
+  if (content[0] !== 0) throw invalid("expected a BIT STRING without unused bits");
+  return content.subarray(1);
+}
+
+/** An OBJECT IDENTIFIER as dotted text, at most 32 bytes. @throws attest.invalid */
+export function readDerOid(value: DerValue | undefined): string {
+  const { content } = expectTag(value, DER.oid);
+  const arcs: number[] = [];
+  let arc = 0;
+  let open = true;
+  for (const byte of content.byteLength > 32 ? [] : content) {
+    if (arc === 0 && byte === 0x80) throw invalid("OBJECT IDENTIFIER with a padded arc");
+    arc = arc * 128 + (byte & 0x7f);
+    if (arc > 0xffffffff) throw invalid("OBJECT IDENTIFIER with an arc over 32 bits");
+    open = byte >= 0x80;
+    if (!open) {
+      arcs.push(arc);
+      arc = 0;
+    }
+  }
+  const [head] = arcs;
+  if (open || head === undefined) throw invalid("expected an OBJECT IDENTIFIER of 1 to 32 bytes");
+  const first = Math.min(2, Math.floor(head / 40));
+  return [first, head - 40 * first, ...arcs.slice(1)].join(".");
+}
+
+/** Text of a UTF8String, PrintableString or IA5String in printable ASCII. @throws attest.invalid */
+export function readDerText(value: DerValue | undefined): string {
+  const tag = value?.tag ?? DER.utf8String;
+  if (tag !== DER.utf8String && tag !== DER.printableString && tag !== DER.ia5String)
+    throw invalid(`expected text, got tag 0x${tag.toString(16)}`);
+  const { content } = expectTag(value, tag);
+  if (content.some((byte) => byte < 0x20 || byte > 0x7e)) throw invalid("expected printable ASCII");
+  return String.fromCharCode(...content);
+}
+
+/** A UTCTime or GeneralizedTime in whole seconds UTC, in ms. @throws attest.invalid @see RFC 5280 4.1.2.5 */
+export function readDerTime(value: DerValue | undefined): number {
+  const tag = value?.tag === DER.generalizedTime ? DER.generalizedTime : DER.utcTime;
+  const { content } = expectTag(value, tag);
+  const text = String.fromCharCode(...content.subarray(0, 16));
+  const parts = /^(\d{2}|\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text);
+  const digits = tag === DER.utcTime ? 2 : 4;
+  if (parts?.[1]?.length !== digits) throw invalid("expected a UTC time with whole seconds");
+  const [, yearText, month, day, hour, minute, second] = parts;
+  // RFC 5280 section 4.1.2.5.1: a year of 50 or more is of the 1900s.
+  const short = Number(yearText);
+  const year = digits === 4 ? yearText : String(short >= 50 ? 1900 + short : 2000 + short);
+  const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
+  const timeMs = Date.parse(iso);
+  if (Number.isNaN(timeMs) || new Date(timeMs).toISOString() !== iso)
+    throw invalid(`expected a time that exists, got ${iso}`);
+  return timeMs;
+}
+
+function readValue(bytes: Uint8Array, offset: number): DerValue {
+  const tag = bytes[offset];
+  const first = bytes[offset + 1];
+  if (tag === undefined || first === undefined) throw invalid("the value is cut");
+  // X.690 8.1.2.4: tag numbers from 31 on take several bytes; certificates use none.
+  if ((tag & 0x1f) === 0x1f) throw invalid("a tag of several bytes");
+  let length = first;
+  let start = offset + 2;
+  if (first >= 0x80) {
+    const count = first & 0x7f;
+    // X.690 10.1: definite form, in the fewest octets. Three octets reach 16 MiB, enough here.
+    if (count === 0 || count > 3) throw invalid("a length that is indefinite or over 16 MiB");
+    length = 0;
+    for (let i = 0; i < count; i += 1) {
+      const byte = bytes[start + i];
+      if (byte === undefined) throw invalid("the length is cut");
+      length = length * 256 + byte;
+    }
+    if (length < 0x80 || length < 256 ** (count - 1))
+      throw invalid("a length not in its shortest form");
+    start += count;
+  }
+  if (length > bytes.byteLength - start) throw invalid("the value is longer than its bytes");
+  const end = start + length;
+  return { tag, content: bytes.subarray(start, end), encoded: bytes.subarray(offset, end) };
+}
+
+function invalid(what: string): PpmlError {
+  return new PpmlError("attest.invalid", `not valid DER: ${what}`);
+}

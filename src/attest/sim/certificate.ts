@@ -1,0 +1,102 @@
+import { createPublicKey, randomBytes, sign } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { DER } from "../der/read.ts";
+import { VCEK_OID } from "../evidence/vcek-extensions.ts";
+import type { VcekExtensions } from "../evidence/vcek-extensions.ts";
+import { ECDSA_P384_SHA384 } from "../x509/chain.ts";
+import {
+  der,
+  derBitString,
+  derBoolean,
+  derInteger,
+  derOid,
+  derSequence,
+  derText,
+  derTime,
+} from "./der-write.ts";
+
+/** A certificate to be made; times in milliseconds since 1970, written as whole seconds. */
+export type CertificateRequest = {
+  readonly subject: string;
+  readonly subjectKey: KeyObject;
+  readonly issuer: string;
+  readonly issuerKey: KeyObject;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** Encoded extensions. @see extension */
+  readonly extensions: readonly Uint8Array[];
+};
+
+/**
+ * Makes an X.509 v3 certificate signed with ECDSA P-384 and SHA-384; names are one common name of
+ * at most 64 characters.
+ * @see RFC 5280 section 4.1
+ */
+export function issueCertificate(request: CertificateRequest): Uint8Array {
+  const spki = createPublicKey(request.subjectKey).export({ format: "der", type: "spki" });
+  const serial = randomBytes(16);
+  const tbs = derSequence(
+    der(0xa0, derInteger(Uint8Array.of(2))),
+    derInteger(serial),
+    ECDSA_P384_SHA384.identifier,
+    encodeName(request.issuer),
+    derSequence(derTime(request.notBeforeMs), derTime(request.notAfterMs)),
+    encodeName(request.subject),
+    spki,
+    der(0xa3, derSequence(...request.extensions)),
+  );
+  const signature = sign("sha384", tbs, { key: request.issuerKey, dsaEncoding: "der" });
+  return derSequence(tbs, ECDSA_P384_SHA384.identifier, derBitString(signature));
+}
+
+/** Extensions of a certificate authority with `pathLength` authorities allowed below it. */
+export function authorityExtensions(pathLength: number): Uint8Array[] {
+  return [
+    extension("2.5.29.19", {
+      critical: true,
+      value: derSequence(derBoolean(true), derInteger(Uint8Array.of(pathLength))),
+    }),
+    // keyCertSign and cRLSign: bits 5 and 6.
+    extension("2.5.29.15", { critical: true, value: derBitString(Uint8Array.of(0x06), 1) }),
+  ];
+}
+
+/** Extensions of a VCEK: AMD's own, and the key's use for signatures. @see AMD 57230 (VCEK) table 8 */
+export function vcekExtensions(vcek: VcekExtensions): Uint8Array[] {
+  const own = (oid: string, value: Uint8Array): Uint8Array =>
+    extension(oid, { critical: false, value });
+  return [
+    extension("2.5.29.15", { critical: true, value: derBitString(Uint8Array.of(0x80), 7) }),
+    own(VCEK_OID.structVersion, svn(1)),
+    own(VCEK_OID.productName, derText(DER.ia5String, vcek.productName)),
+    own(VCEK_OID.bootloader, svn(vcek.tcb.bootloader)),
+    own(VCEK_OID.tee, svn(vcek.tcb.tee)),
+    own(VCEK_OID.snp, svn(vcek.tcb.snp)),
+    own(VCEK_OID.microcode, svn(vcek.tcb.microcode)),
+    ...(vcek.tcb.fmc === null ? [] : [own(VCEK_OID.fmc, svn(vcek.tcb.fmc))]),
+    own(VCEK_OID.hwId, vcek.hwId),
+  ];
+}
+
+/** One encoded extension. */
+export function extension(
+  oid: string,
+  options: { readonly critical: boolean; readonly value: Uint8Array },
+): Uint8Array {
+  return derSequence(
+    derOid(oid),
+    // DER leaves out a value that is the default.
+    options.critical ? derBoolean(true) : new Uint8Array(),
+    der(DER.octetString, options.value),
+  );
+}
+
+function svn(value: number): Uint8Array {
+  return derInteger(Uint8Array.of(value));
+}
+
+function encodeName(commonName: string): Uint8Array {
+  return derSequence(
+    der(DER.set, derSequence(derOid("2.5.4.3"), derText(DER.utf8String, commonName))),
+  );
+}

@@ -1,0 +1,158 @@
+import { createPublicKey } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { equalBytes, PpmlError } from "../../base/index.ts";
+import {
+  DER,
+  expectTag,
+  readDer,
+  readDerBitString,
+  readDerBoolean,
+  readDerOid,
+  readDerSequence,
+  readDerSmallInteger,
+  readDerText,
+  readDerTime,
+} from "../der/read.ts";
+import type { DerValue } from "../der/read.ts";
+
+const MAX_CERTIFICATE_BYTES = 64 * 1024;
+const OID = { commonName: "2.5.4.3", keyUsage: "2.5.29.15", basicConstraints: "2.5.29.19" };
+
+/** An X.509 v3 certificate as far as attestation needs it. Nothing here is verified. @see RFC 5280 */
+export type Certificate = {
+  /** What the signature covers. */
+  readonly tbs: Uint8Array;
+  /** AlgorithmIdentifier, the same inside and outside: its encoding. */
+  readonly algorithm: Uint8Array;
+  readonly algorithmOid: string;
+  readonly signature: Uint8Array;
+  /** Encoded names, compared byte by byte. */
+  readonly issuer: Uint8Array;
+  readonly subject: Uint8Array;
+  /** The subject's common name, printable ASCII; empty where it has none. */
+  readonly commonName: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly publicKey: KeyObject;
+  /** Null where the certificate has no basicConstraints. */
+  readonly basicConstraints: { readonly ca: boolean; readonly pathLength: number | null } | null;
+  /** Null where the certificate has no keyUsage. */
+  readonly keyUsage: KeyUsage | null;
+  /** All other extensions by dotted OID. */
+  readonly extensions: ReadonlyMap<string, CertificateExtension>;
+};
+
+/** The two usages that attestation asks for. @see RFC 5280 section 4.2.1.3 */
+export type KeyUsage = { readonly digitalSignature: boolean; readonly keyCertSign: boolean };
+
+/** An extension's flag and its value's bytes. */
+export type CertificateExtension = { readonly critical: boolean; readonly value: Uint8Array };
+
+/**
+ * Parses a DER certificate of version 3, at most 64 KiB, strictly.
+ * @throws attest.invalid
+ * @see RFC 5280 section 4.1
+ */
+export function parseCertificate(der: Uint8Array): Certificate {
+  if (der.byteLength > MAX_CERTIFICATE_BYTES)
+    throw invalid(`expected at most ${MAX_CERTIFICATE_BYTES} bytes, got ${der.byteLength}`);
+  const outer = readDerSequence(readDer(der, DER.sequence));
+  const tbs = expectTag(outer[0], DER.sequence);
+  const algorithm = expectTag(outer[1], DER.sequence);
+  const fields = readDerSequence(tbs);
+  const [version, , innerAlgorithm, issuer, validity, subject, spki, extensions] = fields;
+  if (outer.length !== 3 || fields.length !== 8) throw invalid("expected an X.509 version 3 form");
+  requireVersion3(version);
+  // RFC 5280 4.1.1.2: "This field MUST contain the same algorithm identifier as the signature field".
+  if (!equalBytes(expectTag(innerAlgorithm, DER.sequence).encoded, algorithm.encoded))
+    throw invalid("the signature algorithms inside and outside differ");
+  const times = readDerSequence(expectTag(validity, DER.sequence));
+  return {
+    tbs: tbs.encoded,
+    algorithm: algorithm.encoded,
+    algorithmOid: readDerOid(readDerSequence(algorithm)[0]),
+    signature: readDerBitString(outer[2]),
+    issuer: expectTag(issuer, DER.sequence).encoded,
+    subject: expectTag(subject, DER.sequence).encoded,
+    commonName: readCommonName(expectTag(subject, DER.sequence)),
+    notBeforeMs: readDerTime(times[0]),
+    notAfterMs: readDerTime(times[1]),
+    publicKey: readPublicKey(expectTag(spki, DER.sequence)),
+    ...readExtensions(expectTag(extensions, 0xa3)),
+  };
+}
+
+function requireVersion3(value: DerValue | undefined): void {
+  const version = readDerSequence(expectTag(value, 0xa0));
+  if (version.length !== 1 || readDerSmallInteger(version[0]) !== 2)
+    throw invalid("expected an X.509 version 3 form");
+}
+
+function readCommonName(name: DerValue): string {
+  for (const relative of readDerSequence(name))
+    for (const attribute of readDerSequence(expectTag(relative, DER.set))) {
+      const [type, value] = readDerSequence(expectTag(attribute, DER.sequence));
+      if (readDerOid(type) === OID.commonName) return readDerText(value);
+    }
+  return "";
+}
+
+function readPublicKey(spki: DerValue): KeyObject {
+  try {
+    return createPublicKey({ key: Buffer.from(spki.encoded), format: "der", type: "spki" });
+  } catch (cause) {
+    throw new PpmlError(
+      "attest.invalid",
+      "not a valid certificate: its public key does not parse",
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function readExtensions(
+  wrapper: DerValue,
+): Pick<Certificate, "basicConstraints" | "keyUsage" | "extensions"> {
+  const all = new Map<string, CertificateExtension>();
+  const [list, ...rest] = readDerSequence(wrapper);
+  if (rest.length > 0) throw invalid("more than one list of extensions");
+  for (const item of readDerSequence(expectTag(list, DER.sequence))) {
+    const parts = readDerSequence(expectTag(item, DER.sequence));
+    const oid = readDerOid(parts[0]);
+    const critical = parts.length === 3 && readDerBoolean(parts[1]);
+    if (parts.length < 2 || parts.length > 3 || all.has(oid))
+      throw invalid(`the extension ${oid} is malformed or there twice`);
+    all.set(oid, { critical, value: expectTag(parts.at(-1), DER.octetString).content });
+  }
+  const basicConstraints = readBasicConstraints(all.get(OID.basicConstraints));
+  const keyUsage = readKeyUsage(all.get(OID.keyUsage));
+  all.delete(OID.basicConstraints);
+  all.delete(OID.keyUsage);
+  return { basicConstraints, keyUsage, extensions: all };
+}
+
+/** RFC 5280 section 4.2.1.9. */
+function readBasicConstraints(
+  extension: CertificateExtension | undefined,
+): Certificate["basicConstraints"] {
+  if (extension === undefined) return null;
+  const parts = readDerSequence(readDer(extension.value, DER.sequence));
+  const flag = parts[0]?.tag === DER.boolean ? parts.shift() : undefined;
+  const ca = flag !== undefined && readDerBoolean(flag);
+  const length = parts.shift();
+  if (parts.length > 0 || (length !== undefined && !ca))
+    throw invalid("its basicConstraints are malformed");
+  return { ca, pathLength: length === undefined ? null : readDerSmallInteger(length) };
+}
+
+/** RFC 5280 section 4.2.1.3: bit 0 is the most significant of the first byte. */
+function readKeyUsage(extension: CertificateExtension | undefined): KeyUsage | null {
+  if (extension === undefined) return null;
+  const [, first = 0] = readDer(extension.value, DER.bitString).content;
+  return { digitalSignature: (first & 0x80) !== 0, keyCertSign: (first & 0x04) !== 0 };
+}
+
+function invalid(what: string): PpmlError {
+  return new PpmlError("attest.invalid", `not a valid certificate: ${what}`);
+}

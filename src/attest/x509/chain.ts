@@ -1,0 +1,112 @@
+import { verify } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { equalBytes, PpmlError, toTimestamp } from "../../base/index.ts";
+import type { Certificate } from "./certificate.ts";
+
+/** A signature algorithm that a chain may use: its exact AlgorithmIdentifier and its check. */
+export type ChainAlgorithm = {
+  readonly name: string;
+  readonly identifier: Uint8Array;
+  readonly verify: (tbs: Uint8Array, key: KeyObject, signature: Uint8Array) => boolean;
+};
+
+/** ecdsa-with-SHA384 (1.2.840.10045.4.3.3, no parameters) on P-384. @see RFC 5758 section 3.2 */
+export const ECDSA_P384_SHA384: ChainAlgorithm = {
+  name: "ecdsa-with-SHA384 on P-384",
+  identifier: Uint8Array.of(0x30, 10, 0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03),
+  verify: (tbs, key, signature) =>
+    isP384(key) && verify("sha384", tbs, { key, dsaEncoding: "der" }, signature),
+};
+
+/** Tells whether a key is an EC key on P-384. */
+export function isP384(key: KeyObject): boolean {
+  return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "secp384r1";
+}
+
+/**
+ * Verifies a chain, root first, whose root the caller trusts (it compared the root's bytes): names,
+ * signatures, validity at `nowMs`, CA flags, path lengths and key usage. Critical extensions that
+ * nobody here understands are refused. Certificates at least two.
+ * @throws attest.not_verified
+ * @see RFC 5280 section 6.1
+ */
+export function verifyChain(options: {
+  readonly certificates: readonly Certificate[];
+  readonly algorithm: ChainAlgorithm;
+  readonly nowMs: number;
+}): void {
+  const { certificates, algorithm, nowMs } = options;
+  let issuer = certificates[0];
+  certificates.forEach((certificate, index) => {
+    if (issuer === undefined) return;
+    const below = certificates.length - 1 - index;
+    checkSignature(certificate, issuer, algorithm);
+    checkValidity(certificate, nowMs);
+    if (below === 0) checkLeaf(certificate);
+    else checkAuthority(certificate, below - 1);
+    for (const [oid, { critical }] of certificate.extensions)
+      if (critical) throw refused(certificate, `has a critical extension ${oid} that is not known`);
+    issuer = certificate;
+  });
+  if (certificates.length < 2)
+    throw new PpmlError("attest.not_verified", "expected a certificate chain of two or more");
+}
+
+function checkSignature(
+  certificate: Certificate,
+  issuer: Certificate,
+  algorithm: ChainAlgorithm,
+): void {
+  if (!equalBytes(certificate.issuer, issuer.subject))
+    throw refused(certificate, `was not issued by ${nameOf(issuer)}: send the chain in its order`);
+  if (!equalBytes(certificate.algorithm, algorithm.identifier))
+    throw refused(
+      certificate,
+      `is signed with ${certificate.algorithmOid}, expected ${algorithm.name}`,
+    );
+  if (!algorithm.verify(certificate.tbs, issuer.publicKey, certificate.signature))
+    throw refused(certificate, `is not signed by the key of ${nameOf(issuer)}`);
+}
+
+function checkValidity(certificate: Certificate, nowMs: number): void {
+  const { notBeforeMs, notAfterMs } = certificate;
+  // Written so that a NaN is refused.
+  if (!(nowMs >= notBeforeMs && nowMs <= notAfterMs))
+    throw refused(
+      certificate,
+      `is valid from ${toTimestamp(notBeforeMs)} to ${toTimestamp(notAfterMs)}, not at ${Number.isFinite(nowMs) ? toTimestamp(nowMs) : nowMs}`,
+    );
+}
+
+function checkAuthority(certificate: Certificate, authoritiesBelow: number): void {
+  const { basicConstraints, keyUsage } = certificate;
+  if (basicConstraints?.ca !== true) throw refused(certificate, "is not a certificate authority");
+  if (basicConstraints.pathLength !== null && authoritiesBelow > basicConstraints.pathLength)
+    throw refused(
+      certificate,
+      `allows ${basicConstraints.pathLength} authorities below it, the chain has ${authoritiesBelow}`,
+    );
+  // RFC 5280 4.2.1.9: without keyCertSign the key MUST NOT be used to verify certificates.
+  if (keyUsage?.keyCertSign !== true)
+    throw refused(certificate, "has no key usage keyCertSign: it must not sign certificates");
+}
+
+function checkLeaf(certificate: Certificate): void {
+  if (certificate.basicConstraints?.ca === true)
+    throw refused(certificate, "is a certificate authority, expected the key of a chip");
+  if (
+    certificate.keyUsage?.digitalSignature === false ||
+    certificate.keyUsage?.keyCertSign === true
+  )
+    throw refused(certificate, "has a key usage other than digitalSignature alone");
+}
+
+function refused(certificate: Certificate, what: string): PpmlError {
+  return new PpmlError("attest.not_verified", `the certificate ${nameOf(certificate)} ${what}`, {
+    detail: { certificate: certificate.commonName },
+  });
+}
+
+function nameOf(certificate: Certificate): string {
+  return `"${certificate.commonName}"`;
+}
