@@ -22,7 +22,7 @@ import type { WrappedLocalKey } from "../src/format/kek.ts";
 import { openSealedFile } from "../src/open/open-file.ts";
 import { sealFileTo } from "../src/seal/seal-file.ts";
 import type { SealedFile } from "../src/seal/seal-file.ts";
-import { openLocalSource, openLocalStore } from "../src/store/index.ts";
+import { freeChunk, openLocalSource, openLocalStore } from "../src/store/index.ts";
 
 const DATASET_ID = "5a".repeat(16);
 const WRAPPED: WrappedLocalKey = {
@@ -70,7 +70,7 @@ async function runChild(side: string, folder: string): Promise<void> {
       localKeyFor: () => key,
       expected: { ...sealed, datasetId: DATASET_ID },
     });
-    await store.put("opened", opened.stream());
+    await store.put("opened", opened.stream(), { recycle: freeChunk });
   }
   const workMs = performance.now() - startMs;
   console.log(JSON.stringify({ workMs, peakMiB: process.resourceUsage().maxRSS / 1024 }));

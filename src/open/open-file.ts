@@ -1,4 +1,12 @@
-import { equalBytes, fromBase64Url, fromHex, PpmlError, sha256, toHex } from "../base/index.ts";
+import {
+  concatBytes,
+  equalBytes,
+  fromBase64Url,
+  fromHex,
+  PpmlError,
+  sha256,
+  toHex,
+} from "../base/index.ts";
 import type { ByteSource, Secret } from "../base/index.ts";
 import type { WrappedLocalKey } from "../format/kek.ts";
 import { checkDekCommitment, unwrapDek } from "../format/sealed-file/dek-wrap.ts";
@@ -45,7 +53,7 @@ export type OpenFileOptions = {
 export type OpenedFile = ByteSource & {
   /** The same as `size`. */
   readonly plaintextLength: number;
-  /** Yields the plaintext in order, up to 1 MiB at a time. */
+  /** Yields the plaintext in order, in new chunks of up to 120 KiB that nobody else holds. */
   readonly stream: () => AsyncGenerator<Uint8Array, void, undefined>;
 };
 
@@ -145,9 +153,14 @@ async function readRange(
   const result = new Uint8Array(length);
   let position = segmentAt(span.first, file.size).plaintextOffset - offset;
   for await (const plaintext of streamSegments(file, span)) {
-    const piece = plaintext.subarray(Math.max(0, -position), length - position);
-    result.set(piece, Math.max(0, position));
-    position += plaintext.byteLength;
+    const end = position + plaintext.byteLength;
+    // The first and the last segment have pieces outside the range.
+    if (end > 0 && position < length)
+      result.set(
+        plaintext.subarray(Math.max(0, -position), length - position),
+        Math.max(0, position),
+      );
+    position = end;
   }
   return result;
 }
@@ -157,16 +170,20 @@ async function* streamSegments(
   span: SegmentSpan,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let index = span.first;
-  for await (const ciphertext of readAhead(file.source, storedRanges(file, span))) {
-    yield openSegment(file.stream, segmentAt(index, file.size), ciphertext);
+  for await (const ciphertext of readAhead(file.source, storedRanges(file, span), {
+    keep: false,
+  })) {
+    const pieces = openSegment(file.stream, segmentAt(index, file.size), ciphertext);
     index += 1;
+    for (const piece of pieces) yield piece;
   }
 }
 
 async function openOne(file: SealedData, index: number): Promise<Uint8Array> {
   const segment = segmentAt(index, file.size);
   const { offset, length } = storedRange(segment);
-  return openSegment(file.stream, segment, await file.source.read(offset, length));
+  const ciphertext = await file.source.read(offset, length);
+  return concatBytes(...openSegment(file.stream, segment, ciphertext));
 }
 
 function* storedRanges(

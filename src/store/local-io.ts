@@ -73,3 +73,16 @@ export async function syncFolder(folder: string): Promise<void> {
     await handle.close();
   }
 }
+
+/**
+ * Checks that a range lies wholly in `size` bytes.
+ * @throws base.out_of_bounds
+ */
+export function checkRange(offset: number, length: number, size: number): void {
+  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length);
+  if (!whole || offset < 0 || length < 0 || offset + length > size)
+    throw new PpmlError(
+      "base.out_of_bounds",
+      `bytes ${offset} to ${offset + length} are not in the object, which has ${size}`,
+    );
+}

@@ -1,6 +1,5 @@
 import { dirname } from "node:path";
-import { PpmlError } from "../base/index.ts";
-import { storeError } from "./local-io.ts";
+import { checkRange, storeError } from "./local-io.ts";
 import { cloneTemporary, createTemporary, discardTemporary, writeChunks } from "./local-write.ts";
 import type { TemporaryFile } from "./local-write.ts";
 import { readAhead } from "./read-ahead.ts";
@@ -54,8 +53,9 @@ export async function writePlan(
   });
   try {
     for (const { position, part } of plan.steps) {
-      const chunks = "keep" in part ? readAhead(old, pieces(part.keep)) : [part.bytes];
-      await writeChunks({ handle: file.handle, name, position }, chunks);
+      const chunks =
+        "keep" in part ? readAhead(old, pieces(part.keep), { keep: true }) : [part.bytes];
+      await writeChunks({ handle: file.handle, name, position }, { chunks });
     }
     if (plan.clone) await file.handle.truncate(plan.size);
     return file;
@@ -72,17 +72,6 @@ function* pieces(range: ByteRange): Generator<ByteRange, void, undefined> {
 }
 
 function keptLength(range: ByteRange, oldSize: number): number {
-  const { offset, length } = range;
-  if (
-    !Number.isSafeInteger(offset) ||
-    !Number.isSafeInteger(length) ||
-    offset < 0 ||
-    length < 0 ||
-    offset + length > oldSize
-  )
-    throw new PpmlError(
-      "base.out_of_bounds",
-      `cannot keep bytes ${offset} to ${offset + length} of an object of ${oldSize}`,
-    );
-  return length;
+  checkRange(range.offset, range.length, oldSize);
+  return range.length;
 }

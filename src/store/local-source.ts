@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { PpmlError } from "../base/index.ts";
-import { localEtag, storeError } from "./local-io.ts";
+import { checkRange, localEtag, storeError } from "./local-io.ts";
 import type { StoreSource } from "./store.ts";
 
 /**
@@ -25,12 +25,21 @@ export async function openLocalSource(
     const stats = await handle.stat({ bigint: true });
     if (!stats.isFile())
       throw new PpmlError("store.not_found", `"${name}" is not a file`, { detail: { name } });
+    const size = Number(stats.size);
     const close = (): Promise<void> => handle.close();
     return {
-      size: Number(stats.size),
+      size,
       etag: localEtag(stats),
-      read: (offset, length) =>
-        readExactly(handle, { offset, length, name, size: Number(stats.size) }),
+      read: async (offset, length) => {
+        checkRange(offset, length, size);
+        const target = Buffer.allocUnsafeSlow(length);
+        await fill(handle, target, { offset, name });
+        return target;
+      },
+      readInto: async (offset, target) => {
+        checkRange(offset, target.byteLength, size);
+        await fill(handle, target, { offset, name });
+      },
       close,
       [Symbol.asyncDispose]: close,
     };
@@ -40,31 +49,16 @@ export async function openLocalSource(
   }
 }
 
-type ReadRange = {
-  readonly offset: number;
-  readonly length: number;
-  readonly name: string;
-  readonly size: number;
-};
-
-async function readExactly(handle: FileHandle, range: ReadRange): Promise<Uint8Array> {
-  const { offset, length, name, size } = range;
-  if (
-    !Number.isSafeInteger(offset) ||
-    !Number.isSafeInteger(length) ||
-    offset < 0 ||
-    length < 0 ||
-    offset + length > size
-  )
-    throw new PpmlError(
-      "base.out_of_bounds",
-      `bytes ${offset} to ${offset + length} are not in "${name}", which has ${size}`,
-    );
-  const buffer = Buffer.allocUnsafeSlow(length);
+async function fill(
+  handle: FileHandle,
+  target: Uint8Array,
+  from: { readonly offset: number; readonly name: string },
+): Promise<void> {
+  const { offset, name } = from;
   let done = 0;
-  while (done < length) {
+  while (done < target.byteLength) {
     const { bytesRead } = await handle
-      .read(buffer, done, length - done, offset + done)
+      .read(target, done, target.byteLength - done, offset + done)
       .catch((error: unknown) => {
         throw storeError(error, name);
       });
@@ -72,5 +66,4 @@ async function readExactly(handle: FileHandle, range: ReadRange): Promise<Uint8A
       throw new PpmlError("store.conflict", `"${name}" became shorter while it was read`);
     done += bytesRead;
   }
-  return buffer;
 }

@@ -56,18 +56,25 @@ export async function discardTemporary(file: TemporaryFile): Promise<void> {
  */
 export async function writeChunks(
   target: { readonly handle: FileHandle; readonly name: string; readonly position: number },
-  chunks: Chunks,
+  input: { readonly chunks: Chunks; readonly recycle?: ((chunk: Uint8Array) => void) | undefined },
 ): Promise<number> {
   const { handle, name } = target;
+  const { chunks, recycle } = input;
   let position = target.position;
   let batch: Uint8Array[] = [];
   let batchBytes = 0;
   let running: Promise<void> = Promise.resolve();
+  const write = async (chunksToWrite: readonly Uint8Array[], at: number): Promise<void> => {
+    try {
+      await writeFully(handle, chunksToWrite, at);
+    } catch (error) {
+      throw storeError(error, name);
+    }
+    if (recycle !== undefined) for (const chunk of chunksToWrite) recycle(chunk);
+  };
   const flush = async (): Promise<void> => {
     await running;
-    running = writeFully(handle, batch, position).catch((error: unknown) => {
-      throw storeError(error, name);
-    });
+    running = write(batch, position);
     // The error is met at the next flush; meanwhile it must not end the process.
     running.catch(() => {});
     position += batchBytes;

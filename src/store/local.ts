@@ -14,6 +14,7 @@ import { parseStoreName } from "./name.ts";
 import type {
   Chunks,
   PutCondition,
+  PutOptions,
   ReplacePart,
   Store,
   StoredObject,
@@ -30,7 +31,7 @@ export function openLocalStore(path: string): Store {
   const local: LocalStore = { path: resolve(path), swept: new Set() };
   return {
     uri: pathToFileURL(local.path).href,
-    put: (name, chunks, condition) => put(local, name, { chunks, condition: condition ?? {} }),
+    put: (name, chunks, options) => put(local, name, { chunks, options: options ?? {} }),
     head: (name) => head(local, name),
     source: (name) => source(local, name),
     list: (prefix) => list(local, prefix),
@@ -46,18 +47,19 @@ type Place = { readonly root: string; readonly path: string; readonly name: stri
 async function put(
   local: LocalStore,
   name: string,
-  input: { readonly chunks: Chunks; readonly condition: PutCondition },
+  input: { readonly chunks: Chunks; readonly options: PutOptions },
 ): Promise<Written> {
-  const { chunks, condition } = input;
+  const { chunks, options } = input;
   const place = await makePlace(local, name);
   // Told early, so that nothing is sealed in vain; what counts is the check at the commit.
-  checkCondition(place, condition);
+  checkCondition(place, options);
   const file = await createTemporary(dirname(place.path)).catch((error: unknown) => {
     throw storeError(error, name);
   });
   try {
-    await writeChunks({ handle: file.handle, name, position: 0 }, chunks);
-    return await commit(file, place, condition);
+    const { recycle } = options;
+    await writeChunks({ handle: file.handle, name, position: 0 }, { chunks, recycle });
+    return await commit(file, place, options);
   } finally {
     await discardTemporary(file);
   }

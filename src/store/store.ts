@@ -13,6 +13,8 @@ export type StoredObject = {
 export type StoreSource = ByteSource &
   AsyncDisposable & {
     readonly etag: string;
+    /** As `read`, but fills the whole of `target`: for who reads much and keeps nothing. */
+    readonly readInto?: (offset: number, target: Uint8Array) => Promise<void>;
     readonly close: () => Promise<void>;
   };
 
@@ -24,6 +26,12 @@ export type PutCondition =
   | { readonly ifNoneMatch?: never; readonly ifMatch?: never }
   | { readonly ifNoneMatch: true; readonly ifMatch?: never }
   | { readonly ifNoneMatch?: never; readonly ifMatch: string };
+
+/** How to put: under which condition, and what to do with chunks that were written. */
+export type PutOptions = PutCondition & {
+  /** Called once at most for a chunk, when the store needs it no longer: its memory may be reused. */
+  readonly recycle?: (chunk: Uint8Array) => void;
+};
 
 /** A part of a new version: a range of the old one, or new bytes. */
 export type ReplacePart =
@@ -62,7 +70,7 @@ export type Store = {
   readonly put: (
     name: string,
     chunks: Chunks,
-    condition?: PutCondition,
+    options?: PutOptions,
   ) => Promise<{ readonly etag: string; readonly size: number }>;
 
   /**

@@ -14,6 +14,9 @@ export const SALT_BYTES = 32;
 /** Length in bytes of the nonce prefix in the stream's header. */
 export const NONCE_PREFIX_BYTES = 7;
 
+// Node gives each update's output as a new buffer. Under malloc's mmap threshold of 128 KiB, the next
+// piece takes the memory of one that was freed; a whole segment would come as fresh pages each time.
+const PIECE_BYTES = 120 * 1024;
 const PLAINTEXT_SEGMENT_BYTES = CIPHERTEXT_SEGMENT_BYTES - TAG_BYTES;
 // The index is a u32 in the nonce.
 const MAX_SEGMENTS = 2 ** 32;
@@ -126,48 +129,55 @@ export function deriveStreamKey(
 }
 
 /**
- * Encrypts one segment; gives the ciphertext and its tag apart, so that nobody needs to join them.
+ * Encrypts one segment; gives the ciphertext in pieces, the tag last, so that nobody joins them.
  * @param segment its index (u32) and whether it is the last
- * @param plaintext as many bytes as the segment holds
+ * @param plaintext as many bytes as the segment holds; not kept
  */
 export function sealSegment(
   stream: StreamKey,
   segment: Pick<Segment, "index" | "last">,
   plaintext: Uint8Array,
-): readonly [Uint8Array, Uint8Array] {
+): readonly Uint8Array[] {
   // The nonce is unique under the derived key: the index counts, and the DEK, salt and prefix are
   // random for each file. GCM has no AAD here: what the file is bound to is in the key's HKDF info.
   const cipher = createCipheriv("aes-256-gcm", stream.key, segmentNonce(stream, segment));
-  const ciphertext = cipher.update(plaintext);
+  const pieces: Uint8Array[] = [];
+  for (let offset = 0; offset < plaintext.byteLength; offset += PIECE_BYTES)
+    pieces.push(cipher.update(plaintext.subarray(offset, offset + PIECE_BYTES)));
   cipher.final();
-  return [ciphertext, cipher.getAuthTag()];
+  pieces.push(cipher.getAuthTag());
+  return pieces;
 }
 
 /**
- * Decrypts one segment; nothing of it comes out unless its tag is right.
+ * Decrypts one segment, in pieces; nothing of it comes out unless its tag is right.
  * @param segment its index (u32) and whether it is the last
- * @param ciphertext the segment with its tag
+ * @param ciphertext the segment with its tag; not kept
  * @throws open.not_authentic
  */
 export function openSegment(
   stream: StreamKey,
   segment: Pick<Segment, "index" | "last">,
   ciphertext: Uint8Array,
-): Uint8Array {
+): readonly Uint8Array[] {
   const tagOffset = ciphertext.byteLength - TAG_BYTES;
   if (tagOffset < 0) throw notAuthentic();
   const decipher = createDecipheriv("aes-256-gcm", stream.key, segmentNonce(stream, segment), {
     authTagLength: TAG_BYTES,
   });
   decipher.setAuthTag(ciphertext.subarray(tagOffset));
-  const plaintext = decipher.update(ciphertext.subarray(0, tagOffset));
+  const pieces: Uint8Array[] = [];
+  for (let offset = 0; offset < tagOffset; offset += PIECE_BYTES)
+    pieces.push(
+      decipher.update(ciphertext.subarray(offset, Math.min(offset + PIECE_BYTES, tagOffset))),
+    );
   try {
     decipher.final();
   } catch {
-    plaintext.fill(0);
+    for (const piece of pieces) piece.fill(0);
     throw notAuthentic();
   }
-  return plaintext;
+  return pieces;
 }
 
 function segmentNonce(stream: StreamKey, segment: Pick<Segment, "index" | "last">): Uint8Array {
