@@ -1,4 +1,4 @@
-import { concatBytes, utf8 } from "../base/bytes.ts";
+import { utf8 } from "../base/bytes.ts";
 
 /** What a field of an authenticated list may be: integers are safe and not negative. */
 export type Field = string | number | Uint8Array | null;
@@ -10,27 +10,25 @@ export type Field = string | number | Uint8Array | null;
  * @see docs/vault.md section "What is authenticated"
  */
 export function encodeFields(...fields: readonly Field[]): Uint8Array {
-  return concatBytes(...fields.flatMap(encodeField));
+  const contents = fields.map(contentOf);
+  const size = contents.reduce((sum, { bytes }) => sum + 5 + bytes.byteLength, 0);
+  const encoded = new Uint8Array(size);
+  const view = new DataView(encoded.buffer);
+  let offset = 0;
+  for (const { type, bytes } of contents) {
+    view.setUint8(offset, type);
+    view.setUint32(offset + 1, bytes.byteLength);
+    encoded.set(bytes, offset + 5);
+    offset += 5 + bytes.byteLength;
+  }
+  return encoded;
 }
 
-function encodeField(field: Field): readonly Uint8Array[] {
-  if (field === null) return [head(0, 0)];
-  if (typeof field === "string") {
-    const bytes = utf8(field);
-    return [head(1, bytes.byteLength), bytes];
-  }
-  if (typeof field === "number") {
-    const bytes = new Uint8Array(8);
-    new DataView(bytes.buffer).setBigUint64(0, BigInt(field));
-    return [head(2, 8), bytes];
-  }
-  return [head(3, field.byteLength), field];
-}
-
-function head(type: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(5);
-  const view = new DataView(bytes.buffer);
-  view.setUint8(0, type);
-  view.setUint32(1, length);
-  return bytes;
+function contentOf(field: Field): { readonly type: number; readonly bytes: Uint8Array } {
+  if (field === null) return { type: 0, bytes: new Uint8Array(0) };
+  if (typeof field === "string") return { type: 1, bytes: utf8(field) };
+  if (typeof field !== "number") return { type: 3, bytes: field };
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(field));
+  return { type: 2, bytes };
 }

@@ -122,6 +122,14 @@ export function inTransaction<T>(
   });
 }
 
+/**
+ * A number that differs, inside a transaction, where another connection committed since the last one.
+ * @see https://sqlite.org/pragma.html#pragma_data_version
+ */
+export function dataVersionOf(db: DatabaseSync): number {
+  return Number(db.prepare("PRAGMA data_version").get()?.["data_version"]);
+}
+
 /** The error for a file that is not as this program writes it. */
 export function invalid(path: string, what: string, cause?: unknown): PpmlError {
   return new PpmlError(

@@ -17,7 +17,7 @@ import {
   setState,
   type Target,
 } from "./changes.ts";
-import { inTransaction } from "./database.ts";
+import { dataVersionOf, inTransaction } from "./database.ts";
 import { createVaultFile, type UnlockedFile, unlockVaultFile } from "./file.ts";
 import { checkKekName, embeddedKekId, nameOfKekId } from "./kek-id.ts";
 import {
@@ -59,8 +59,8 @@ export async function openEmbeddedVault(options: {
 }
 
 /**
- * The vault in one SQLite file. Each method reads and verifies the file's present state, so that
- * several processes may use one vault at once. @see docs/vault.md
+ * The vault in one SQLite file. Each method works on the file's present state, so that several
+ * processes may use one vault at once. @see docs/vault.md
  */
 export class EmbeddedVault implements Vault {
   readonly mode: Mode;
@@ -68,6 +68,7 @@ export class EmbeddedVault implements Vault {
   readonly #file: UnlockedFile;
   readonly #clock: Clock;
   #closed = false;
+  #verified: { readonly dataVersion: number; readonly state: VaultState } | null = null;
 
   constructor(file: UnlockedFile, clock: Clock) {
     this.#file = file;
@@ -196,18 +197,31 @@ export class EmbeddedVault implements Vault {
   }
 
   #load(): VaultState {
+    const { db, path } = this.#open();
+    return inTransaction({ db, path, write: false }, () => this.#state());
+  }
+
+  /** The present state, inside a transaction; verified anew only where another process changed it. */
+  #state(): VaultState {
     const file = this.#open();
-    return inTransaction({ db: file.db, path: file.path, write: false }, () => loadState(file));
+    const dataVersion = dataVersionOf(file.db);
+    if (this.#verified?.dataVersion !== dataVersion)
+      this.#verified = { dataVersion, state: loadState(file) };
+    return this.#verified.state;
   }
 
   #change(name: string, change: (state: VaultState) => VaultState): KekInfo {
     const file = this.#open();
-    return inTransaction({ db: file.db, path: file.path, write: true }, () => {
-      const before = loadState(file);
+    const { db, path } = file;
+    const { dataVersion, state } = inTransaction({ db, path, write: true }, () => {
+      const before = this.#state();
       const after = change(before);
-      if (after !== before) saveState(file, before, after);
-      return infoOf(after, name);
+      const stored = after === before ? before : saveState(file, after);
+      return { dataVersion: dataVersionOf(db), state: stored };
     });
+    // Only now: a transaction that was rolled back must leave no trace here.
+    this.#verified = { dataVersion, state };
+    return infoOf(state, name);
   }
 
   #versionRow(kek: KekRow, made: { readonly pair: KeyPair; readonly number: number }): VersionRow {

@@ -105,7 +105,8 @@ export function decryptPrivateKey(
  * Unwraps one local key with a private key: RSA-OAEP, SHA-256, empty label.
  * Every failure is the same error, so that nobody learns in which step it lay.
  * @throws key.unwrap_failed
- * @see RFC 8017 section 7.1.2, note: "must not be able to distinguish the different error conditions"
+ * @see RFC 8017 section 7.1.2, note: "Care must be taken to ensure that an opponent cannot
+ * distinguish the different error conditions in Step 3.g"
  */
 export function unwrapWith(
   privateKey: KeyObject,

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { equalBytes } from "../../base/bytes.ts";
+import { concatBytes, equalBytes } from "../../base/bytes.ts";
 import type { Secret } from "../../base/secret.ts";
 import { kekKindSchema, kekVersionSchema, modeSchema } from "../../format/kek.ts";
 import { encodeFields } from "../fields.ts";
@@ -63,6 +63,8 @@ export type VaultState = {
   readonly header: HeaderRow;
   readonly keks: readonly KekRow[];
   readonly versions: readonly VersionRow[];
+  /** The MACs of those rows that are stored; a change makes new rows, which have none yet. */
+  readonly macs: ReadonlyMap<KekRow | VersionRow, Uint8Array>;
 };
 
 /** The open file and the key that authenticates its rows. */
@@ -90,11 +92,13 @@ export function loadState(file: VaultFile): VaultState {
   const header = readHeader(db, path);
   const keks: KekRow[] = [];
   const versions: VersionRow[] = [];
+  const macs = new Map<KekRow | VersionRow, Uint8Array>();
   for (const raw of db.prepare("SELECT * FROM kek ORDER BY name").iterate()) {
     const { mac, ...row } = parseRow(kekSchema, raw, { path, table: "kek" });
     if (!equalBytes(mac, kekMac(macKey, header, row)))
       throw invalid(path, `the row of KEK ${row.name} was changed`);
     keks.push(row);
+    macs.set(row, mac);
   }
   const select = db.prepare("SELECT * FROM kek_version ORDER BY name, number");
   for (const raw of select.iterate()) {
@@ -102,37 +106,42 @@ export function loadState(file: VaultFile): VaultState {
     if (!equalBytes(mac, versionMac(macKey, header, row)))
       throw invalid(path, `the row of version ${row.number} of KEK ${row.name} was changed`);
     versions.push(row);
+    macs.set(row, mac);
   }
-  const state = { header, keks, versions };
+  const state = { header, keks, versions, macs };
   if (!equalBytes(header.state_mac, stateMac(macKey, state)))
     throw invalid(path, "rows were added, removed or put back, or the vault's own row was changed");
   return state;
 }
 
 /**
- * Writes what differs between two states, inside the same transaction as the load, and raises the
- * revision. Rows are never removed.
+ * Writes the new rows of a changed state, inside the same transaction as the load, and raises the
+ * revision; gives the state as it is then stored. Rows are never removed.
  */
-export function saveState(file: VaultFile, before: VaultState, after: VaultState): void {
+export function saveState(file: VaultFile, changed: VaultState): VaultState {
   const { db, macKey } = file;
-  const header = { ...after.header, revision: before.header.revision + 1 };
+  const { keks, versions } = changed;
+  const macs = new Map<KekRow | VersionRow, Uint8Array>();
   const putKek = db.prepare("INSERT OR REPLACE INTO kek VALUES (?, ?, ?, ?, ?, ?, ?)");
-  const kept = new Set<KekRow | VersionRow>([...before.keks, ...before.versions]);
-  for (const row of after.keks) {
-    if (kept.has(row)) continue;
-    putKek.run(...kekFields(row), kekMac(macKey, header, row));
+  for (const row of keks) {
+    const stored = changed.macs.get(row);
+    const mac = stored ?? kekMac(macKey, changed.header, row);
+    if (stored === undefined) putKek.run(...kekFields(row), mac);
+    macs.set(row, mac);
   }
   const putVersion = db.prepare(
     "INSERT OR REPLACE INTO kek_version VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
   );
-  for (const row of after.versions) {
-    if (kept.has(row)) continue;
-    putVersion.run(...versionFields(row), versionMac(macKey, header, row));
+  for (const row of versions) {
+    const stored = changed.macs.get(row);
+    const mac = stored ?? versionMac(macKey, changed.header, row);
+    if (stored === undefined) putVersion.run(...versionFields(row), mac);
+    macs.set(row, mac);
   }
-  db.prepare("UPDATE vault SET revision = ?, state_mac = ? WHERE id = 1").run(
-    header.revision,
-    stateMac(macKey, { ...after, header }),
-  );
+  const raised = { ...changed.header, revision: changed.header.revision + 1 };
+  const mac = stateMac(macKey, { header: raised, keks, versions, macs });
+  db.prepare("UPDATE vault SET revision = ?, state_mac = ? WHERE id = 1").run(raised.revision, mac);
+  return { header: { ...raised, state_mac: mac }, keks, versions, macs };
 }
 
 /** Writes the vault's own row into a new file, with the MAC of an empty vault. */
@@ -141,10 +150,10 @@ export function insertHeader(
   header: Omit<HeaderRow, "revision" | "state_mac">,
 ): void {
   const row: HeaderRow = { ...header, revision: 0, state_mac: new Uint8Array(32) };
-  const mac = stateMac(file.macKey, { header: row, keks: [], versions: [] });
+  const empty: VaultState = { header: row, keks: [], versions: [], macs: new Map() };
   file.db
     .prepare("INSERT INTO vault VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-    .run(...headerFields(row), mac);
+    .run(...headerFields(row), stateMac(file.macKey, empty));
 }
 
 function headerFields(row: HeaderRow) {
@@ -176,15 +185,14 @@ function versionMac(key: Secret, { vault_id, mode }: Identity, row: VersionRow):
   return hmac(key, encodeFields("ppml vault kek version v1", vault_id, mode, ...fields));
 }
 
-function stateMac(key: Secret, state: VaultState): Uint8Array {
-  const { header, keks, versions } = state;
-  const fields = [
-    ...keks.map((row) => kekMac(key, header, row)),
-    ...versions.map((row) => versionMac(key, header, row)),
-  ];
+// Over the rows' MACs in their order: which rows there are, and that they are all of one time.
+function stateMac(key: Secret, { header, keks, versions, macs }: VaultState): Uint8Array {
+  const rows = [...keks, ...versions].map((row) => macs.get(row) ?? new Uint8Array(0));
   const counts = [keks.length, versions.length];
-  const all = encodeFields("ppml vault state v1", ...headerFields(header), ...counts, ...fields);
-  return hmac(key, all);
+  return hmac(
+    key,
+    encodeFields("ppml vault state v1", ...headerFields(header), ...counts, concatBytes(...rows)),
+  );
 }
 
 function hmac(key: Secret, message: Uint8Array): Uint8Array {

@@ -174,6 +174,23 @@ describe("embedded vault, changed from outside", () => {
     assert.equal((await failureOf(vault.disableKek(kekId))).code, "key.vault_invalid");
   });
 
+  test("a row changed while the vault is open is refused at the next use, put back it is not", async () => {
+    using vault = await opened(() => undefined);
+    const kekId = keks[1]?.kekId ?? "";
+    const set = (state: string) => {
+      const db = new DatabaseSync(copy);
+      db.exec(`UPDATE kek SET state = '${state}' WHERE name = 'b'`);
+      db.close();
+    };
+    assert.deepEqual(await vault.showKek(kekId), keks[1]);
+    set("enabled");
+    assert.equal((await failureOf(vault.showKek(kekId))).code, "key.vault_invalid");
+    assert.equal((await failureOf(vault.enableKek(kekId))).code, "key.vault_invalid");
+    set("disabled");
+    assert.equal((await vault.enableKek(kekId)).state, "enabled");
+    assert.equal((await vault.showKek(kekId)).state, "enabled");
+  });
+
   test("a file turned to WAL mode is turned back", async () => {
     using vault = await opened((db) => db.exec("PRAGMA journal_mode = WAL"));
     assert.deepEqual(await vault.listKeks(), keks);
