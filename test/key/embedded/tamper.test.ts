@@ -177,16 +177,11 @@ describe("embedded vault, changed from outside", () => {
   test("a row changed while the vault is open is refused at the next use, put back it is not", async () => {
     using vault = await opened(() => undefined);
     const kekId = keks[1]?.kekId ?? "";
-    const set = (state: string) => {
-      const db = new DatabaseSync(copy);
-      db.exec(`UPDATE kek SET state = '${state}' WHERE name = 'b'`);
-      db.close();
-    };
     assert.deepEqual(await vault.showKek(kekId), keks[1]);
-    set("enabled");
+    setStateOfB(copy, "enabled");
     assert.equal((await failureOf(vault.showKek(kekId))).code, "key.vault_invalid");
     assert.equal((await failureOf(vault.enableKek(kekId))).code, "key.vault_invalid");
-    set("disabled");
+    setStateOfB(copy, "disabled");
     assert.equal((await vault.enableKek(kekId)).state, "enabled");
     assert.equal((await vault.showKek(kekId)).state, "enabled");
   });
@@ -289,6 +284,12 @@ describe("embedded vault, changed from outside", () => {
     }
   });
 });
+
+function setStateOfB(path: string, state: string): void {
+  const db = new DatabaseSync(path);
+  db.prepare("UPDATE kek SET state = ? WHERE name = 'b'").run(state);
+  db.close();
+}
 
 function keyOf(table: string, row: Row): string {
   if (table === "vault") return "id = 1";
