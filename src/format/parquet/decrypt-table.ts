@@ -1,4 +1,3 @@
-import type { ByteSource } from "../../base/byte-source.ts";
 import { PpmlError } from "../../base/error.ts";
 import { selectLeaves } from "./column-plan.ts";
 import { MAGIC_PLAIN } from "./file-crypto.ts";
@@ -14,13 +13,14 @@ import { append, createOutput, fits, position, reserve, take } from "./output.ts
 import { closedColumn, encodePlainEnd, NO_PAGE, plainColumn } from "./plain-footer.ts";
 import { placeFields } from "./seal-footer.ts";
 import type { TableChunk, TableFooter, TableRowGroup } from "./table-footer.ts";
+import { createScratch, type TableSource } from "./source-window.ts";
 import { structOf, type ThriftField } from "./thrift.ts";
 import { i64, struct, withFields } from "./thrift-writer.ts";
 
 /** What `decryptTable` takes. */
 export type DecryptTableOptions = {
   /** The file whose footer was opened. */
-  readonly source: ByteSource;
+  readonly source: TableSource;
   readonly footer: TableFooter;
   /** Top-level names or dotted paths, each covering all leaves below; or all columns. */
   readonly columns: readonly string[] | "all";
@@ -33,7 +33,7 @@ export type DecryptTableOptions = {
   readonly unauthenticated: "refuse" | "accept";
   /** Page indexes and Bloom filters of the chosen columns; kept where left out. */
   readonly indexes?: "keep" | "drop";
-  /** Takes the plain file's bytes in order; it may keep them. */
+  /** Takes the plain file's bytes in order; they are valid until it returns, or what it returns resolves. */
   readonly write: (bytes: Uint8Array) => void | Promise<void>;
 };
 
@@ -72,9 +72,10 @@ async function* openTable(
   const leaves = selectLeaves(footer.metadata.schema, options.columns);
   const chosen = chooseRowGroups(footer, options.rowGroups);
   for (const { chunks } of chosen) for (const leaf of leaves) checkReadable(options, chunks[leaf]);
-  const output = createOutput();
+  const output = createOutput({ lends: true });
   const context: OpenContext = {
     source: options.source,
+    scratch: createScratch(),
     aad: footer.aad,
     pageCipher: footer.sealed.crypto.algorithm === "AES_GCM_CTR_V1" ? "ctr" : "gcm",
     output,

@@ -8,6 +8,7 @@ import {
 } from "node:crypto";
 import { PpmlError } from "../../base/error.ts";
 import type { Secret } from "../../base/secret.ts";
+import { release } from "./output.ts";
 
 /** Module types of the AAD suffix. @see Encryption.md section 4.4.2 */
 export const MODULE = {
@@ -124,7 +125,9 @@ export function sealModule(
   cipher.setAAD(to.aad);
   writeU32(target, { at, value: plain.byteLength + 28 });
   target.set(nonce, at + 4);
-  target.set(cipher.update(plain), at + 16);
+  const ciphertext = cipher.update(plain);
+  target.set(ciphertext, at + 16);
+  release(ciphertext);
   cipher.final();
   const tagAt = at + 16 + plain.byteLength;
   target.set(cipher.getAuthTag(), tagAt);

@@ -1,5 +1,4 @@
 import type { KeyObject } from "node:crypto";
-import type { ByteSource } from "../../base/byte-source.ts";
 import { PpmlError } from "../../base/error.ts";
 import type { ByteRange, ChunkMeta } from "./file-metadata.ts";
 import { LIMITS } from "./limits.ts";
@@ -14,15 +13,24 @@ import {
   type PageCipher,
   readU32,
 } from "./module-cipher.ts";
-import { append, fits, type Output, position, reserve } from "./output.ts";
-import { encodePageHeader, type PageHeader, parsePageHeader } from "./page-header.ts";
+import { append, fits, type Output, position, release, reserve } from "./output.ts";
+import { encodePageHeader, parsePageHeader } from "./page-header.ts";
 import type { PagePlaces } from "./page-index.ts";
-import { readPlainPageHeader } from "./plain-pages.ts";
-import { covers, load, openWindow, slice, type SourceWindow } from "./source-window.ts";
+import { type PlainPage, readPlainPage } from "./plain-pages.ts";
+import {
+  covers,
+  load,
+  openWindow,
+  type Scratch,
+  slice,
+  type SourceWindow,
+  type TableSource,
+} from "./source-window.ts";
 
 /** What all chunks of one file share while it is opened. */
 export type OpenContext = {
-  readonly source: ByteSource;
+  readonly source: TableSource;
+  readonly scratch: Scratch;
   readonly aad: ModuleAad;
   readonly pageCipher: PageCipher;
   readonly output: Output;
@@ -44,8 +52,6 @@ export type ChunkOpened = {
   readonly dictionary: number | null;
 };
 
-type Page = { readonly header: PageHeader; readonly body: Uint8Array; readonly next: number };
-
 /**
  * Opens the pages of a column chunk one by one; nothing is given away before it is authenticated,
  * except CTR pages and pages in the clear, which nothing authenticates.
@@ -57,7 +63,7 @@ export async function* openChunkPages(
 ): AsyncGenerator<Uint8Array, ChunkOpened, void> {
   const { output } = context;
   const { offset, length } = chunk.meta.pages;
-  const window = openWindow(context.source, offset + length);
+  const window = openWindow(context.source, { end: offset + length, scratch: context.scratch });
   const pages: PagePlaces = { offsets: [], sizes: [] };
   const start = position(output);
   let dictionary: number | null = null;
@@ -83,16 +89,11 @@ export async function* openChunkPages(
     }
     append(output, head);
     append(output, page.body);
+    // A page in the clear is a view of the window, an opened one has memory of its own.
+    if (chunk.key !== null) release(page.body);
     at = page.next;
   }
   return { range: { offset: start, length: position(output) - start }, pages, dictionary };
-}
-
-async function readPlainPage(window: SourceWindow, at: number): Promise<Page> {
-  const { header, bodyAt } = await readPlainPageHeader(window, at);
-  if (!covers(window, bodyAt, header.size)) await load(window, bodyAt, header.size);
-  const body = slice(window, bodyAt, header.size);
-  return { header, body, next: bodyAt + header.size };
 }
 
 async function openPage(
@@ -107,7 +108,7 @@ async function openPage(
       readonly at: number;
     };
   },
-): Promise<Page> {
+): Promise<PlainPage> {
   const { window, key, place } = from;
   const isData = place.expected === "data";
   const base: ModulePlace = {

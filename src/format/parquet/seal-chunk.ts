@@ -1,4 +1,3 @@
-import type { ByteSource } from "../../base/byte-source.ts";
 import { PpmlError } from "../../base/error.ts";
 import type { ChunkMeta } from "./file-metadata.ts";
 import { LIMITS } from "./limits.ts";
@@ -13,15 +12,16 @@ import {
 import { fits, type Output, position, reserve } from "./output.ts";
 import { encodePageHeader, type PageHeader } from "./page-header.ts";
 import type { PagePlaces } from "./page-index.ts";
-import { readPlainPageHeader } from "./plain-pages.ts";
-import { covers, load, openWindow, slice, type SourceWindow } from "./source-window.ts";
+import { type PlainPage, readPlainPage } from "./plain-pages.ts";
+import { openWindow, type Scratch, type TableSource } from "./source-window.ts";
 import type { ThriftField } from "./thrift.ts";
 import { i64, struct, withFields } from "./thrift-writer.ts";
 import { structOf } from "./thrift.ts";
 
 /** What all chunks of one file share while it is sealed. */
 export type SealContext = {
-  readonly source: ByteSource;
+  readonly source: TableSource;
+  readonly scratch: Scratch;
   readonly aad: ModuleAad;
   readonly output: Output;
 };
@@ -53,13 +53,13 @@ export async function* sealChunk(
   const { output } = context;
   const range = chunk.meta.pages;
   const end = range.offset + range.length;
-  const window = openWindow(context.source, end);
+  const window = openWindow(context.source, { end, scratch: context.scratch });
   const pages: PagePlaces = { offsets: [], sizes: [] };
   const start = position(output);
   let dictionary: number | null = null;
   for (let at = range.offset; at < end;) {
-    const { header, bodyAt } = await readPlainPageHeader(window, at);
-    if (!covers(window, bodyAt, header.size)) await load(window, bodyAt, header.size);
+    const page = await readPlainPage(window, at);
+    const { header } = page;
     const place = nextPlace({ chunk, header, pages, dictionary });
     const head = encodePageHeader(header, header.size + GCM_OVERHEAD);
     const size = head.byteLength + header.size + 2 * GCM_OVERHEAD;
@@ -69,8 +69,8 @@ export async function* sealChunk(
       pages.offsets.push(position(output));
       pages.sizes.push(size);
     }
-    sealPage(context, { window, bodyAt, header, head, place, sealer: chunk.sealer });
-    at = bodyAt + header.size;
+    sealPage(context, { page, head, place, sealer: chunk.sealer });
+    at = page.next;
   }
   const length = position(output) - start;
   return { meta: movedMeta(chunk.meta, { start, length, dictionary, pages }), pages, length };
@@ -78,20 +78,18 @@ export async function* sealChunk(
 
 function sealPage(
   context: SealContext,
-  page: {
-    readonly window: SourceWindow;
-    readonly bodyAt: number;
-    readonly header: PageHeader;
+  what: {
+    readonly page: PlainPage;
     readonly head: Uint8Array;
     readonly place: ModulePlace;
     readonly sealer: Sealer;
   },
 ): void {
   const { output, aad } = context;
-  const { place, sealer } = page;
+  const { place, sealer, page } = what;
   const isData = page.header.kind === "data";
   const target = output.buffer;
-  const bodyAt = sealModule(sealer, page.head, {
+  const bodyAt = sealModule(sealer, what.head, {
     target,
     at: output.used,
     aad: aad({
@@ -99,7 +97,7 @@ function sealPage(
       type: isData ? MODULE.dataPageHeader : MODULE.dictionaryPageHeader,
     }),
   });
-  output.used = sealModule(sealer, slice(page.window, page.bodyAt, page.header.size), {
+  output.used = sealModule(sealer, page.body, {
     target,
     at: bodyAt,
     aad: aad({ ...place, type: isData ? MODULE.dataPage : MODULE.dictionaryPage }),

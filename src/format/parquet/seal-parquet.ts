@@ -35,6 +35,7 @@ import {
   sealOffsetIndex,
 } from "./seal-index.ts";
 import { readSealedFooter } from "./sealed-footer.ts";
+import { createScratch, type TableSource } from "./source-window.ts";
 import type { ThriftField } from "./thrift.ts";
 
 /** A DEK of 32 bytes, never used for another file, and what the file says of how to get it. */
@@ -43,7 +44,7 @@ export type TableKey = { readonly dek: Secret; readonly keyMetadata: Uint8Array 
 /** What `sealParquet` takes. */
 export type SealParquetOptions = {
   /** A plain Parquet file. */
-  readonly source: ByteSource;
+  readonly source: TableSource;
   /** Seals the footer and every column that no group names. */
   readonly footerKey: TableKey;
   /** One entry a column group: top-level names or dotted paths, each covering all leaves below. */
@@ -207,7 +208,8 @@ function createWriter(
     context: {
       source: options.source,
       aad: moduleAad(table.fileUnique),
-      output: createOutput(),
+      output: createOutput({ lends: false }),
+      scratch: createScratch(),
     },
   };
 }

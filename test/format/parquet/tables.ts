@@ -93,7 +93,7 @@ export async function decryptBytes(
     footer: options.footer ?? (await openBytes(bytes, keyFor)),
     columns: "all",
     unauthenticated: "refuse",
-    write: (chunk) => void chunks.push(chunk),
+    write: (chunk) => void chunks.push(chunk.slice()),
     ...rest,
   });
   return concatBytes(...chunks);
