@@ -23,6 +23,9 @@ export const wireEvidenceSchema = z.strictObject({
 });
 export type WireEvidence = z.infer<typeof wireEvidenceSchema>;
 
+/** POST /v1/challenge. */
+export const challengeRequestSchema = z.strictObject({ v: z.literal(1) });
+
 /** POST /v1/challenge, answer. */
 export const challengeResponseSchema = z.strictObject({
   v: z.literal(1),
@@ -96,6 +99,25 @@ export const receiptResponseSchema = z.strictObject({
 export const signedObjectRequestSchema = z.strictObject({
   v: z.literal(1),
   object: envelopeSchema,
+});
+
+/** Answer of POST /v1/policies and of GET /v1/policies/NAME: the policy in force, as it was signed. */
+export const policyResponseSchema = z.strictObject({ v: z.literal(1), object: envelopeSchema });
+
+/** Answer of POST /v1/manifests: the dataset's floor, and whether this manifest raised it. */
+export const manifestResponseSchema = z.strictObject({
+  v: z.literal(1),
+  datasetId: datasetIdSchema,
+  version: z.int().min(0),
+  raised: z.boolean(),
+});
+export type ManifestResponse = z.infer<typeof manifestResponseSchema>;
+
+/** GET /v1/log/head, and GET /v1/log/proof?index=N. */
+export const logHeadResponseSchema = z.strictObject({ v: z.literal(1), head: envelopeSchema });
+export const logProofResponseSchema = z.strictObject({
+  v: z.literal(1),
+  inclusion: inclusionSchema,
 });
 
 /** What the log's key signs. @see RFC 9162 section 4.9 */

@@ -1,0 +1,171 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { fromTimestamp, PpmlError, toBase64Url, toHex, toTimestamp } from "../base/index.ts";
+import type { Clock } from "../base/index.ts";
+import { releaseKeySchema } from "../format/grant.ts";
+import type { ReleaseKey } from "../format/grant.ts";
+import { jwkThumbprint } from "../format/jwk.ts";
+import type { SigningKey } from "../format/jwk.ts";
+import type { Mode } from "../format/kek.ts";
+import type { EcPublicJwk } from "../format/schema.ts";
+import { signObject, verifyObject } from "../format/signed-object.ts";
+import type { RootKey } from "../key/root-key.ts";
+import { createSigningKeyFile, loadSigningKey } from "../key/signing-key.ts";
+import type { Vault } from "../key/vault.ts";
+import type { CertifiedReleaseKey } from "../release/seal-grant.ts";
+import type { BrokerState } from "./broker-state.ts";
+import { BrokerDatabase } from "./database.ts";
+import type { BrokerIdentity, StoredReleaseKey } from "./database.ts";
+import { LogStore } from "./log-store.ts";
+
+const DAY_MS = 86_400_000;
+const CERTIFICATE_DAYS = 90;
+const RENEW_BEFORE_DAYS = 30;
+
+const FILES = { db: "broker.db", root: "release-root.key", log: "log.key" } as const;
+
+/** A simulation pins its own root certificate; production has no place for one. */
+export type BrokerKind =
+  | { readonly mode: "simulation"; readonly simulationRoot: Uint8Array }
+  | { readonly mode: "production"; readonly simulationRoot: null };
+
+/**
+ * Makes a broker's state in a new or empty folder (0700): broker.db, release root, a certified
+ * release key and the log key, under the vault's root key. Mode, owner and roots never change.
+ * @throws broker.state key.vault_io where something of it exists or cannot be written
+ */
+export async function createBrokerState(options: {
+  readonly dir: string;
+  readonly kind: BrokerKind;
+  readonly owner: EcPublicJwk;
+  readonly root: RootKey;
+  readonly clock: Clock;
+}): Promise<BrokerIdentity> {
+  const { dir, kind, owner, root, clock } = options;
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const make = (name: string): Promise<SigningKey> =>
+    createSigningKeyFile({ path: join(dir, name), root, purpose: "service" });
+  const releaseRoot = await make(FILES.root);
+  const logKey = await make(FILES.log);
+  const identity: BrokerIdentity = {
+    v: 1,
+    mode: kind.mode,
+    owner,
+    releaseRoot: releaseRoot.publicJwk,
+    logKey: logKey.publicJwk,
+    simulationRoot: kind.simulationRoot === null ? null : toBase64Url(kind.simulationRoot),
+    created: toTimestamp(clock()),
+  };
+  const place = { dir, root, mode: kind.mode, nowMs: clock() };
+  const { stored: releaseKey } = await makeReleaseKey(releaseRoot, place);
+  // The database last: a state without one was never made.
+  BrokerDatabase.create(join(dir, FILES.db), { identity, releaseKey })[Symbol.dispose]();
+  return identity;
+}
+
+/**
+ * Opens a broker's state with the vault that it unwraps in, and renews the release key where it
+ * ends within 30 days. The caller disposes `db` (and the vault, which stays its own).
+ * @throws key.vault_mode for a vault of another mode, broker.state, key.vault_locked
+ */
+export async function openBrokerState(options: {
+  readonly dir: string;
+  readonly vault: Vault;
+  readonly root: RootKey;
+  readonly clock: Clock;
+}): Promise<BrokerState> {
+  const { dir, vault, root, clock } = options;
+  const db = BrokerDatabase.open(join(dir, FILES.db));
+  try {
+    const { mode } = db.identity;
+    if (vault.mode !== mode)
+      throw new PpmlError(
+        "key.vault_mode",
+        `the broker in ${dir} was made for ${mode}, the vault is for ${vault.mode}: use the vault that it was made with`,
+      );
+    const logKey = await loadOwn({ dir, root, name: FILES.log, expected: db.identity.logKey });
+    const place = { dir, root, mode, nowMs: clock() };
+    const releaseKey = await currentReleaseKey(db, place);
+    return {
+      db,
+      log: new LogStore(db, logKey),
+      logKey,
+      releaseKey,
+      vault,
+      clock,
+      random: randomFromSystem,
+    };
+  } catch (error) {
+    db[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function randomFromSystem(length: number): Uint8Array {
+  return Uint8Array.from(randomBytes(length));
+}
+
+type Place = {
+  readonly dir: string;
+  readonly root: RootKey;
+  readonly mode: Mode;
+  readonly nowMs: number;
+};
+
+async function currentReleaseKey(db: BrokerDatabase, place: Place): Promise<CertifiedReleaseKey> {
+  const stored = db.releaseKey;
+  const { payload } = verifyObject({
+    kind: "release-key",
+    schema: releaseKeySchema,
+    envelope: stored.certificate,
+    signers: [db.identity.releaseRoot],
+  });
+  if (place.nowMs < fromTimestamp(payload.notAfter) - RENEW_BEFORE_DAYS * DAY_MS) {
+    const { dir, root } = place;
+    const key = await loadOwn({ dir, root, name: stored.file, expected: payload.jwk });
+    return { key, certificate: stored.certificate };
+  }
+  const expected = db.identity.releaseRoot;
+  const releaseRoot = await loadOwn({ ...place, name: FILES.root, expected });
+  const made = await makeReleaseKey(releaseRoot, place);
+  db.releaseKey = made.stored;
+  await unlink(join(place.dir, stored.file)).catch(() => undefined);
+  return made.certified;
+}
+
+async function makeReleaseKey(
+  releaseRoot: SigningKey,
+  place: Place,
+): Promise<{ readonly stored: StoredReleaseKey; readonly certified: CertifiedReleaseKey }> {
+  const { dir, root, mode, nowMs } = place;
+  const file = `release-${toHex(randomBytes(8))}.key`;
+  const key = await createSigningKeyFile({ path: join(dir, file), root, purpose: "service" });
+  const content: ReleaseKey = {
+    v: 1,
+    mode,
+    jwk: key.publicJwk,
+    notBefore: toTimestamp(nowMs),
+    notAfter: toTimestamp(nowMs + CERTIFICATE_DAYS * DAY_MS),
+  };
+  const certificate = signObject("release-key", content, releaseRoot);
+  return { stored: { file, certificate }, certified: { key, certificate } };
+}
+
+async function loadOwn(options: {
+  readonly dir: string;
+  readonly root: RootKey;
+  readonly name: string;
+  readonly expected: EcPublicJwk;
+}): Promise<SigningKey> {
+  const { dir, root, name, expected } = options;
+  const key = await loadSigningKey({ path: join(dir, name), root, purpose: "service" });
+  // The files say no more than "service": one of them in another's place has to be noticed here.
+  if (key.keyId !== jwkThumbprint(expected))
+    throw new PpmlError(
+      "broker.state",
+      `${join(dir, name)} is not the key that broker.db names: restore the folder as a whole from a backup`,
+    );
+  return key;
+}

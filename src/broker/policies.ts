@@ -1,0 +1,69 @@
+import { PpmlError } from "../base/index.ts";
+import { envelopeSchema, verifyObject } from "../format/signed-object.ts";
+import type { Envelope, VerifiedObject } from "../format/signed-object.ts";
+import { checkPolicy } from "../release/check-policy.ts";
+import { policySchema } from "../release/policy.ts";
+import type { Policy } from "../release/policy.ts";
+import { parseStored } from "./database.ts";
+import type { BrokerDatabase } from "./database.ts";
+
+/**
+ * The policy of that name that is in force, its signature checked again.
+ * @throws release.policy
+ */
+export function policyInForce(db: BrokerDatabase, name: string): VerifiedObject<Policy> {
+  const row = db.get("SELECT envelope FROM policies WHERE name = ?", name);
+  if (row === null)
+    throw new PpmlError(
+      "release.policy",
+      `no policy ${name} is in force: put it in force with \`ppml policy apply ${name}\``,
+      { detail: { policy: name } },
+    );
+  return verifyPolicy(db, parseStored(envelopeSchema, row["envelope"], db.path));
+}
+
+/** Verifies that the owner signed a policy that may be put in force here. @throws release.policy */
+export function verifyNewPolicy(db: BrokerDatabase, envelope: Envelope): VerifiedObject<Policy> {
+  const verified = verifyPolicy(db, envelope);
+  const errors = checkPolicy(verified.payload, db.identity.mode).filter(
+    (finding) => finding.severity === "error",
+  );
+  if (errors.length > 0)
+    throw new PpmlError(
+      "release.policy",
+      `policy ${verified.payload.name} cannot be put in force: ${errors.map(({ path, message }) => `${path}: ${message}`).join("; ")}`,
+      { detail: { findings: errors } },
+    );
+  return verified;
+}
+
+/**
+ * Puts a verified policy in force; the one in force already changes nothing and gives false. Call it
+ * inside a transaction. Versions only rise, so that an old policy never comes back unsigned.
+ * @throws release.policy
+ */
+export function storePolicy(db: BrokerDatabase, policy: VerifiedObject<Policy>): boolean {
+  const { name, version } = policy.payload;
+  const row = db.get("SELECT version, digest FROM policies WHERE name = ?", name);
+  if (row?.["digest"] === policy.digest) return false;
+  const current = row === null ? 0 : Number(row["version"]);
+  if (version <= current)
+    throw new PpmlError(
+      "release.policy",
+      `policy ${name} is in force in version ${current} and came in version ${version}: sign it with version ${current + 1}`,
+      { detail: { policy: name, inForce: current, version } },
+    );
+  db.run(
+    "INSERT OR REPLACE INTO policies VALUES (?, ?, ?, ?)",
+    name,
+    version,
+    policy.digest,
+    JSON.stringify(policy.envelope),
+  );
+  return true;
+}
+
+function verifyPolicy(db: BrokerDatabase, envelope: Envelope): VerifiedObject<Policy> {
+  const signers = [db.identity.owner];
+  return verifyObject({ kind: "policy", schema: policySchema, envelope, signers });
+}

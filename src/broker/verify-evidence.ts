@@ -1,0 +1,24 @@
+import { fromBase64Url, PpmlError } from "../base/index.ts";
+import type { Evidence } from "../attest/evidence/evidence.ts";
+import { verifySimulatedEvidence } from "../attest/sim/verify-sim.ts";
+import type { Verified } from "../attest/verify/verified.ts";
+import { verifyEvidence } from "../attest/verify/verify.ts";
+import type { WireEvidence } from "../format/protocol.ts";
+import type { BrokerIdentity } from "./database.ts";
+
+/**
+ * Verifies Evidence as the broker's mode allows: in production nothing reaches the simulation.
+ * @throws attest.invalid attest.not_verified attest.simulated attest.unsupported
+ */
+export function verifyFor(
+  identity: BrokerIdentity,
+  wire: WireEvidence,
+  nowMs: number,
+): Verified<Evidence> {
+  if (identity.mode === "production" || !wire.type.startsWith("sim-"))
+    return verifyEvidence(wire, { nowMs });
+  if (identity.simulationRoot === null)
+    throw new PpmlError("broker.state", "a simulation's broker has no simulation root");
+  const simulationRoot = fromBase64Url(identity.simulationRoot);
+  return verifySimulatedEvidence(wire, { simulationRoot, nowMs });
+}

@@ -1,0 +1,71 @@
+import { PpmlError } from "../base/index.ts";
+import type { AttestationResult } from "../attest/appraise/appraise.ts";
+import { maaClaims } from "../attest/appraise/claims.ts";
+import type { Mode } from "../format/kek.ts";
+import type { RuntimeData } from "../format/runtime-data.ts";
+import type { JobPolicy } from "./decide.ts";
+import { issuerOf } from "./policy.ts";
+import { evaluateSkr } from "./skr/evaluate-skr.ts";
+
+/**
+ * Refuses an Attestation Result that was not accepted, one that says SIMULATED where only hardware
+ * counts, and claims that do not meet the policy's Secure Key Release part.
+ * @throws attest.simulated release.denied
+ */
+export function checkAttestation(options: {
+  readonly result: AttestationResult;
+  readonly runtimeData: RuntimeData;
+  readonly policy: JobPolicy;
+  readonly mode: Mode;
+}): void {
+  const { result, runtimeData, policy, mode } = options;
+  if (result.data.simulated && mode !== "simulation")
+    throw new PpmlError(
+      "attest.simulated",
+      "the Evidence is simulated and this vault is for production: run the job in a hardware TEE",
+    );
+  const failed = result.data.outcomes.filter(
+    ({ outcome }) => outcome === "not-met" || outcome === "missing",
+  );
+  if (!result.data.accepted || failed.length > 0) {
+    const reasons = failed.map(
+      ({ claim, expected, actual, remedy }) =>
+        `${claim} is ${String(actual)}, the policy wants ${String(expected)}. ${remedy ?? ""}`,
+    );
+    throw new PpmlError(
+      "release.denied",
+      `the Evidence does not meet the policy's appraisal: ${reasons.join(" ").trim()}`,
+      { detail: { outcomes: failed } },
+    );
+  }
+  checkReleasePolicy({ result, runtimeData, policy, mode });
+}
+
+function checkReleasePolicy(options: Parameters<typeof checkAttestation>[0]): void {
+  const authority = issuerOf(options.mode);
+  const claims = maaClaims({
+    evidence: options.result.verified,
+    runtimeData: options.runtimeData,
+  });
+  const { met, authorityNamed, outcomes } = evaluateSkr(options.policy.release, {
+    authority,
+    claims,
+  });
+  if (met) return;
+  if (!authorityNamed)
+    throw new PpmlError(
+      "release.denied",
+      `the release policy names no authority ${authority}: add an entry for it and apply the policy`,
+      { detail: { authority } },
+    );
+  const failed = outcomes.filter((outcome) => !outcome.met);
+  const reasons = failed.map(
+    ({ claim, operator, expected, actual, reason }) =>
+      `${claim} ${operator} ${String(expected)} is not met by ${String(actual)}${reason === null ? "" : ` (${reason})`}`,
+  );
+  throw new PpmlError(
+    "release.denied",
+    `the claims do not meet the release policy: ${reasons.join("; ")}. Run what the policy expects, or change its conditions and apply it`,
+    { detail: { outcomes: failed } },
+  );
+}

@@ -1,0 +1,177 @@
+import { equalBytes, PpmlError } from "../base/index.ts";
+import type { AttestationResult } from "../attest/appraise/appraise.ts";
+import type { AttestationResultData } from "../format/attestation-result.ts";
+import type { Job } from "../format/job.ts";
+import { jwkThumbprint } from "../format/jwk.ts";
+import type { Mode, WrappedLocalKey } from "../format/kek.ts";
+import { reportDataOf } from "../format/runtime-data.ts";
+import type { RuntimeData } from "../format/runtime-data.ts";
+import type { EcPublicJwk } from "../format/schema.ts";
+import type { VerifiedObject } from "../format/signed-object.ts";
+import { checkAttestation } from "./check-attestation.ts";
+import { checkJob } from "./check-job.ts";
+import type { VerifiedOwnerRequest } from "./owner-request.ts";
+import type { Policy } from "./policy.ts";
+
+/** An attested job that asks for keys. */
+export type JobRelease = {
+  readonly kind: "job";
+  /** What the appraisal under this policy found. */
+  readonly result: AttestationResult;
+  readonly job: VerifiedObject<Job>;
+  readonly runtimeData: RuntimeData;
+  readonly keys: readonly WrappedLocalKey[];
+  readonly datasets: readonly string[];
+};
+
+/** An owner who asks in person. */
+export type OwnerRelease = { readonly kind: "owner"; readonly request: VerifiedOwnerRequest };
+
+declare const decisionBrand: unique symbol;
+
+/** A release that was granted: which wrapped keys may be unwrapped, and for whom. Only `release` makes one. */
+export type ReleaseDecision = {
+  readonly mode: Mode;
+  readonly request: { readonly kind: "job" | "owner"; readonly digest: string };
+  readonly policy: { readonly name: string; readonly digest: string };
+  readonly purpose: string;
+  /** The job's name; for an owner the policy's. */
+  readonly name: string;
+  readonly nonce: string;
+  /** The P-256 key that the answer is encrypted to. */
+  readonly recipient: EcPublicJwk;
+  /** The TEE's signing key; null for an owner. */
+  readonly signingKey: EcPublicJwk | null;
+  readonly keys: readonly WrappedLocalKey[];
+  readonly datasets: readonly string[];
+  /** Null for an owner. */
+  readonly attestation: AttestationResultData | null;
+  /** What the job may write; null for an owner. */
+  readonly output: Job["output"] | null;
+  readonly [decisionBrand]: true;
+};
+
+/**
+ * Decides on a release: every check of docs/protocol.md "Release", each with its own refusal; all
+ * keys that were asked for, or none. That the nonce is open is the caller's to check and to spend.
+ * @throws release.policy release.binding release.denied release.job release.not_granted
+ *   format.expired attest.simulated
+ */
+export function release(options: {
+  readonly by: JobRelease | OwnerRelease;
+  readonly policy: VerifiedObject<Policy>;
+  readonly mode: Mode;
+  readonly nowMs: number;
+}): ReleaseDecision {
+  const { by, mode } = options;
+  const policy = { name: options.policy.payload.name, digest: options.policy.digest };
+  if (by.kind === "owner") {
+    const { payload, digest, policyDigest } = by.request;
+    if (policyDigest !== policy.digest)
+      throw new PpmlError("release.policy", "the policy changed meanwhile: ask again");
+    requireGranted(payload.keys, options.policy.payload);
+    return mint({
+      mode,
+      policy,
+      request: { kind: "owner", digest },
+      name: policy.name,
+      purpose: payload.purpose,
+      nonce: payload.nonce,
+      recipient: payload.recipient,
+      signingKey: null,
+      keys: payload.keys,
+      datasets: payload.datasets,
+      attestation: null,
+      output: null,
+    });
+  }
+  const { job, result, runtimeData } = by;
+  const { signingKey, encryptionKey } = checkBinding(by);
+  const rules = requireJobRules(options.policy.payload);
+  checkAttestation({ result, runtimeData, policy: rules, mode });
+  checkJob({ job, policy: options.policy.payload, rules: rules.jobs, nowMs: options.nowMs });
+  requireGranted(by.keys, options.policy.payload);
+  return mint({
+    mode,
+    policy,
+    request: { kind: "job", digest: job.digest },
+    name: job.payload.name,
+    purpose: job.payload.purpose,
+    nonce: runtimeData.nonce,
+    recipient: encryptionKey,
+    signingKey,
+    keys: by.keys,
+    datasets: by.datasets,
+    attestation: result.data,
+    output: job.payload.output,
+  });
+}
+
+/** The three parts of a policy that jobs need. */
+export type JobPolicy = {
+  readonly appraisal: NonNullable<Policy["appraisal"]>;
+  readonly release: NonNullable<Policy["release"]>;
+  readonly jobs: NonNullable<Policy["jobs"]>;
+};
+
+/** The parts of a policy that approve jobs. @throws release.job where it approves none */
+export function requireJobRules(policy: Policy): JobPolicy {
+  const { appraisal, release: skr, jobs } = policy;
+  if (appraisal === null || skr === null || jobs === null)
+    throw new PpmlError(
+      "release.job",
+      `policy ${policy.name} approves no jobs, only opening by its owner: name another policy in the job`,
+    );
+  return { appraisal, release: skr, jobs };
+}
+
+/** The Evidence's report data has to bind this job, this nonce and these keys, and nothing else. */
+function checkBinding(by: JobRelease): {
+  readonly encryptionKey: EcPublicJwk;
+  readonly signingKey: EcPublicJwk;
+} {
+  const { job, result, runtimeData } = by;
+  if (runtimeData["job-digest"] !== job.digest)
+    throw binding("the Evidence was made for another job than the one that was sent");
+  const bound = result.data.outcomes.find((outcome) => outcome.claim === "reportData");
+  if (bound?.outcome !== "met" || !equalBytes(result.reportData, reportDataOf(runtimeData)))
+    throw binding("the Evidence's report data is not the digest of the runtime data that was sent");
+  const [encryption, signing] = runtimeData.keys.keys;
+  const encryptionKey = runtimeData["tee-pubkey"];
+  const encryptionId = jwkThumbprint(encryptionKey);
+  if (encryption.use !== "enc" || signing.use !== "sig")
+    throw binding('the runtime data\'s keys are first one of use "enc", then one of use "sig"');
+  if (encryption.kid !== encryptionId || jwkThumbprint(encryption) !== encryptionId)
+    throw binding("tee-pubkey, the first of the keys and its kid have to be the same key");
+  const { kty, crv, x, y } = signing;
+  const signingKey = { kty, crv, x, y };
+  const signingId = jwkThumbprint(signingKey);
+  if (signing.kid !== signingId || signingId === encryptionId)
+    throw binding("the signing key has to be a key of its own, under its thumbprint as kid");
+  return { encryptionKey, signingKey };
+}
+
+/** All or nothing: one KEK that is not granted refuses the whole request. */
+function requireGranted(keys: readonly WrappedLocalKey[], policy: Policy): void {
+  const granted = new Set(policy.grants);
+  const missing = [...new Set(keys.map((key) => key.kekId))].filter((kek) => !granted.has(kek));
+  if (missing.length > 0)
+    throw new PpmlError(
+      "release.not_granted",
+      `policy ${policy.name} does not grant ${missing.join(", ")}, so nothing is released: ask only for what the job may read, or add the KEK to the policy's grants and apply it`,
+      { detail: { policy: policy.name, notGranted: missing } },
+    );
+  if (new Set(keys.map((key) => key.id)).size !== keys.length)
+    throw new PpmlError("format.invalid", "the request lists a local key twice");
+}
+
+function binding(why: string): PpmlError {
+  return new PpmlError(
+    "release.binding",
+    `${why}: ask for a new challenge and let the TEE attest this job with its own keys`,
+  );
+}
+
+function mint(fields: Omit<ReleaseDecision, typeof decisionBrand>): ReleaseDecision {
+  return Object.freeze({ ...fields }) as ReleaseDecision;
+}
