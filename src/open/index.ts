@@ -1,3 +1,4 @@
+export { encodeHeaderOf } from "../format/sealed-file/header.ts";
 export { acceptManifest, checkLength, checkListing } from "./accept-manifest.ts";
 export {
   type ExpectedFile,

@@ -1,15 +1,7 @@
-import {
-  concatBytes,
-  equalBytes,
-  fromBase64Url,
-  fromHex,
-  PpmlError,
-  sha256,
-  toHex,
-} from "../base/index.ts";
+import { concatBytes, equalBytes, fromHex, PpmlError, sha256, toHex } from "../base/index.ts";
 import type { ByteSource, Secret } from "../base/index.ts";
 import type { WrappedLocalKey } from "../format/kek.ts";
-import { checkDekCommitment, unwrapDek } from "../format/sealed-file/dek-wrap.ts";
+import { checkDekCommitment } from "../format/sealed-file/dek-wrap.ts";
 import {
   FIXED_PART_BYTES,
   hasSealedFileMagic,
@@ -26,6 +18,7 @@ import {
   STREAM_HEADER_BYTES,
 } from "../format/sealed-file/tink-segments.ts";
 import type { Segment, StreamKey } from "../format/sealed-file/tink-segments.ts";
+import { unwrapFileDek } from "../format/sealed-file/unwrap-file-dek.ts";
 import { readAhead } from "../store/read-ahead.ts";
 
 /** What the verified manifest says of the file, and of which dataset it is the manifest. */
@@ -40,12 +33,21 @@ export type ExpectedFile = {
   readonly digest: string;
 };
 
+/** How a file's DEK is found: from its local key, or from somebody who holds that one. */
+export type FileKeySource =
+  | {
+      /** Gives the local key of a wrap that the manifest lists and a release opened; null for others. */
+      readonly localKeyFor: (wrapped: WrappedLocalKey) => Secret | null;
+    }
+  | {
+      /** Gives the DEK of a header, which is taken over; null where no released key opens it. */
+      readonly dekFor: (header: SealedFileHeader) => Promise<Secret | null>;
+    };
+
 /** What `openSealedFile` needs. */
-export type OpenFileOptions = {
+export type OpenFileOptions = FileKeySource & {
   /** The stored bytes; not trusted. */
   readonly source: ByteSource;
-  /** Gives the local key of a wrap that the manifest lists and a release opened; null for others. */
-  readonly localKeyFor: (wrapped: WrappedLocalKey) => Secret | null;
   readonly expected: ExpectedFile;
 };
 
@@ -70,7 +72,10 @@ export async function openSealedFile(options: OpenFileOptions): Promise<OpenedFi
   const header = await readHeader(source, expected);
   const size = plaintextLength(source.size - SEALED_FILE_HEADER_BYTES);
   const streamHeader = await source.read(SEALED_FILE_HEADER_BYTES, STREAM_HEADER_BYTES);
-  const stream = unwrapStreamKey(header, streamHeader, options.localKeyFor);
+  using dek = await findDek(header, options);
+  // Here too, whoever gave it: the manifest vouches for this DEK and for no other.
+  checkDekCommitment(dek, header);
+  const stream = deriveStreamKey(dek, streamHeader, header.fixedPart);
   const file: SealedData = { source, stream, size };
   const openCached = cacheOne((index: number) => openOne(file, index));
   return {
@@ -114,26 +119,20 @@ async function readHeader(source: ByteSource, expected: ExpectedFile): Promise<S
   return header;
 }
 
-function unwrapStreamKey(
-  header: SealedFileHeader,
-  streamHeader: Uint8Array,
-  localKeyFor: OpenFileOptions["localKeyFor"],
-): StreamKey {
-  const { fileId, datasetId, fixedPart, wrap } = header;
-  const localKey = localKeyFor(wrap.key);
-  if (localKey === null)
-    throw new PpmlError(
-      "open.no_key",
-      `no released key opens this file: it needs local key ${wrap.key.id} under KEK ${wrap.key.kekId}`,
-      { detail: { kekId: wrap.key.kekId, localKeyId: wrap.key.id } },
-    );
-  using dek = unwrapDek(fromBase64Url(wrap.dek.wrapped), localKey, {
-    localKeyId: fromBase64Url(wrap.dek.keyId),
-    fileId,
-    datasetId,
-  });
-  checkDekCommitment(dek, header);
-  return deriveStreamKey(dek, streamHeader, fixedPart);
+async function findDek(header: SealedFileHeader, keys: FileKeySource): Promise<Secret> {
+  const { key } = header.wrap;
+  if ("dekFor" in keys) {
+    const dek = await keys.dekFor(header);
+    if (dek !== null) return dek;
+  } else {
+    const localKey = keys.localKeyFor(key);
+    if (localKey !== null) return unwrapFileDek(header, localKey);
+  }
+  throw new PpmlError(
+    "open.no_key",
+    `no released key opens this file: it needs local key ${key.id} under KEK ${key.kekId}`,
+    { detail: { kekId: key.kekId, localKeyId: key.id } },
+  );
 }
 
 async function readRange(

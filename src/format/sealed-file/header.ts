@@ -119,13 +119,21 @@ export function parseSealedFileHeader(bytes: Uint8Array): SealedFileHeader {
 }
 
 /**
+ * Encodes a header that was parsed: the 4,096 bytes it was parsed from.
+ * @throws format.invalid, format.too_large
+ */
+export function encodeHeaderOf(header: Pick<SealedFileHeader, "fixedPart" | "wrap">): Uint8Array {
+  return concatBytes(header.fixedPart, encodeWrapBlock(header.wrap));
+}
+
+/**
  * Gives the header with another wrap block and the same fixed part, for re-wrapping in place: the
  * stream after it stays as it is.
  * @param header 4,096 bytes
  * @throws format.invalid, format.unsupported, format.too_large
  */
 export function rewrapHeader(header: Uint8Array, wrap: SealedFileWrap): Uint8Array {
-  return concatBytes(parseSealedFileHeader(header).fixedPart, encodeWrapBlock(wrap));
+  return encodeHeaderOf({ fixedPart: parseSealedFileHeader(header).fixedPart, wrap });
 }
 
 function parseFixedPart(bytes: Uint8Array): FixedPart {

@@ -10,6 +10,7 @@ export {
 } from "./dek-wrap.ts";
 export {
   encodeFixedPart,
+  encodeHeaderOf,
   encodeWrapBlock,
   FIXED_PART_BYTES,
   type FixedPart,
@@ -38,3 +39,4 @@ export {
   type StreamKey,
   TAG_BYTES,
 } from "./tink-segments.ts";
+export { unwrapFileDek } from "./unwrap-file-dek.ts";
