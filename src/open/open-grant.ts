@@ -52,6 +52,7 @@ export async function openGrant(options: {
 }): Promise<OpenedGrant> {
   try {
     using plaintext = await decrypt(options.jwe, options.recipientKey);
+    // A view that lives as long as `plaintext`: the checks in between are asynchronous.
     const { certificate, jws, keys } = parseGrantBundle(plaintext.expose((bytes) => bytes));
     const { payload: releaseKey } = verifyObject({
       kind: "release-key",

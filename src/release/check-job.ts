@@ -1,4 +1,5 @@
-import { fromTimestamp, PpmlError } from "../base/index.ts";
+import { fromTimestamp, PpmlError, sha256, toHex } from "../base/index.ts";
+import { encodeJcs } from "../format/jcs.ts";
 import type { Job } from "../format/job.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
 import type { VerifiedObject } from "../format/signed-object.ts";
@@ -36,12 +37,12 @@ export function checkJob(options: {
     );
   if (rules.codeDigests !== "any") {
     const approved = new Set(rules.codeDigests);
-    const other = job.code.find((code) => !approved.has(code.sha256));
+    const other = codeDigestsOf(job).find((code) => !approved.has(code.sha256));
     if (other !== undefined)
       throw notApproved(
         job,
-        `its code ${other.name} has the digest ${other.sha256}, which policy ${name} does not list`,
-        "restore the approved code, or add the digest to jobs.codeDigests and apply the policy",
+        `its ${other.what} has the digest ${other.sha256}, which policy ${name} does not list`,
+        "restore what was approved, or add the digest to jobs.codeDigests and apply the policy",
       );
   }
   if (!rules.purposes.includes(job.purpose))
@@ -56,6 +57,21 @@ export function checkJob(options: {
       `its result would be sealed for ${job.output.kekThumbprint}, which policy ${name} does not list`,
       "seal the result for an approved KEK, or add its thumbprint to jobs.outputKeks and apply the policy",
     );
+}
+
+/**
+ * What a policy's codeDigests have to list of a job: SHA-256, hex, of each text or file that runs,
+ * and of its arguments in JCS form where it has any, for arguments steer code.
+ */
+export function codeDigestsOf(
+  job: Job,
+): readonly { readonly what: string; readonly sha256: string }[] {
+  const code = job.code.map(({ name, sha256: digest }) => ({
+    what: `code ${name}`,
+    sha256: digest,
+  }));
+  if (job.arguments.length === 0) return code;
+  return [...code, { what: "arguments", sha256: toHex(sha256(encodeJcs(job.arguments))) }];
 }
 
 function notApproved(job: Job, why: string, remedy: string): PpmlError {

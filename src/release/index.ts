@@ -1,3 +1,4 @@
+export { codeDigestsOf } from "./check-job.ts";
 export { checkPolicy, type PolicyFinding } from "./check-policy.ts";
 export {
   type JobRelease,

@@ -40,8 +40,9 @@ export async function sealGrant(options: {
       encodeGrantBundle({ certificate: releaseKey.certificate, jws }, bytes),
     ),
   );
-  // jose copies what it encrypts; the ephemeral key and the IV are its own, from the CSPRNG.
-  return bundle.expose((bytes) =>
+  // jose makes the ephemeral key, the CEK and the IV itself, from the CSPRNG (RFC 7516 section 5.1).
+  // The await keeps the bytes until jose has read them; a bare return would zero them before.
+  return await bundle.expose((bytes) =>
     new CompactEncrypt(bytes)
       .setProtectedHeader({
         alg: "ECDH-ES+A256KW",
