@@ -14,9 +14,15 @@ import { encodePageHeader, type PageHeader } from "./page-header.ts";
 import type { PagePlaces } from "./page-index.ts";
 import { type PlainPage, readPlainPage } from "./plain-pages.ts";
 import { openWindow, type Scratch, type TableSource } from "./source-window.ts";
-import type { ThriftField } from "./thrift.ts";
-import { i64, struct, withFields } from "./thrift-writer.ts";
-import { structOf } from "./thrift.ts";
+import { i64, list, struct, withFields } from "./thrift-writer.ts";
+import {
+  intOf,
+  listField,
+  structOf,
+  THRIFT,
+  type ThriftField,
+  type ThriftStruct,
+} from "./thrift.ts";
 
 /** What all chunks of one file share while it is sealed. */
 export type SealContext = {
@@ -135,8 +141,10 @@ function movedMeta(
     readonly pages: PagePlaces;
   },
 ): ThriftField {
+  const fields = structOf(meta.raw);
   return struct(
-    withFields(structOf(meta.raw), [
+    withFields(fields, [
+      ...(to.dictionary === null ? plainEncodings(fields) : []),
       [7, i64(to.length)],
       [9, i64(to.pages.offsets[0] ?? to.start)],
       [10, null],
@@ -145,4 +153,12 @@ function movedMeta(
       [15, null],
     ]),
   );
+}
+
+// parquet-java takes the AAD of a chunk's first page from its encodings: a writer's dictionary
+// encodings (2 and 8 of enum Encoding) without a dictionary page would lead it astray.
+function plainEncodings(fields: ThriftStruct): readonly (readonly [number, ThriftField])[] {
+  const encodings = listField(fields, 2, { of: THRIFT.i32, max: 1024 }) ?? [];
+  const kept = encodings.filter((encoding) => ![2, 8].includes(intOf(encoding)));
+  return kept.length === encodings.length ? [] : [[2, list(THRIFT.i32, kept)]];
 }
