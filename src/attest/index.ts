@@ -6,7 +6,7 @@ export {
   simulationPolicy,
 } from "./appraise/policy.ts";
 export type { Attester } from "./collect/attester.ts";
-export { openSimulatedAttester, type SimulatedAttester } from "./collect/sim-channel.ts";
+export { openSimChannelAttester, type SimChannelAttester } from "./collect/sim-channel.ts";
 export type { Evidence, HardwareEvidence, SimSnpEvidence } from "./evidence/evidence.ts";
 export { explainResult } from "./explain/explain.ts";
 export {

@@ -89,6 +89,8 @@ export const ERROR_CODES = {
   "launch.environment": "The launcher's environment or command line is not clean.",
   "launch.job": "The job is not what was signed, or cannot be run here.",
   "launch.isolation": "The isolation that the mode demands is not available on this machine.",
+  "launch.image":
+    "The image to launch cannot be measured or copied: a file is missing, or is not one that an image may hold.",
   "launch.failed": "The TEE process ended before it answered.",
 
   // receipt

@@ -15,7 +15,7 @@ const answerSchema = z.union([
 ]);
 
 /** The simulated TEE's Attester; it holds a descriptor until it is disposed of. */
-export type SimulatedAttester = Attester &
+export type SimChannelAttester = Attester &
   Disposable & {
     /** Resolves when the platform is gone, which a TEE does not outlive. */
     readonly closed: Promise<void>;
@@ -26,18 +26,26 @@ export type SimulatedAttester = Attester &
  * descriptor `fd`. Requests and answers are lines of JSON; requests wait for each other.
  * @see docs/attestation.md section "The simulated platform's channel"
  */
-export function openSimulatedAttester(options: { readonly fd: number }): SimulatedAttester {
+export function openSimChannelAttester(fd: number): SimChannelAttester {
   let socket: Socket;
   try {
-    socket = new Socket({ fd: options.fd, readable: true, writable: true });
+    socket = new Socket({ fd: fd, readable: true, writable: true });
   } catch (cause) {
-    throw unavailable(`descriptor ${options.fd} is not the simulated platform's channel`, cause);
+    throw unavailable(`descriptor ${fd} is not the simulated platform's channel`, cause);
   }
   const lines = lineReader(socket);
+  // An idle channel does not keep the TEE's process running.
+  socket.unref();
   let last: Promise<unknown> = Promise.resolve();
   const request = async (reportData: Uint8Array): Promise<WireEvidence> => {
-    socket.write(`${JSON.stringify({ reportData: toBase64Url(reportData) })}\n`);
-    return parseAnswer(await lines.next());
+    socket.ref();
+    try {
+      const line = lines.next();
+      socket.write(`${JSON.stringify({ reportData: toBase64Url(reportData) })}\n`);
+      return parseAnswer(await line);
+    } finally {
+      socket.unref();
+    }
   };
   return {
     evidenceType: "sim-snp",

@@ -1,0 +1,3 @@
+export { bootSimulatedTee, type TeeExit } from "./boot.ts";
+export { type MeasuredImage, measureImage } from "./image.ts";
+export { buildSnapshot, type Snapshot } from "./snapshot.ts";
