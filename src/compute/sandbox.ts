@@ -21,8 +21,6 @@ export type Sandbox = Disposable & {
 };
 
 const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
-/** Descriptors: one a file of the job, and the engine's own. */
-const MAX_DESCRIPTORS = 65_536;
 
 /**
  * Finds out what the kernel allows, by trying it.
@@ -72,7 +70,7 @@ export function makeSandbox(options: {
               ...unshareFlags(isolation),
               "--",
               ...["/bin/sh", "-euc", STAGE_SCRIPT, "ppml", String(tmpfsBytes), workDirectory],
-              ...["prlimit", "--core=0", `--nofile=${MAX_DESCRIPTORS}`, "--"],
+              ...["prlimit", "--core=0", "--"],
               ...["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"],
               program,
               ...args,
@@ -84,12 +82,14 @@ export function makeSandbox(options: {
 
 /**
  * Mounts the private tmpfs, then becomes the next command. `noswap` keeps its pages out of swap
- * (Linux 6.4); older kernels refuse the option, and docs/limits.md says what that means.
+ * (Linux 6.4); older kernels refuse the option, and docs/limits.md says what that means. A job may
+ * have as many files as the hard limit of descriptors allows.
  */
 const STAGE_SCRIPT = `
 size="$1"; dir="$2"; shift 2
 options="size=$size,mode=0700,nosuid,nodev,noexec"
 mount -t tmpfs -o "$options,noswap" ppml "$dir" 2>/dev/null || mount -t tmpfs -o "$options" ppml "$dir"
+ulimit -n "$(ulimit -H -n)"
 exec "$@"
 `;
 

@@ -29,12 +29,13 @@ try {
   const request = parseWith(launchRequestSchema, parseJson(readFileSync(0), "launch request"), {
     what: "launch request",
   });
+  using attester = openSimChannelAttester(ATTESTATION_FD);
   const here = fileURLToPath(import.meta.url);
   const extension = here.endsWith(".ts") ? "ts" : "js";
   const result = await runJob(
     {
       config,
-      attester: openSimChannelAttester(ATTESTATION_FD),
+      attester,
       broker: openBrokerClient({ socketPath: request.brokerSocket }),
       nodePath: process.execPath,
       workerPath: join(dirname(here), "..", "compute", "sql", `worker-main.${extension}`),

@@ -5,6 +5,9 @@ import { messageOf } from "./session.ts";
 /** The first words of an engine error say its class; the rest may quote data. */
 const ERROR_CLASS = /^([A-Z][A-Za-z-]*(?: [A-Z][A-Za-z-]*)* (?:Error|Exception))\b/;
 
+/** Limits that the engine reports as other errors: a string or list that does not fit in memory. */
+const OUT_OF_MEMORY = /out of memory|failed to allocate|could not allocate|bad allocation/i;
+
 /**
  * Runs a statement over opened data. The engine's message stays inside: it may quote a value
  * ("Could not convert string '...'"), and whoever reads errors may not read the data.
@@ -39,8 +42,9 @@ async function guarded<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    const kind = ERROR_CLASS.exec(messageOf(error))?.[1] ?? "Error";
-    if (kind.startsWith("Out of Memory"))
+    const message = messageOf(error);
+    const kind = ERROR_CLASS.exec(message)?.[1] ?? "Error";
+    if (kind.startsWith("Out of Memory") || OUT_OF_MEMORY.test(message))
       throw new PpmlError(
         "compute.memory",
         "the query needs more memory than half of the job's limit: raise memoryMiB, or make the query smaller",
@@ -57,5 +61,5 @@ async function guarded<T>(run: () => Promise<T>): Promise<T> {
 function textOf(value: unknown): string | null {
   if (value === null || value === undefined) return null;
   if (typeof value === "string") return value;
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return JSON.stringify(value);
 }

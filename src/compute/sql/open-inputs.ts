@@ -1,4 +1,4 @@
-import { PpmlError } from "../../base/index.ts";
+import { isPpmlError, PpmlError } from "../../base/index.ts";
 import type { ByteSource } from "../../base/index.ts";
 import type { TableFooter } from "../../format/parquet/index.ts";
 import { encodeHeaderOf, openSealedFile, openTable } from "../../open/index.ts";
@@ -73,10 +73,11 @@ async function openTables({ channel, input, index }: Opening): Promise<OpenInput
     const footer = await openTable({
       source,
       expected,
-      keyFor: (material, place) =>
-        place === "footer" || isListed(place.column, input.columns)
-          ? channel.key(KEY_OF.table, material)
-          : Promise.resolve(null),
+      keyFor: (material, place) => {
+        if (place === "footer") return channel.key(KEY_OF.table, material);
+        if (!isListed(place.column, input.columns)) return Promise.resolve(null);
+        return channel.key(KEY_OF.table, material).catch(closedWithoutKey);
+      },
     });
     files.push({ source, footer });
   }
@@ -99,6 +100,12 @@ async function openFiles({ task, channel, stack, input, index }: Opening): Promi
   return { kind: "files", input, files };
 }
 
+/** A column without a released key stays closed; the query fails only where it needs it. */
+function closedWithoutKey(error: unknown): null {
+  if (isPpmlError(error, "open.no_key")) return null;
+  throw error;
+}
+
 /** Whether the job lists the top-level column of a leaf. */
 function isListed(leaf: string, columns: readonly string[] | null): boolean {
   return columns === null || columns.some((name) => leaf === name || leaf.startsWith(`${name}.`));
@@ -106,7 +113,9 @@ function isListed(leaf: string, columns: readonly string[] | null): boolean {
 
 function checkOneSchema(input: WorkerInput, files: readonly OpenTableFile[]): void {
   const shapes = files.map(({ footer }) =>
-    JSON.stringify(footer.columns.map(({ leaf }) => [leaf.path, leaf.type])),
+    JSON.stringify(
+      footer.columns.map(({ leaf }) => [leaf.dotted, leaf.physicalType, leaf.logicalType]),
+    ),
   );
   if (shapes.some((shape) => shape !== shapes[0]))
     throw new PpmlError("compute.sql", `the tables of ${input.name} have different columns`);

@@ -1,140 +1,176 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { createInterface } from "node:readline";
-import type { Duplex } from "node:stream";
-import { fromBase64Url, PpmlError } from "../../base/index.ts";
-import type { SimulatedPlatform } from "../../attest/sim/platform.ts";
+import { Duplex } from "node:stream";
+import type { Readable } from "node:stream";
+import type { SimulatedPlatform } from "../../attest/index.ts";
+import { PpmlError } from "../../base/index.ts";
+import { serveAttestation } from "./attestation-channel.ts";
 import { onProcessEnd } from "./process-end.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-const MAX_LINE_BYTES = 16 * 1024 * 1024;
-const STDERR_BYTES = 64 * 1024;
+/** Longest event line in bytes. */
+const MAX_EVENT_BYTES = 16 * 1024 * 1024;
+/** How much of the TEE's stderr is kept. */
+const MAX_STDERR_BYTES = 64 * 1024;
+/** After the end, how long output still in the pipes may take. */
+const DRAIN_MS = 2000;
+/** For the system's own tools, such as unshare; nothing else of the host's environment gets in. */
 const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** How a simulated TEE ended. */
 export type TeeExit = {
+  /** Null where a signal ended it. */
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** At most 64 KiB, for diagnosis. */
+  /** It was ended because of `timeoutMs`. */
+  readonly timedOut: boolean;
+  /** The first 64 KiB, for diagnostics; not to be trusted, and never shown as a result. */
   readonly stderr: string;
 };
 
 /**
- * Boots a snapshot as a simulated TEE: its Node with its own command line and an empty environment.
- * The launch request is its standard input; each line of its standard output is an event; on
- * descriptor 3 it asks for Evidence. The report data comes from the TEE, the measurement never does.
- * @throws launch.failed where it cannot be started or passes `timeoutMs`
+ * Runs a snapshot as a simulated TEE until it ends: its own Node with fixed flags and the first entry,
+ * an empty environment but for PATH, `launchRequest` on stdin, events (one JSON line each, given to
+ * `onEvent` as they come) on stdout, the attestation channel as descriptor 3, answered with the
+ * snapshot's measurement. Its process group ends with it, after `timeoutMs`, and with this process.
+ * @throws launch.failed where it cannot be started or says what is no event; what `onEvent` throws
  */
 export async function bootSimulatedTee(options: {
   readonly snapshot: Snapshot;
   readonly platform: SimulatedPlatform;
   readonly launchRequest: Uint8Array;
   readonly timeoutMs: number;
-  /** Gets each line's JSON value; not trusted. */
   readonly onEvent: (event: unknown) => void;
 }): Promise<TeeExit> {
   const { snapshot, platform } = options;
-  const child = spawn(snapshot.nodePath, [...snapshot.command], {
+  const child = spawn(snapshot.nodePath, snapshot.command, {
     cwd: snapshot.directory,
-    env: { PATH: SYSTEM_PATH, LANG: "C.UTF-8", TZ: "UTC" },
+    env: { PATH: SYSTEM_PATH },
     stdio: ["pipe", "pipe", "pipe", "pipe"],
+    // A process group of its own, so that what it starts ends with it.
     detached: true,
   });
-  const killAll = (): void => {
+  const failure: { error?: unknown } = {};
+  const fail = (error: unknown): void => {
+    failure.error ??= error;
     killGroup(child);
   };
-  using _end = onProcessEnd(killAll);
-  let isLate = false;
+  const ended = endOf(child, fail);
+  if (child.pid === undefined) throw await ended.then(() => failure.error);
+  const atEnd = onProcessEnd(() => killGroup(child));
+  let timedOut = false;
   const timer = setTimeout(() => {
-    isLate = true;
-    killAll();
+    timedOut = true;
+    killGroup(child);
   }, options.timeoutMs);
   try {
-    const stderr = capture(child);
-    serveAttestation(child.stdio[3] as Duplex, { snapshot, platform });
-    const events = readEvents(child, options.onEvent);
-    child.stdin?.on("error", () => undefined);
-    child.stdin?.end(options.launchRequest);
-    const exit = await exitOf(child);
-    await events;
-    if (isLate)
-      throw new PpmlError("launch.failed", `the TEE ran longer than ${options.timeoutMs} ms`);
-    return { ...exit, stderr: stderr() };
+    const channel = child.stdio[3];
+    if (!(channel instanceof Duplex))
+      throw new PpmlError("base.internal", "descriptor 3 is not a socket");
+    serveAttestation({ channel, platform, measurement: snapshot.measurement });
+    // A TEE that does not read its request to the end has its reasons; its events say them.
+    child.stdin.on("error", () => child.stdin.destroy());
+    child.stdin.end(options.launchRequest);
+    const stderr = collect(child.stderr, MAX_STDERR_BYTES);
+    readEvents(child.stdout, options.onEvent, fail);
+    const { exitCode, signal } = await ended;
+    if ("error" in failure) throw failure.error;
+    return { exitCode, signal, timedOut, stderr: stderr() };
   } finally {
     clearTimeout(timer);
-    killAll();
+    atEnd[Symbol.dispose]();
+    if (child.exitCode === null && child.signalCode === null) killGroup(child);
   }
 }
 
-/** Answers requests for Evidence, one JSON line each, until the TEE is gone. */
-function serveAttestation(
-  channel: Duplex,
-  tee: { readonly snapshot: Snapshot; readonly platform: SimulatedPlatform },
-): void {
-  channel.on("error", () => undefined);
-  const lines = createInterface({ input: channel, crlfDelay: Infinity });
-  lines.on("line", (line) => {
-    channel.write(`${JSON.stringify(answer(line, tee))}\n`);
+function endOf(
+  child: ChildProcess,
+  fail: (error: unknown) => void,
+): Promise<Pick<TeeExit, "exitCode" | "signal">> {
+  return new Promise((resolve) => {
+    child.on("error", (cause) => {
+      fail(
+        new PpmlError("launch.failed", `the TEE's process did not start: ${cause.message}`, {
+          cause,
+        }),
+      );
+      if (child.pid === undefined) resolve({ exitCode: null, signal: null });
+    });
+    child.on("exit", () => {
+      // What it left running could hold the pipes open for ever.
+      killGroup(child);
+      setTimeout(() => {
+        for (const stream of child.stdio) stream?.destroy();
+      }, DRAIN_MS).unref();
+    });
+    child.on("close", (exitCode, signal) => resolve({ exitCode, signal }));
   });
 }
 
-function answer(
-  line: string,
-  tee: { readonly snapshot: Snapshot; readonly platform: SimulatedPlatform },
-): { readonly evidence: unknown } | { readonly error: string } {
-  try {
-    const request: unknown = JSON.parse(line);
-    if (typeof request !== "object" || request === null || !("reportData" in request))
-      return { error: "expected {reportData}" };
-    const reportData = fromBase64Url(String(request.reportData));
-    const { measurement } = tee.snapshot;
-    return { evidence: tee.platform.attest({ measurement, reportData }) };
-  } catch (error) {
-    return { error: error instanceof Error ? error.message : "the request is not valid" };
-  }
-}
-
-async function readEvents(child: ChildProcess, onEvent: (event: unknown) => void): Promise<void> {
-  if (child.stdout === null) return;
-  let pending = "";
-  child.stdout.setEncoding("utf8");
-  for await (const chunk of child.stdout as AsyncIterable<string>) {
-    pending += chunk;
-    const lines = pending.split("\n");
-    pending = lines.pop() ?? "";
-    if (pending.length > MAX_LINE_BYTES) {
-      killGroup(child);
-      throw new PpmlError("launch.failed", "the TEE wrote an event that is too long");
+/** Line by line; the first that is not JSON, or is too long, ends the TEE. */
+function readEvents(
+  stdout: Readable,
+  onEvent: (event: unknown) => void,
+  fail: (error: unknown) => void,
+): void {
+  let parts: Buffer[] = [];
+  let size = 0;
+  const add = (part: Buffer): void => {
+    parts.push(part);
+    size += part.byteLength;
+    if (size > MAX_EVENT_BYTES)
+      throw new PpmlError("launch.failed", `the TEE wrote a line over ${MAX_EVENT_BYTES} bytes`);
+  };
+  const take = (chunk: Buffer): void => {
+    let from = 0;
+    for (let at = chunk.indexOf(0x0a); at !== -1; at = chunk.indexOf(0x0a, from)) {
+      add(chunk.subarray(from, at));
+      from = at + 1;
+      const line = Buffer.concat(parts).toString("utf8");
+      parts = [];
+      size = 0;
+      onEvent(parseEvent(line));
     }
-    for (const line of lines) onEvent(eventOf(line));
+    if (from < chunk.byteLength) add(chunk.subarray(from));
+  };
+  const stop = (error: unknown): void => {
+    stdout.off("data", onData);
+    // Read on without keeping anything, so that the end is seen.
+    stdout.resume();
+    parts = [];
+    size = 0;
+    fail(error);
+  };
+  function onData(chunk: Buffer): void {
+    try {
+      take(chunk);
+    } catch (error) {
+      stop(error);
+    }
   }
+  stdout.on("data", onData);
+  stdout.on("end", () => {
+    if (size > 0) stop(new PpmlError("launch.failed", "the TEE's last event is cut"));
+  });
 }
 
-function eventOf(line: string): unknown {
+function parseEvent(line: string): unknown {
   try {
     return JSON.parse(line);
-  } catch (cause) {
-    throw new PpmlError("launch.failed", "the TEE wrote a line that is not an event", { cause });
+  } catch {
+    // Without the cause, whose message quotes the line: that may hold anything.
+    throw new PpmlError("launch.failed", "the TEE wrote a line that is no event (JSON)");
   }
 }
 
-function capture(child: ChildProcess): () => string {
-  let text = "";
-  child.stderr?.on("data", (chunk: Buffer) => {
-    if (text.length < STDERR_BYTES) text += chunk.toString("utf8").slice(0, STDERR_BYTES);
+function collect(stream: Readable, maxBytes: number): () => string {
+  const parts: Buffer[] = [];
+  let size = 0;
+  stream.on("data", (chunk: Buffer) => {
+    if (size < maxBytes) parts.push(chunk.subarray(0, maxBytes - size));
+    size += chunk.byteLength;
   });
-  return () => text;
-}
-
-function exitOf(child: ChildProcess): Promise<Omit<TeeExit, "stderr">> {
-  return new Promise((resolve, reject) => {
-    child.once("error", (cause) => {
-      reject(new PpmlError("launch.failed", "the TEE cannot be started", { cause }));
-    });
-    child.once("close", (exitCode, signal) => {
-      resolve({ exitCode, signal });
-    });
-  });
+  return () => Buffer.concat(parts).toString("utf8");
 }
 
 function killGroup(child: ChildProcess): void {
@@ -142,6 +178,6 @@ function killGroup(child: ChildProcess): void {
   try {
     process.kill(-child.pid, "SIGKILL");
   } catch {
-    // The group is gone already.
+    // Nobody of the group is left.
   }
 }

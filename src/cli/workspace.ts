@@ -1,0 +1,72 @@
+import { PpmlError, toHex, utf8, sha256 } from "../base/index.ts";
+import type { KekPublicKey } from "../format/kek.ts";
+import type { SigningKey } from "../format/jwk.ts";
+import { loadSigningKey } from "../key/index.ts";
+import type { EmbeddedVault } from "../key/index.ts";
+import { openStore } from "../store/index.ts";
+import type { Store } from "../store/index.ts";
+import type { Project } from "./config/load.ts";
+import type { DatasetConfig } from "./config/schema.ts";
+import type { CliContext } from "./context.ts";
+import { findKek, openProjectVault } from "./vault.ts";
+import type { VaultFlags } from "./vault.ts";
+
+/** An open project: its vault and its owner's key, for the commands that act as the owner. */
+export type Workspace = Disposable & {
+  readonly project: Project;
+  readonly vault: EmbeddedVault;
+  readonly owner: SigningKey;
+  readonly passphraseFile: string | undefined;
+  /** A dataset of ppml.yaml. @throws config.invalid */
+  dataset(name: string): DatasetConfig;
+  /** The id of the owner's dataset of that name: 32 hex digits. */
+  datasetId(name: string): string;
+  store(name: string): Promise<Store>;
+  /** The current public half of a KEK, by its name. */
+  kek(name: string): Promise<KekPublicKey>;
+};
+
+/** Opens the project, its vault and the owner's key. */
+export async function openWorkspace(context: CliContext, flags: VaultFlags): Promise<Workspace> {
+  const { project, vault } = await openProjectVault(context, flags);
+  try {
+    const path = project.resolve(project.config.owner.key);
+    const owner = await loadSigningKey({ path, root: vault.root, purpose: "owner" });
+    const dataset = (name: string): DatasetConfig => findDataset(project, name);
+    return {
+      project,
+      vault,
+      owner,
+      passphraseFile: flags.passphraseFile,
+      dataset,
+      datasetId: (name) => datasetIdOf(owner, name),
+      store: (name) => openStore(project.resolve(dataset(name).store)),
+      kek: async (name) => vault.publicKey((await findKek(vault, name)).kekId),
+      [Symbol.dispose]: () => {
+        vault[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    vault[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/**
+ * A dataset's id: the first 16 bytes of a SHA-256 over the owner's key id and the dataset's name, so
+ * that a job can name its output before it exists.
+ * @see docs/format.md section "Manifest"
+ */
+export function datasetIdOf(owner: SigningKey, name: string): string {
+  return toHex(sha256(utf8(`ppml dataset id v1\n${owner.keyId}\n${name}`))).slice(0, 32);
+}
+
+function findDataset(project: Project, name: string): DatasetConfig {
+  const { datasets } = project.config;
+  const found = Object.hasOwn(datasets, name) ? datasets[name] : undefined;
+  if (found !== undefined) return found;
+  throw new PpmlError(
+    "config.invalid",
+    `ppml.yaml has no dataset ${name}; it has ${Object.keys(datasets).join(", ") || "none"}`,
+  );
+}

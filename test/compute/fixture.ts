@@ -1,0 +1,190 @@
+import { constants, createPrivateKey, generateKeyPairSync, privateDecrypt } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { fromBase64Url, Secret } from "../../src/base/index.ts";
+import { makeSandbox, probeIsolation } from "../../src/compute/sandbox.ts";
+import { runSqlWorker } from "../../src/compute/sql/run-worker.ts";
+import type { WorkerResult, WorkerTask } from "../../src/compute/sql/task.ts";
+import { signingKeyOf } from "../../src/format/jwk.ts";
+import type { KekPublicKey } from "../../src/format/kek.ts";
+import type { Manifest } from "../../src/format/manifest.ts";
+import { kekVersionOf } from "../../src/key/index.ts";
+import { makeWorkerServices } from "../../src/launch/worker-services.ts";
+import { makeResultKey, sealDataset } from "../../src/seal/index.ts";
+import type { SealInput } from "../../src/seal/index.ts";
+import { openLocalSource, openLocalStore } from "../../src/store/index.ts";
+import type { StoreSource } from "../../src/store/index.ts";
+
+/** A KEK with its private half: what a vault would hold. */
+export type TestKek = { readonly publicKey: KekPublicKey; readonly privateKey: KeyObject };
+
+export function makeTestKek(kekId: string): TestKek {
+  const pair = generateKeyPairSync("rsa", { modulusLength: 3072 });
+  const { n, e } = pair.publicKey.export({ format: "jwk" });
+  const jwk = { kty: "RSA" as const, n: n ?? "", e: (e ?? "") as "AQAB" };
+  return {
+    publicKey: {
+      kekId,
+      kekVersion: kekVersionOf(
+        new Uint8Array(pair.publicKey.export({ format: "der", type: "spki" })),
+      ),
+      kind: "unwrap-only",
+      mode: "simulation",
+      jwk,
+    },
+    privateKey: createPrivateKey(pair.privateKey.export({ format: "pem", type: "pkcs8" })),
+  };
+}
+
+/** Unwraps the manifest's local keys that belong to the KEKs given, as a vault would. */
+export function releaseKeys(
+  manifest: Manifest,
+  keks: readonly TestKek[],
+): Map<string, { readonly kekId: string; readonly key: Secret }> {
+  const keys = new Map<string, { readonly kekId: string; readonly key: Secret }>();
+  for (const { id, kekId, wrapped } of manifest.localKeys) {
+    const kek = keks.find((candidate) => candidate.publicKey.kekId === kekId);
+    if (kek === undefined) continue;
+    const bytes = privateDecrypt(
+      {
+        key: kek.privateKey,
+        padding: constants.RSA_PKCS1_OAEP_PADDING,
+        oaepHash: "sha256",
+      },
+      fromBase64Url(wrapped),
+    );
+    keys.set(id, { kekId, key: Secret.copy(bytes) });
+  }
+  return keys;
+}
+
+export type Scratch = Disposable & { readonly path: string };
+
+export function makeScratch(): Scratch {
+  const path = mkdtempSync(join(tmpdir(), "ppml-test-"));
+  return {
+    path,
+    [Symbol.dispose]: () => {
+      rmSync(path, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Writes a plain Parquet file from a query. */
+export async function writeParquet(path: string, sql: string, options = ""): Promise<void> {
+  const db = await DuckDBInstance.create(":memory:");
+  const connection = await db.connect();
+  await connection.run(`COPY (${sql}) TO '${path}' (FORMAT parquet${options})`);
+  connection.closeSync();
+  db.closeSync();
+}
+
+export function fileInput(path: string, name: string): SealInput {
+  return {
+    name,
+    kind: name.endsWith(".parquet") ? "table" : "file",
+    open: () => openLocalSource(path, { name, followLink: false }),
+  };
+}
+
+export const OWNER = signingKeyOf(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
+
+/** A sealed dataset in a folder, ready for a worker. */
+export type TestDataset = {
+  readonly name: string;
+  readonly folder: string;
+  readonly manifest: Manifest;
+};
+
+export async function sealTestDataset(options: {
+  readonly folder: string;
+  readonly name: string;
+  readonly datasetId: string;
+  readonly groups: readonly {
+    readonly name: string;
+    readonly kek: TestKek;
+    readonly columns: readonly string[] | null;
+  }[];
+  readonly inputs: readonly SealInput[];
+}): Promise<TestDataset> {
+  const { manifest } = await sealDataset({
+    store: openLocalStore(options.folder),
+    datasetId: options.datasetId,
+    name: options.name,
+    version: 1,
+    groups: options.groups.map(({ name, kek, columns }) => ({ name, columns, kek: kek.publicKey })),
+    inputs: options.inputs,
+    signer: OWNER,
+    nowMs: Date.now(),
+  });
+  return { name: options.name, folder: options.folder, manifest };
+}
+
+export type TestInput = {
+  readonly dataset: TestDataset;
+  readonly columns: readonly string[] | null;
+};
+
+/** Runs a query in a real worker over sealed datasets, with the keys of `keks` only. */
+export async function runQuery(options: {
+  readonly sql: string;
+  readonly inputs: readonly TestInput[];
+  readonly keks: readonly TestKek[];
+  readonly settings?: Partial<WorkerTask["settings"]>;
+  readonly resultKek?: TestKek;
+}): Promise<WorkerResult & { readonly output: Uint8Array }> {
+  await using stack = new AsyncDisposableStack();
+  const sources: StoreSource[][] = [];
+  const localKeys = new Map<string, { readonly kekId: string; readonly key: Secret }>();
+  for (const { dataset } of options.inputs) {
+    const store = openLocalStore(dataset.folder);
+    const opened = [];
+    for (const file of dataset.manifest.files)
+      opened.push(stack.use(await store.source(file.name)));
+    sources.push(opened);
+    for (const [id, key] of releaseKeys(dataset.manifest, options.keks)) localKeys.set(id, key);
+  }
+  const settings = { memoryMiB: 512, timeoutSeconds: 60, threads: 2, ...options.settings };
+  using sandbox = makeSandbox({
+    mode: "simulation",
+    isolation: probeIsolation(),
+    tmpfsBytes: (settings.memoryMiB / 2) * 1024 * 1024,
+  });
+  using resultKey = makeResultKey((options.resultKek ?? makeTestKek("test/results")).publicKey);
+  const chunks: Uint8Array[] = [];
+  const result = await runSqlWorker({
+    task: {
+      sql: options.sql,
+      settings,
+      workDirectory: sandbox.workDirectory,
+      inputs: options.inputs.map(({ dataset, columns }) => ({
+        name: dataset.name,
+        datasetId: dataset.manifest.datasetId,
+        columns: columns === null ? null : [...columns],
+        files: dataset.manifest.files,
+      })),
+      output:
+        options.resultKek === undefined
+          ? { kind: "rows", limit: 1000 }
+          : { kind: "table", keyMetadata: resultKey.keyMetadata },
+    },
+    sandbox,
+    nodePath: process.execPath,
+    entryPath: join(import.meta.dirname, "../../src/compute/sql/worker-main.ts"),
+    environment: [],
+    services: makeWorkerServices({
+      sources,
+      localKeys,
+      resultDek: resultKey.dek,
+      output: (bytes) => {
+        chunks.push(Uint8Array.from(bytes));
+        return Promise.resolve();
+      },
+      progress: () => undefined,
+    }),
+  });
+  return { ...result, output: new Uint8Array(Buffer.concat(chunks)) };
+}

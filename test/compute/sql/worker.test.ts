@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import {
+  fileInput,
+  makeScratch,
+  makeTestKek,
+  runQuery,
+  sealTestDataset,
+  writeParquet,
+} from "../fixture.ts";
+
+const scratch = makeScratch();
+after(() => {
+  scratch[Symbol.dispose]();
+});
+const ordinary = makeTestKek("test/ordinary");
+const sensitive = makeTestKek("test/sensitive");
+
+const plainPath = join(scratch.path, "people.parquet");
+await writeParquet(
+  plainPath,
+  "SELECT i AS id, 'name-' || i AS name, i % 7 AS team, (i * 31) % 1000 AS salary, DATE '2020-01-01' + (i // 100)::INT AS day FROM range(50000) t(i)",
+  ", ROW_GROUP_SIZE 10000",
+);
+const people = await sealTestDataset({
+  folder: join(scratch.path, "people"),
+  name: "people",
+  datasetId: "00112233445566778899aabbccddeeff",
+  groups: [
+    { name: "ordinary", kek: ordinary, columns: null },
+    { name: "sensitive", kek: sensitive, columns: ["salary"] },
+  ],
+  inputs: [fileInput(plainPath, "people.parquet")],
+});
+const teamsPath = join(scratch.path, "teams.csv");
+writeFileSync(teamsPath, "team,title\n0,zero\n1,one\n2,two\n3,three\n4,four\n5,five\n6,six\n");
+const teams = await sealTestDataset({
+  folder: join(scratch.path, "teams"),
+  name: "teams",
+  datasetId: "ffeeddccbbaa99887766554433221100",
+  groups: [{ name: "all", kek: ordinary, columns: null }],
+  inputs: [fileInput(teamsPath, "teams.csv")],
+});
+
+const COLUMNS = ["id", "name", "team", "day", "salary"];
+
+test("a join, a group and a window over a sealed table and a sealed file give the right rows", async () => {
+  const result = await runQuery({
+    sql: "SELECT title, count(*) n, sum(salary) s, rank() OVER (ORDER BY sum(salary) DESC) r FROM people JOIN teams USING (team) GROUP BY title ORDER BY r LIMIT 2",
+    inputs: [
+      { dataset: people, columns: COLUMNS },
+      { dataset: teams, columns: null },
+    ],
+    keks: [ordinary, sensitive],
+  });
+  assert.equal(result.preview?.length, 2);
+  assert.equal(result.preview[0]?.[3], "1");
+  assert.deepEqual(result.opened[0]?.columns.toSorted(), ["salary", "team"]);
+});
+
+test("columns that the query does not need are not decrypted", async () => {
+  const result = await runQuery({
+    sql: "SELECT count(*), min(day) FROM people",
+    inputs: [{ dataset: people, columns: COLUMNS }],
+    keks: [ordinary],
+  });
+  assert.deepEqual(result.opened[0]?.columns, ["day"]);
+  assert.deepEqual(result.preview, [["50000", "2020-01-01"]]);
+});
+
+test("row groups whose statistics exclude the filter are not decrypted", async () => {
+  const result = await runQuery({
+    sql: "SELECT count(*) FROM people WHERE day >= DATE '2021-03-01' AND id < 45000",
+    inputs: [{ dataset: people, columns: COLUMNS }],
+    keks: [ordinary],
+  });
+  const [opened] = result.opened;
+  assert.ok(
+    opened !== undefined && opened.rowGroupsOpened < opened.rowGroups,
+    JSON.stringify(opened),
+  );
+  assert.deepEqual(result.preview, [["2500"]]);
+});
+
+test("a column whose group was not released cannot be opened, whatever the query says", async () => {
+  await assert.rejects(
+    runQuery({
+      sql: "SELECT sum(salary) FROM people",
+      inputs: [{ dataset: people, columns: COLUMNS }],
+      keks: [ordinary],
+    }),
+    { code: "open.no_key" },
+  );
+});
+
+test("a column that the job does not list does not exist for the query", async () => {
+  await assert.rejects(
+    runQuery({
+      sql: "SELECT salary FROM people",
+      inputs: [{ dataset: people, columns: ["id", "name"] }],
+      keks: [ordinary, sensitive],
+    }),
+    { code: "compute.sql", message: /salary/ },
+  );
+});
+
+for (const [sql, code] of [
+  ["SELECT 1; SELECT 2", "compute.not_a_query"],
+  ["DROP VIEW people", "compute.not_a_query"],
+  ["COPY (SELECT 1) TO '/tmp/out.csv'", "compute.sql"],
+  ["SELECT * FROM read_csv('/etc/passwd')", "compute.sql"],
+  ["SELECT * FROM read_text('/proc/self/environ')", "compute.sql"],
+  ["SELECT * FROM glob('/proc/self/fd/*')", "compute.sql"],
+  ["SELECT * FROM people) TO '/tmp/x' --", "compute.sql"],
+  ["SELECT nonsense FROM people", "compute.sql"],
+  ["SELECT * FROM 'https://example.invalid/x.parquet'", "compute.sql"],
+  ["INSTALL httpfs", "compute.not_a_query"],
+  ["SET threads = 1", "compute.not_a_query"],
+  ["PRAGMA enable_object_cache", "compute.not_a_query"],
+  ["not sql", "compute.sql"],
+] as const)
+  test(`the engine refuses: ${sql}`, async () => {
+    await assert.rejects(
+      runQuery({
+        sql,
+        inputs: [{ dataset: people, columns: COLUMNS }],
+        keks: [ordinary, sensitive],
+      }),
+      { code },
+    );
+  });
+
+test("an engine error over opened data is told without its message, which may quote data", async () => {
+  await assert.rejects(
+    runQuery({
+      sql: "SELECT name::INTEGER FROM people",
+      inputs: [{ dataset: people, columns: COLUMNS }],
+      keks: [ordinary],
+    }),
+    (error: Error) => {
+      assert.equal((error as Error & { code: string }).code, "compute.sql");
+      assert.match(error.message, /Conversion Error/);
+      assert.doesNotMatch(error.message, /name-\d/);
+      return true;
+    },
+  );
+});
+
+test("a job that passes its time limit is ended", async () => {
+  await assert.rejects(
+    runQuery({
+      sql: "SELECT count(*) FROM range(100000000000) a(i), range(10) b(j) WHERE hash(i) % 7 = j",
+      inputs: [{ dataset: people, columns: COLUMNS }],
+      keks: [ordinary],
+      settings: { timeoutSeconds: 2 },
+    }),
+    { code: "compute.timeout" },
+  );
+});
+
+test("a job that passes its memory limit is ended", async () => {
+  await assert.rejects(
+    runQuery({
+      sql: "SELECT list(repeat(i::VARCHAR, 100)) FROM range(30000000) t(i)",
+      inputs: [{ dataset: people, columns: COLUMNS }],
+      keks: [ordinary],
+      settings: { memoryMiB: 128 },
+    }),
+    { code: "compute.memory" },
+  );
+});
+
+test("a result is sealed under the result's KEK and holds no plaintext", async () => {
+  const resultKek = makeTestKek("test/results");
+  const result = await runQuery({
+    sql: "SELECT 'CANARY-in-the-result' AS word, count(*) AS n FROM people",
+    inputs: [{ dataset: people, columns: COLUMNS }],
+    keks: [ordinary],
+    resultKek,
+  });
+  assert.equal(result.rows, 1);
+  assert.equal(result.sealed?.length, result.output.byteLength);
+  assert.equal(Buffer.from(result.output.subarray(0, 4)).toString(), "PARE");
+  assert.equal(Buffer.from(result.output).includes("CANARY"), false);
+});
