@@ -1,0 +1,53 @@
+import { mkdir } from "node:fs/promises";
+import { dirname, relative } from "node:path";
+import { jobSchema } from "../../../format/job.ts";
+import { parseWith } from "../../../format/schema.ts";
+import { envelopeDigest, signObject } from "../../../format/signed-object.ts";
+import { defineCommand } from "../../command.ts";
+import { buildJob, findJob, jobPath, loadCode, saveEnvelope } from "../../job-object.ts";
+import { renderFields } from "../../output/table.ts";
+import { vaultFlags } from "../../vault.ts";
+import type { VaultFlags } from "../../vault.ts";
+import { openWorkspace } from "../../workspace.ts";
+
+/** `ppml job sign NAME`: signs a job of ppml.yaml with the owner's key. */
+export const command = defineCommand<VaultFlags, [string]>({
+  parameters: {
+    flags: vaultFlags,
+    positional: {
+      kind: "tuple",
+      parameters: [{ placeholder: "JOB", brief: "Job of ppml.yaml", parse: String }],
+    },
+  },
+  description:
+    "The signed job names the query by its SHA-256, the columns, the purpose and the output's KEK;\n" +
+    "any of them changed later is refused. It lies in jobs/NAME.job.json.",
+  async run(context, flags, name) {
+    using workspace = await openWorkspace(context, flags);
+    const { project, owner } = workspace;
+    const config = findJob(project, name);
+    const code = await loadCode(project, config.code);
+    const built = await buildJob(workspace, { name, config, code, nowMs: context.clock() });
+    const job = parseWith(jobSchema, built, { what: "job", code: "config.invalid" });
+    const envelope = signObject("job", job, owner);
+    const path = jobPath(project, name);
+    await mkdir(dirname(path), { recursive: true });
+    await saveEnvelope(path, envelope);
+    const digest = envelopeDigest(envelope);
+    return {
+      data: { job: name, path, digest, signer: owner.keyId, expiresAt: job.expiresAt },
+      human: () =>
+        renderFields(
+          [
+            ["signed", `job ${name}`],
+            ["file", relative(context.cwd, path)],
+            ["digest", digest],
+            ["query", `${job.code[0]?.name ?? ""} SHA-256 ${job.code[0]?.sha256 ?? ""}`],
+            ["signer", owner.keyId],
+            ["valid until", job.expiresAt],
+          ],
+          context.style,
+        ),
+    };
+  },
+});

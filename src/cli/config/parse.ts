@@ -1,0 +1,31 @@
+import { parseYaml } from "./document.ts";
+import { explainIssue, pathText } from "./explain-issue.ts";
+import { keysAt } from "./json-schema.ts";
+import { problemsError } from "./problem.ts";
+import { checkReferences } from "./references.ts";
+import { type ProjectConfig, projectSchema } from "./schema.ts";
+
+/**
+ * Parses the text of a ppml.yaml; `fileName` is what errors call it.
+ * @throws config.invalid with line, column, path, what was expected, what came and the nearest name
+ * @see docs/project-file.md
+ */
+export function parseProject(text: string, fileName: string): ProjectConfig {
+  const document = parseYaml(text, fileName);
+  const result = projectSchema.safeParse(document.content);
+  if (!result.success)
+    throw problemsError(
+      fileName,
+      result.error.issues.flatMap((issue) => explainIssue(issue, { document, keysAt })),
+    );
+  const wrong = checkReferences(result.data);
+  if (wrong.length > 0)
+    throw problemsError(
+      fileName,
+      wrong.map(({ path, message }) => {
+        const { line, column } = document.positionOf(path);
+        return { line, column, path: pathText(path), message };
+      }),
+    );
+  return result.data;
+}

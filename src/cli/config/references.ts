@@ -1,0 +1,87 @@
+import type { PathPart } from "./document.ts";
+import type { DatasetConfig, JobConfig, ProjectConfig } from "./schema.ts";
+import { suggestion } from "./suggest.ts";
+
+/** A wrong reference: where it stands and what is wrong. */
+export type ReferenceProblem = {
+  readonly path: readonly PathPart[];
+  readonly message: string;
+};
+
+/** Checks what names something else in the file, and what only several members together say. */
+export function checkReferences(config: ProjectConfig): readonly ReferenceProblem[] {
+  const problems: ReferenceProblem[] = [];
+  const add = (path: readonly PathPart[], message: string) => void problems.push({ path, message });
+
+  if (config.mode === "simulation" && config.simulation === undefined)
+    add(["mode"], 'mode simulation needs "simulation: {platform: PATH}"');
+  if (config.mode === "production" && config.simulation !== undefined)
+    add(["simulation"], "a production project has no simulated platform: remove it");
+
+  const storeOf = new Map<string, string>();
+  for (const [name, dataset] of Object.entries(config.datasets)) {
+    const store = dataset.store.replace(/^\.\//, "").replace(/\/+$/, "");
+    const other = storeOf.get(store);
+    if (other !== undefined)
+      add(["datasets", name, "store"], `datasets.${other} has the same store: give each its own`);
+    storeOf.set(store, name);
+    checkGroups(dataset, (path, message) => add(["datasets", name, ...path], message));
+  }
+  for (const [name, job] of Object.entries(config.jobs))
+    checkJob(config, job, (path, message) => add(["jobs", name, ...path], message));
+  return problems;
+}
+
+type Add = (path: readonly PathPart[], message: string) => void;
+
+function checkGroups(dataset: DatasetConfig, add: Add): void {
+  const { groups, kind } = dataset;
+  const rest = groups.filter((group) => group.columns === undefined);
+  if (rest.length !== 1)
+    add(
+      ["groups"],
+      rest.length === 0
+        ? 'exactly one group has no "columns" and takes all others: there is none'
+        : `exactly one group has no "columns" and takes all others: there are ${rest.length}`,
+    );
+  const groupOf = new Map<string, string>();
+  const names = new Set<string>();
+  for (const [index, group] of groups.entries()) {
+    if (names.has(group.name))
+      add(["groups", index, "name"], `another group is named "${group.name}" too`);
+    names.add(group.name);
+    if (group.columns !== undefined && kind === "file")
+      add(["groups", index, "columns"], "a dataset of kind file is sealed whole: no columns");
+    for (const [place, column] of (group.columns ?? []).entries()) {
+      const other = groupOf.get(column);
+      if (other !== undefined)
+        add(
+          ["groups", index, "columns", place],
+          `column "${column}" is in group "${other}" already`,
+        );
+      groupOf.set(column, group.name);
+    }
+  }
+}
+
+function checkJob(config: ProjectConfig, job: JobConfig, add: Add): void {
+  const datasets = Object.keys(config.datasets);
+  const policies = Object.keys(config.policies);
+  if (!policies.includes(job.policy))
+    add(["policy"], `there is no policy "${job.policy}"${suggestion(job.policy, policies)}`);
+  for (const [view, input] of Object.entries(job.inputs)) {
+    const { dataset, columns = [] } = input;
+    if (!datasets.includes(dataset))
+      add(
+        ["inputs", view, "dataset"],
+        `there is no dataset "${dataset}"${suggestion(dataset, datasets)}`,
+      );
+    if (dataset === job.output)
+      add(["inputs", view, "dataset"], "the job's output is this dataset too: give it another");
+    for (const [index, column] of columns.entries())
+      if (columns.indexOf(column) < index)
+        add(["inputs", view, "columns", index], `column "${column}" is listed twice`);
+  }
+  if (!datasets.includes(job.output))
+    add(["output"], `there is no dataset "${job.output}"${suggestion(job.output, datasets)}`);
+}

@@ -1,0 +1,180 @@
+import { z } from "zod";
+import { purposeSchema, sqlSettingsSchema } from "../../format/job.ts";
+import { modeSchema } from "../../format/kek.ts";
+import { nameSchema } from "../../format/schema.ts";
+
+// The one schema of ppml.yaml. Descriptions become docs/project-file.md and the editor's help;
+// cross references are checked in references.ts, because their errors name two places.
+
+/** Longest path in ppml.yaml, in characters. */
+const MAX_PATH = 4096;
+
+const pathSchema = z
+  .string()
+  .min(1)
+  .max(MAX_PATH)
+  // oxlint-disable-next-line no-control-regex
+  .regex(/^[^\u0000-\u001f\u007f]*$/, "expected a path without control characters")
+  .refine(staysInside, {
+    error: "expected a path inside the project's folder; to leave it, give an absolute path",
+  });
+
+const storeSchema = pathSchema.refine(isLocalPlace, {
+  error: "expected a folder's path or a local file: URI (file:///...)",
+});
+
+const kekNameSchema = z
+  .string()
+  .regex(
+    /^[a-z0-9-]{1,63}$/,
+    "expected a KEK's name: lower-case letters, digits or '-', at most 63",
+  );
+
+const columnSchema = z.string().min(1).max(500);
+
+const vaultSchema = z
+  .strictObject({
+    kind: z.literal("embedded").describe("A vault in one file beside the project."),
+    path: pathSchema.describe("The vault's file."),
+    rootKeyFile: pathSchema
+      .optional()
+      .describe("File (mode 0600) with the key that the vault's keys are encrypted under."),
+    passphrase: z
+      .literal("prompt")
+      .optional()
+      .describe("In place of rootKeyFile: ask for a passphrase on the terminal."),
+  })
+  .refine((vault) => (vault.rootKeyFile === undefined) !== (vault.passphrase === undefined), {
+    error: 'expected either "rootKeyFile: PATH" or "passphrase: prompt"',
+  });
+
+const groupSchema = z.strictObject({
+  name: nameSchema.describe("The group's name, for policies and messages."),
+  kek: kekNameSchema.describe("Name of the KEK that the group is sealed for."),
+  columns: z
+    .array(columnSchema)
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe("Top-level columns of the group. Exactly one group has none: it takes all others."),
+});
+
+const datasetSchema = z.strictObject({
+  source: z
+    .union([pathSchema, z.array(pathSchema).min(1).max(10_000)])
+    .optional()
+    .describe("Plaintext to seal: a file, a folder, or a list of both. Results have none."),
+  store: storeSchema.describe("Where the sealed data lies: a folder, or a file: URI."),
+  kind: z
+    .enum(["table", "file", "auto"])
+    .default("auto")
+    .describe("table: Parquet, sealed by columns. file: any bytes. auto: by the source's content."),
+  groups: z
+    .array(groupSchema)
+    .min(1)
+    .max(100)
+    .describe("Who may read what: each group of columns has a KEK of its own."),
+});
+
+const policySchema = z.strictObject({
+  file: pathSchema.describe("The policy's JSON file. It takes effect by `ppml policy apply`."),
+});
+
+const inputSchema = z.strictObject({
+  dataset: nameSchema.describe("Name of a dataset of this file."),
+  columns: z
+    .array(columnSchema)
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe("Columns that the job may read; without it, all."),
+});
+
+const jobSchema = z.strictObject({
+  engine: z.literal("sql").describe("What runs the job: sql is DuckDB, built in."),
+  code: pathSchema.describe("File with the job's code: for sql, exactly one SELECT statement."),
+  policy: nameSchema.describe("Name of the policy of this file that must approve the job."),
+  purpose: purposeSchema.describe("What the result is for; the policy names the allowed ones."),
+  inputs: z
+    .record(nameSchema, inputSchema)
+    .refine(...sizeBetween(1, 100))
+    .describe("The tables of the query, by their names in it."),
+  output: nameSchema.describe("Name of the dataset that the result is sealed into."),
+  limits: sqlSettingsSchema
+    .partial()
+    .optional()
+    .describe("Most that the job may take: memoryMiB, timeoutSeconds, threads."),
+  validDays: z
+    .int()
+    .min(1)
+    .max(366)
+    .default(30)
+    .describe("Days until the job, once signed, must be signed again."),
+});
+
+const targetSchema = z.strictObject({
+  kind: z.literal("local").describe("This machine."),
+});
+
+/** ppml.yaml as data. */
+export const projectSchema = z.strictObject({
+  version: z.literal(1).describe("Version of this file's form."),
+  name: nameSchema.describe("The project's name."),
+  mode: modeSchema.describe(
+    "simulation: development, without hardware. production: real TEEs only. Must be the vault's own mode.",
+  ),
+  vault: vaultSchema.describe("Where the KEKs are."),
+  broker: z
+    .strictObject({ state: pathSchema.describe("Folder of the broker's database and socket.") })
+    .describe("The service that decides on releases."),
+  owner: z
+    .strictObject({ key: pathSchema.describe("The owner's signing key.") })
+    .describe("Who signs manifests, jobs and policies."),
+  simulation: z
+    .strictObject({ platform: pathSchema.describe("Folder of the simulated platform's keys.") })
+    .optional()
+    .describe("The simulated TEE; with mode simulation only."),
+  datasets: z
+    .record(nameSchema, datasetSchema)
+    .refine(...sizeBetween(0, 1000))
+    .describe("What is sealed, by name."),
+  policies: z
+    .record(nameSchema, policySchema)
+    .refine(...sizeBetween(0, 1000))
+    .describe("Who gets which keys, by name."),
+  jobs: z
+    .record(nameSchema, jobSchema)
+    .refine(...sizeBetween(0, 1000))
+    .describe("What may run, by name: `ppml run NAME`."),
+  targets: z
+    .record(nameSchema, targetSchema)
+    .refine(...sizeBetween(0, 100))
+    .optional()
+    .describe("Where jobs run, by name: `ppml run JOB --on NAME`."),
+});
+export type ProjectConfig = z.infer<typeof projectSchema>;
+export type DatasetConfig = z.infer<typeof datasetSchema>;
+export type JobConfig = z.infer<typeof jobSchema>;
+export type VaultConfig = z.infer<typeof vaultSchema>;
+
+/**
+ * A relative path may not leave the project's folder, so that a project means the same wherever it
+ * lies; absolute paths and file: URIs say openly that they do.
+ */
+function staysInside(path: string): boolean {
+  if (path.startsWith("/") || path.startsWith("file:") || /^[A-Za-z]:[\\/]/.test(path)) return true;
+  return !path.split(/[\\/]/).includes("..");
+}
+
+function isLocalPlace(place: string): boolean {
+  if (place.startsWith("file:")) return URL.canParse(place) && /^file:\/\/\/[^?#]*$/.test(place);
+  return !/^[A-Za-z][A-Za-z0-9+.-]+:/.test(place);
+}
+
+function sizeBetween(least: number, most: number) {
+  const test = (map: Readonly<Record<string, unknown>>) => {
+    const size = Object.keys(map).length;
+    return size >= least && size <= most;
+  };
+  return [test, { error: `expected ${least} to ${most} entries` }] as const;
+}

@@ -1,0 +1,68 @@
+import type { CommandContext } from "@stricli/core";
+import type { Clock } from "../base/index.ts";
+import { type Progress, startProgress } from "./output/progress.ts";
+import { createStyle, type Style, wantsColor } from "./output/style.ts";
+
+/** What a command may use of the outside world; `this` of nothing, passed to `run`. */
+export type CliContext = CommandContext & {
+  /** Absolute path that relative arguments start from. */
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  /** True with `--json`: then stdout gets one JSON document and nothing else. */
+  readonly isJson: boolean;
+  /** Emphasis for stdout. */
+  readonly style: Style;
+  /** Emphasis for stderr. */
+  readonly talkStyle: Style;
+  /** Writes a piece of the result to stdout, waiting until it is taken. */
+  readonly write: (piece: string | Uint8Array) => Promise<void>;
+  /** True once the reader of stdout is gone: a long output may stop. */
+  readonly isOutputClosed: () => boolean;
+  /** Writes a line to stderr. */
+  readonly talk: (line: string) => void;
+  /** Begins a step whose progress shows on stderr when it takes longer than a second. */
+  readonly progress: (step: { readonly label: string; readonly total?: number }) => Progress;
+};
+
+/** The part of Node's `process` that the command line needs. */
+export type Host = Pick<NodeJS.Process, "stdout" | "stderr" | "env" | "cwd">;
+
+/** Builds the context of one run. */
+export function createContext(
+  host: Host,
+  options: { readonly isJson: boolean; readonly captured: CommandContext["process"] },
+): CliContext {
+  const { stdout, stderr, env } = host;
+  let isClosed = false;
+  // A reader that left (`| head`) is no failure; anything else that breaks stdout is one.
+  stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    isClosed = true;
+  });
+  stderr.on("error", () => undefined);
+  const port = {
+    write: (text: string) => void stderr.write(text),
+    isTty: stderr.isTTY,
+    columns: stderr.columns ?? 80,
+    now: Date.now,
+  };
+  return {
+    process: options.captured,
+    cwd: host.cwd(),
+    env,
+    clock: Date.now,
+    isJson: options.isJson,
+    style: createStyle(wantsColor(stdout, env)),
+    talkStyle: createStyle(wantsColor(stderr, env)),
+    write: (piece) => (isClosed ? Promise.resolve() : writeAll(stdout, piece)),
+    isOutputClosed: () => isClosed,
+    talk: (line) => void stderr.write(`${line}\n`),
+    progress: (step) => startProgress(port, step),
+  };
+}
+
+function writeAll(stream: NodeJS.WriteStream, piece: string | Uint8Array): Promise<void> {
+  // The callback's error is the "error" event's, which decides; the promise only waits.
+  return new Promise((resolve) => stream.write(piece, () => resolve()));
+}

@@ -1,0 +1,134 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { basename, join } from "node:path";
+import { PpmlError, sha256, toHex, toTimestamp, utf8 } from "../base/index.ts";
+import { parseJson } from "../format/jcs.ts";
+import type { Job } from "../format/job.ts";
+import { jwkThumbprint } from "../format/jwk.ts";
+import { manifestSchema } from "../format/manifest.ts";
+import { parseEnvelope, peekObject } from "../format/signed-object.ts";
+import type { Envelope } from "../format/signed-object.ts";
+import { loadManifest } from "../launch/index.ts";
+import type { Project } from "./config/load.ts";
+import type { JobConfig } from "./config/schema.ts";
+import type { Workspace } from "./workspace.ts";
+
+const DAY_MS = 86_400_000;
+const DEFAULT_MEMORY_MIB = 1024;
+const DEFAULT_TIMEOUT_SECONDS = 300;
+const MAX_CODE_BYTES = 1_000_000;
+
+/** A job of ppml.yaml. @throws config.invalid */
+export function findJob(project: Project, name: string): JobConfig {
+  const { jobs } = project.config;
+  const found = Object.hasOwn(jobs, name) ? jobs[name] : undefined;
+  if (found !== undefined) return found;
+  throw new PpmlError(
+    "config.invalid",
+    `ppml.yaml has no job ${name}; it has ${Object.keys(jobs).join(", ") || "none"}`,
+  );
+}
+
+/** Path of the signed object of a job. */
+export function jobPath(project: Project, name: string): string {
+  return join(project.root, "jobs", `${name}.job.json`);
+}
+
+/** The text of a job's code. @throws launch.job */
+export async function loadCode(project: Project, path: string): Promise<string> {
+  const text = await readFile(project.resolve(path), "utf8").catch((cause: unknown) => {
+    throw new PpmlError("launch.job", `the job's code ${path} cannot be read`, { cause });
+  });
+  if (text.length > MAX_CODE_BYTES)
+    throw new PpmlError("launch.job", `${path} is longer than ${MAX_CODE_BYTES} characters`);
+  return text;
+}
+
+/** Builds what the owner signs from a job of ppml.yaml. */
+export async function buildJob(
+  workspace: Workspace,
+  options: {
+    readonly name: string;
+    readonly config: JobConfig;
+    readonly code: string;
+    readonly nowMs: number;
+  },
+): Promise<Job> {
+  const { name, config, code, nowMs } = options;
+  const output = workspace.dataset(config.output);
+  const [group] = output.groups;
+  if (group === undefined || output.groups.length !== 1)
+    throw new PpmlError(
+      "config.invalid",
+      `the output dataset ${config.output} needs exactly one column group`,
+    );
+  const kek = await workspace.kek(group.kek);
+  return {
+    v: 1,
+    name,
+    policy: config.policy,
+    purpose: config.purpose,
+    engine: {
+      name: "sql",
+      settings: {
+        memoryMiB: config.limits?.memoryMiB ?? DEFAULT_MEMORY_MIB,
+        timeoutSeconds: config.limits?.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS,
+        threads: config.limits?.threads ?? availableParallelism(),
+      },
+    },
+    code: [{ kind: "sql", name: basename(config.code), sha256: codeDigest(code) }],
+    arguments: [],
+    environment: [],
+    inputs: await Promise.all(
+      Object.entries(config.inputs).map(async ([view, input]) => ({
+        name: view,
+        datasetId: workspace.datasetId(input.dataset),
+        columns: input.columns ?? (await allColumns(workspace, input.dataset)),
+      })),
+    ),
+    output: {
+      name: config.output,
+      datasetId: workspace.datasetId(config.output),
+      kekId: kek.kekId,
+      kekThumbprint: jwkThumbprint(kek.jwk),
+    },
+    issuedAt: toTimestamp(nowMs),
+    expiresAt: toTimestamp(nowMs + config.validDays * DAY_MS),
+  };
+}
+
+/** SHA-256 of a code text, hex. */
+export function codeDigest(code: string): string {
+  return toHex(sha256(utf8(code)));
+}
+
+/** Every top-level column of a sealed table; null for files. */
+async function allColumns(workspace: Workspace, dataset: string): Promise<string[] | null> {
+  const envelope = await loadManifest(await workspace.store(dataset)).catch((cause: unknown) => {
+    throw new PpmlError(
+      "launch.job",
+      `the columns of ${dataset} are not known before it is sealed: seal it, or list the input's columns in ppml.yaml`,
+      { cause },
+    );
+  });
+  const { schema } = peekObject({ kind: "manifest", schema: manifestSchema, envelope }).payload;
+  if (schema === null) return null;
+  return [...new Set(schema.map((column) => column.name.split(".")[0] ?? column.name))];
+}
+
+/** Reads a signed job. @throws launch.job where there is none */
+export async function loadSignedJob(project: Project, name: string): Promise<Envelope> {
+  const bytes = await readFile(jobPath(project, name)).catch((cause: unknown) => {
+    throw new PpmlError(
+      "launch.job",
+      `the job ${name} is not signed yet: sign it with 'ppml job sign ${name}'`,
+      { cause },
+    );
+  });
+  return parseEnvelope(parseJson(bytes, jobPath(project, name)));
+}
+
+/** Writes an envelope where people find it. */
+export async function saveEnvelope(path: string, envelope: Envelope): Promise<void> {
+  await writeFile(path, `${JSON.stringify(envelope, null, 2)}\n`);
+}

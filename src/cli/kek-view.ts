@@ -1,0 +1,91 @@
+import type { KekInfo, KekState } from "../key/index.ts";
+import type { Outcome } from "./command.ts";
+import type { CliContext } from "./context.ts";
+import { SIMULATED_NOTE, type Style } from "./output/style.ts";
+import { renderFields, renderTable } from "./output/table.ts";
+
+/** One KEK as the commands' JSON shows it. */
+export function kekData(kek: KekInfo) {
+  return { ...kek, simulated: kek.mode === "simulation" };
+}
+
+/** The outcome of a command that changed one KEK: a sentence, then the KEK. */
+export function changedKek(context: CliContext, kek: KekInfo, sentence: string): Outcome {
+  return {
+    data: { kek: kekData(kek) },
+    human: () => `${sentence}\n\n${kekText(kek, context.style)}`,
+  };
+}
+
+/** One KEK and its versions as text. */
+export function kekText(kek: KekInfo, style: Style): string {
+  const fields = renderFields(
+    [
+      ["name", kek.name],
+      ["id", kek.kekId],
+      ["state", kek.state],
+      ["kind", kek.kind],
+      ["purpose", kek.purpose ?? "-"],
+      ["created", kek.created],
+    ],
+    style,
+  );
+  const versions = renderTable({
+    style,
+    columns: [
+      { title: "VERSION", align: "right" },
+      { title: "ID" },
+      { title: "STATE", paint: (cell) => paintState(cell, style) },
+      { title: "BITS", align: "right" },
+      { title: "CREATED" },
+      { title: "" },
+    ],
+    rows: kek.versions.map((version) => [
+      String(version.number),
+      version.kekVersion,
+      version.state,
+      String(version.bits),
+      version.created,
+      version.kekVersion === kek.currentVersion ? "current" : "",
+    ]),
+  });
+  return `${fields}\n${versions}${simulatedFoot(kek.mode, style)}`;
+}
+
+/** The KEKs of a vault as a table. */
+export function keksText(keks: readonly KekInfo[], style: Style): string {
+  return renderTable({
+    style,
+    columns: [
+      { title: "NAME" },
+      { title: "STATE", paint: (cell) => paintState(cell, style) },
+      { title: "KIND" },
+      { title: "VERSIONS", align: "right" },
+      { title: "BITS", align: "right" },
+      { title: "CREATED" },
+      { title: "PURPOSE" },
+    ],
+    rows: keks.map((kek) => [
+      kek.name,
+      kek.state,
+      kek.kind,
+      String(kek.versions.length),
+      String(kek.versions.at(-1)?.bits ?? ""),
+      kek.created,
+      kek.purpose ?? "-",
+    ]),
+  });
+}
+
+/** What a screen of a simulation ends with; empty in production. */
+export function simulatedFoot(mode: KekInfo["mode"], style: Style): string {
+  return mode === "simulation" ? `\n${style.warn(SIMULATED_NOTE)}\n` : "";
+}
+
+function paintState(cell: string, style: Style): string {
+  const state: KekState | undefined = (["enabled", "disabled", "destroyed"] as const).find(
+    (one) => one === cell.trim(),
+  );
+  if (state === "disabled") return style.warn(cell);
+  return state === "destroyed" ? style.bad(cell) : cell;
+}

@@ -1,0 +1,153 @@
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { ReadStream } from "node:tty";
+import { PpmlError, Secret } from "../base/index.ts";
+import { printableLines } from "./output/printable.ts";
+
+/** Longest passphrase, in bytes. */
+const MAX_SECRET_BYTES = 1024;
+
+/** Where a passphrase comes from: a file or inherited descriptor (`fd:3`), or the terminal. */
+export type PassphraseSource = { readonly file?: string | undefined };
+
+/**
+ * Has a passphrase: from the file or descriptor given, otherwise asked on the terminal without echo.
+ * One line end at its end does not count.
+ * @throws cli.cancelled where there is no terminal, or the person pressed Ctrl-C
+ */
+export async function obtainPassphrase(
+  source: PassphraseSource & { readonly prompt: string; readonly isNew?: boolean },
+): Promise<Secret> {
+  if (source.file !== undefined) return readSecretFile(source.file);
+  const first = await askSecret(source.prompt);
+  if (source.isNew !== true) return first;
+  using second = await askSecret("The same again");
+  const isSame = first.expose((a) => second.expose((b) => Buffer.compare(a, b) === 0));
+  if (isSame) return first;
+  first[Symbol.dispose]();
+  throw new PpmlError("cli.cancelled", "the two passphrases differ: run the command again");
+}
+
+/**
+ * Asks on the terminal (never stdin, which may be data) and gives the typed line.
+ * @throws cli.cancelled where there is no terminal
+ */
+export function askLine(question: string): string {
+  const terminal = openTerminal("pass --yes to go on without being asked");
+  try {
+    writeSync(terminal, `${printableLines(question)} `);
+    // The terminal's own line mode: one read gives one line.
+    const bytes = new Uint8Array(4096);
+    const length = readSync(terminal, bytes, 0, bytes.byteLength, null);
+    return Buffer.from(bytes.subarray(0, length))
+      .toString("utf8")
+      .replace(/\r?\n$/, "");
+  } finally {
+    closeSync(terminal);
+  }
+}
+
+function openTerminal(remedy: string): number {
+  try {
+    return openSync("/dev/tty", constants.O_RDWR);
+  } catch (cause) {
+    throw new PpmlError("cli.cancelled", "there is no terminal to ask on", {
+      cause,
+      detail: { remedy },
+    });
+  }
+}
+
+/** Reads raw keys until Enter; nothing is echoed, Backspace and Ctrl-U work. */
+async function askSecret(prompt: string): Promise<Secret> {
+  const descriptor = openTerminal("give the passphrase with --passphrase-file FILE, or fd:N");
+  const terminal = new ReadStream(descriptor);
+  const typed = new Uint8Array(MAX_SECRET_BYTES);
+  let length = 0;
+  try {
+    terminal.setRawMode(true);
+    writeSync(descriptor, `${printableLines(prompt)}: `);
+    for await (const chunk of terminal) {
+      if (!(chunk instanceof Uint8Array)) continue;
+      for (const byte of chunk) {
+        if (byte === ENTER || byte === LINE_FEED) return Secret.copy(typed.subarray(0, length));
+        if (byte === CTRL_C || (byte === CTRL_D && length === 0))
+          throw new PpmlError("cli.cancelled", "no passphrase was given");
+        if (byte === CTRL_U) length = 0;
+        else if (byte === BACKSPACE || byte === DELETE) length = lengthWithoutLast(typed, length);
+        else if (length < MAX_SECRET_BYTES) {
+          typed[length] = byte;
+          length += 1;
+        } else throw new PpmlError("cli.cancelled", `expected at most ${MAX_SECRET_BYTES} bytes`);
+      }
+      chunk.fill(0);
+    }
+    throw new PpmlError("cli.cancelled", "the terminal was closed");
+  } finally {
+    typed.fill(0);
+    terminal.setRawMode(false);
+    writeSync(descriptor, "\n");
+    terminal.destroy();
+  }
+}
+
+const CTRL_C = 0x03;
+const CTRL_D = 0x04;
+const BACKSPACE = 0x08;
+const LINE_FEED = 0x0a;
+const ENTER = 0x0d;
+const CTRL_U = 0x15;
+const DELETE = 0x7f;
+
+/** One UTF-8 character less: continuation bytes are 10xxxxxx. */
+function lengthWithoutLast(bytes: Uint8Array, length: number): number {
+  let end = Math.max(0, length - 1);
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return end;
+}
+
+function readSecretFile(place: string): Secret {
+  const inherited = /^fd:(\d{1,4})$/.exec(place);
+  const descriptor = inherited === null ? openSecret(place) : Number(inherited[1]);
+  const bytes = new Uint8Array(MAX_SECRET_BYTES + 3);
+  try {
+    if (inherited === null) checkSecretFile(descriptor, place);
+    let length = 0;
+    while (length < bytes.byteLength) {
+      const got = readSync(descriptor, bytes, length, bytes.byteLength - length, null);
+      if (got === 0) break;
+      length += got;
+    }
+    if (length > 0 && bytes[length - 1] === LINE_FEED) length -= 1;
+    if (length > 0 && bytes[length - 1] === ENTER) length -= 1;
+    if (length > MAX_SECRET_BYTES)
+      throw new PpmlError(
+        "key.vault_locked",
+        `${place}: expected at most ${MAX_SECRET_BYTES} bytes`,
+      );
+    return Secret.copy(bytes.subarray(0, length));
+  } catch (cause) {
+    if (cause instanceof PpmlError) throw cause;
+    throw new PpmlError("key.vault_locked", `${place}: the passphrase cannot be read`, { cause });
+  } finally {
+    bytes.fill(0);
+    if (inherited === null) closeSync(descriptor);
+  }
+}
+
+function openSecret(path: string): number {
+  try {
+    return openSync(path, "r");
+  } catch (cause) {
+    throw new PpmlError("key.vault_locked", `${path}: the passphrase file cannot be opened`, {
+      cause,
+    });
+  }
+}
+
+function checkSecretFile(descriptor: number, path: string): void {
+  const stat = fstatSync(descriptor);
+  // A pipe (process substitution) has no mode of its own that says anything.
+  if (!stat.isFile() || process.platform === "win32") return;
+  if ((stat.mode & 0o077) !== 0)
+    throw new PpmlError("key.vault_locked", `${path}: others may read it: run chmod 600 '${path}'`);
+}

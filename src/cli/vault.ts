@@ -1,0 +1,104 @@
+import { PpmlError } from "../base/index.ts";
+import {
+  type EmbeddedVault,
+  type KekInfo,
+  openEmbeddedVault,
+  type Vault,
+  type VaultRoot,
+} from "../key/index.ts";
+import { type ProjectFlags, projectFlags } from "./command.ts";
+import { loadProject, type Project } from "./config/load.ts";
+import { suggestion } from "./config/suggest.ts";
+import type { CliContext } from "./context.ts";
+import { obtainPassphrase } from "./terminal.ts";
+
+/** The flags of a command that opens the vault. */
+export type VaultFlags = ProjectFlags & { readonly passphraseFile?: string };
+
+/** Parameters of `VaultFlags`. */
+export const vaultFlags = {
+  ...projectFlags,
+  passphraseFile: {
+    kind: "parsed",
+    parse: String,
+    brief: "Read the vault's passphrase from a file, or fd:N (otherwise: asked)",
+    placeholder: "FILE",
+    optional: true,
+  },
+} as const;
+
+/**
+ * Loads the project and opens its vault; dispose it.
+ * @throws config.missing config.invalid key.vault_missing key.vault_locked key.vault_mode
+ */
+export async function openProjectVault(
+  context: CliContext,
+  flags: VaultFlags,
+): Promise<{ readonly project: Project; readonly vault: EmbeddedVault } & Disposable> {
+  const project = await loadProject({ cwd: context.cwd, folder: flags.project });
+  const vault = await openVaultOf(project, { passphraseFile: flags.passphraseFile });
+  return { project, vault, [Symbol.dispose]: () => vault[Symbol.dispose]() };
+}
+
+/** Opens the vault of a loaded project; its mode must be the project's. */
+export async function openVaultOf(
+  project: Project,
+  options: { readonly passphraseFile?: string | undefined } = {},
+): Promise<EmbeddedVault> {
+  const { vault: config, mode } = project.config;
+  const path = project.resolve(config.path);
+  const root: VaultRoot =
+    config.rootKeyFile === undefined
+      ? {
+          kind: "passphrase",
+          passphrase: await obtainPassphrase({
+            file: options.passphraseFile,
+            prompt: `Passphrase of ${config.path}`,
+          }),
+        }
+      : { kind: "file", path: project.resolve(config.rootKeyFile) };
+  try {
+    const vault = await openEmbeddedVault({ path, root });
+    if (vault.mode === mode) return vault;
+    vault[Symbol.dispose]();
+    throw new PpmlError(
+      "key.vault_mode",
+      `ppml.yaml says mode ${mode}, but the vault ${config.path} was made for ${vault.mode}, for ever: name another vault, or the vault's mode`,
+    );
+  } finally {
+    if (root.kind === "passphrase") root.passphrase[Symbol.dispose]();
+  }
+}
+
+/**
+ * Finds a KEK by the name that ppml.yaml and people use.
+ * @throws key.not_found with the nearest name
+ */
+export async function findKek(vault: Vault, name: string): Promise<KekInfo> {
+  const keks = await vault.listKeks();
+  const kek = keks.find((one) => one.name === name || one.kekId === name);
+  if (kek !== undefined) return kek;
+  const names = keks.map((one) => one.name);
+  throw new PpmlError("key.not_found", `the vault has no KEK "${name}"${suggestion(name, names)}`, {
+    detail: { name, remedy: "ppml key list" },
+  });
+}
+
+/**
+ * The version of a KEK that a person names by its number or the first digits of its id.
+ * @throws key.not_found
+ */
+export function findVersion(kek: KekInfo, text: string): KekInfo["versions"][number] {
+  const matches = kek.versions.filter(
+    (version) =>
+      String(version.number) === text ||
+      (/^[0-9a-f]{6,32}$/.test(text) && version.kekVersion.startsWith(text)),
+  );
+  const [only] = matches;
+  if (only !== undefined && matches.length === 1) return only;
+  throw new PpmlError(
+    "key.not_found",
+    `KEK ${kek.name} has no version "${text.slice(0, 40)}": expected a number from 1 to ${kek.versions.length}, or at least 6 digits of a version's id`,
+    { detail: { kekId: kek.kekId, remedy: `ppml key show ${kek.name}` } },
+  );
+}
