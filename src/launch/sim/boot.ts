@@ -72,9 +72,11 @@ export async function bootSimulatedTee(options: {
     child.stdin.on("error", () => child.stdin.destroy());
     child.stdin.end(options.launchRequest);
     const stderr = collect(child.stderr, MAX_STDERR_BYTES);
-    readEvents(child.stdout, options.onEvent, fail);
+    const isCut = readEvents(child.stdout, options.onEvent, fail);
     const { exitCode, signal } = await ended;
     if ("error" in failure) throw failure.error;
+    if (exitCode === 0 && isCut())
+      throw new PpmlError("launch.failed", "the TEE ended in the middle of an event");
     return { exitCode, signal, timedOut, stderr: stderr() };
   } finally {
     clearTimeout(timer);
@@ -107,12 +109,12 @@ function endOf(
   });
 }
 
-/** Line by line; the first that is not JSON, or is too long, ends the TEE. */
+/** Line by line; the first that is not JSON, or is too long, ends the TEE. Tells of a line cut off. */
 function readEvents(
   stdout: Readable,
   onEvent: (event: unknown) => void,
   fail: (error: unknown) => void,
-): void {
+): () => boolean {
   let parts: Buffer[] = [];
   let size = 0;
   const add = (part: Buffer): void => {
@@ -149,9 +151,7 @@ function readEvents(
     }
   }
   stdout.on("data", onData);
-  stdout.on("end", () => {
-    if (size > 0) stop(new PpmlError("launch.failed", "the TEE's last event is cut"));
-  });
+  return () => size > 0;
 }
 
 function parseEvent(line: string): unknown {

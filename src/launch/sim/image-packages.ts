@@ -44,7 +44,9 @@ export function planPackages(options: {
     const found = findPackage(request, byFolder);
     if (found === null || byFolder.has(found.folder)) continue;
     const other = byPath.get(found.path);
-    if (other !== undefined || byFolder.size === MAX_PACKAGES)
+    if (byFolder.size === MAX_PACKAGES)
+      throw new PpmlError("launch.image", `an image holds at most ${MAX_PACKAGES} packages`);
+    if (other !== undefined)
       throw new PpmlError(
         "launch.image",
         `two versions of ${request.name} would lie at ${found.path}, ${other} and ${found.folder}: run npm dedupe`,

@@ -58,7 +58,7 @@ function locateEntry(imageRoot: string, entry: string): string {
   const found = candidates.find(
     (path) => lstatSync(join(imageRoot, path), { throwIfNoEntry: false })?.isFile() === true,
   );
-  if (found === undefined || found.split(sep).includes(".."))
+  if (found === undefined || entry.split("/").includes(".."))
     throw new PpmlError(
       "launch.image",
       `the entry ${entry} is neither in ${imageRoot}/src nor in ${imageRoot}/dist: build the package, or run from a whole clone`,
@@ -110,7 +110,8 @@ function readModule(imageRoot: string, path: string): string {
 
 /**
  * The modules that a source names: static imports and exports, import() and new URL() of a literal.
- * It may find too many, never harmful; one that it misses is not in the image and does not load.
+ * Statements begin their line, as our formatter and tsc write them. To find too many is harmless;
+ * one that is missed is not in the image and does not load.
  * Imports of types alone are erased before anything runs.
  */
 function importsOf(source: string): string[] {
