@@ -32,7 +32,6 @@ export const commonFlags = {
 
 /** Parameters of `ProjectFlags`. */
 export const projectFlags = {
-  ...commonFlags,
   project: {
     kind: "parsed",
     parse: String,
@@ -40,6 +39,7 @@ export const projectFlags = {
     placeholder: "DIR",
     optional: true,
   },
+  ...commonFlags,
 } as const;
 
 /** What a command's file says: its parameters, its longer description and what it does. */

@@ -25,8 +25,19 @@ export type CliContext = CommandContext & {
   readonly progress: (step: { readonly label: string; readonly total?: number }) => Progress;
 };
 
+/** A stream of bytes out, and whether it is a terminal. */
+export type HostStream = NodeJS.WritableStream & {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+};
+
 /** The part of Node's `process` that the command line needs. */
-export type Host = Pick<NodeJS.Process, "stdout" | "stderr" | "env" | "cwd">;
+export type Host = {
+  readonly stdout: HostStream;
+  readonly stderr: HostStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: () => string;
+};
 
 /** Builds the context of one run. */
 export function createContext(
@@ -43,7 +54,7 @@ export function createContext(
   stderr.on("error", () => undefined);
   const port = {
     write: (text: string) => void stderr.write(text),
-    isTty: stderr.isTTY,
+    isTty: stderr.isTTY === true,
     columns: stderr.columns ?? 80,
     now: Date.now,
   };
@@ -62,7 +73,7 @@ export function createContext(
   };
 }
 
-function writeAll(stream: NodeJS.WriteStream, piece: string | Uint8Array): Promise<void> {
+function writeAll(stream: HostStream, piece: string | Uint8Array): Promise<void> {
   // The callback's error is the "error" event's, which decides; the promise only waits.
   return new Promise((resolve) => stream.write(piece, () => resolve()));
 }

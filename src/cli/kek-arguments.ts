@@ -6,7 +6,6 @@ export type KekFlags = VaultFlags & { readonly kekVersion?: string };
 
 /** Parameters of `KekFlags`. */
 export const kekFlags = {
-  ...vaultFlags,
   kekVersion: {
     kind: "parsed",
     parse: String,
@@ -14,6 +13,7 @@ export const kekFlags = {
     placeholder: "V",
     optional: true,
   },
+  ...vaultFlags,
 } as const;
 
 /** The argument NAME of a command on one KEK. */

@@ -6,6 +6,7 @@ import { type BrokerKind, createBrokerState } from "../broker/index.ts";
 import { createEmbeddedVault, createRootKeyFile, createSigningKeyFile } from "../key/index.ts";
 import { projectJsonSchema } from "./config/json-schema.ts";
 import type { ProjectConfig } from "./config/schema.ts";
+import { saveRoots } from "./pinned-roots.ts";
 import type { TemplateKek } from "./templates/template.ts";
 
 /** What `.ppml` is made of; its paths are those of the new ppml.yaml. */
@@ -64,12 +65,21 @@ export async function createProjectState(options: NewState): Promise<void> {
     kind = { mode: "simulation", simulationRoot: pki.ark };
   }
   onStep("making the broker's state");
-  await createBrokerState({
+  const identity = await createBrokerState({
     dir: at(config.broker.state),
     kind,
     owner: owner.publicJwk,
     root: vault.root,
     clock,
+  });
+  const { mode, releaseRoot, logKey, simulationRoot } = identity;
+  await saveRoots(root, {
+    v: 1,
+    mode,
+    owner: owner.publicJwk,
+    releaseRoot,
+    logKey,
+    simulationRoot,
   });
 }
 

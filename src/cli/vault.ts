@@ -17,7 +17,6 @@ export type VaultFlags = ProjectFlags & { readonly passphraseFile?: string };
 
 /** Parameters of `VaultFlags`. */
 export const vaultFlags = {
-  ...projectFlags,
   passphraseFile: {
     kind: "parsed",
     parse: String,
@@ -25,6 +24,7 @@ export const vaultFlags = {
     placeholder: "FILE",
     optional: true,
   },
+  ...projectFlags,
 } as const;
 
 /**

@@ -30,7 +30,6 @@ type Flags = CommonFlags & {
 export const command = defineCommand<Flags, [string?]>({
   parameters: {
     flags: {
-      ...commonFlags,
       template: {
         kind: "enum",
         values: TEMPLATE_NAMES,
@@ -60,6 +59,7 @@ export const command = defineCommand<Flags, [string?]>({
         kind: "parsed",
         parse: parseName,
         brief: "The project's name (otherwise: the folder's)",
+        placeholder: "NAME",
         optional: true,
       },
       rows: {
@@ -69,6 +69,7 @@ export const command = defineCommand<Flags, [string?]>({
         placeholder: "N",
         optional: true,
       },
+      ...commonFlags,
     },
     positional: {
       kind: "tuple",

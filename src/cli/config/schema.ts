@@ -90,6 +90,14 @@ const inputSchema = z.strictObject({
     .describe("Columns that the job may read; without it, all."),
 });
 
+const { memoryMiB, timeoutSeconds, threads } = sqlSettingsSchema.shape;
+
+const limitsSchema = z.strictObject({
+  memoryMiB: memoryMiB.optional().describe("Memory of the engine, in MiB."),
+  timeoutSeconds: timeoutSeconds.optional().describe("Time, in seconds."),
+  threads: threads.optional().describe("Threads of the engine."),
+});
+
 const jobSchema = z.strictObject({
   engine: z.literal("sql").describe("What runs the job: sql is DuckDB, built in."),
   code: pathSchema.describe("File with the job's code: for sql, exactly one SELECT statement."),
@@ -100,10 +108,7 @@ const jobSchema = z.strictObject({
     .refine(...sizeBetween(1, 100))
     .describe("The tables of the query, by their names in it."),
   output: nameSchema.describe("Name of the dataset that the result is sealed into."),
-  limits: sqlSettingsSchema
-    .partial()
-    .optional()
-    .describe("Most that the job may take: memoryMiB, timeoutSeconds, threads."),
+  limits: limitsSchema.optional().describe("The most that the job may take."),
   validDays: z
     .int()
     .min(1)

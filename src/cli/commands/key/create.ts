@@ -9,7 +9,6 @@ type Flags = VaultFlags & { readonly purpose?: string; readonly bits: "3072" | "
 export const command = defineCommand<Flags, [string]>({
   parameters: {
     flags: {
-      ...vaultFlags,
       purpose: {
         kind: "parsed",
         parse: String,
@@ -23,6 +22,7 @@ export const command = defineCommand<Flags, [string]>({
         brief: "Length of the RSA modulus",
         default: "3072",
       },
+      ...vaultFlags,
     },
     positional: kekArgument,
   },

@@ -16,13 +16,13 @@ const NOT_REACHED =
 export const command = defineCommand<Flags, [string]>({
   parameters: {
     flags: {
-      ...kekFlags,
       yes: {
         kind: "boolean",
         brief: "Do not ask",
         optional: true,
         withNegated: false,
       },
+      ...kekFlags,
     },
     positional: kekArgument,
   },

@@ -10,13 +10,13 @@ type Flags = KekFlags & { readonly format: "pem" | "jwk" };
 export const command = defineCommand<Flags, [string]>({
   parameters: {
     flags: {
-      ...kekFlags,
       format: {
         kind: "enum",
         values: ["pem", "jwk"],
         brief: "Form of the key",
         default: "pem",
       },
+      ...kekFlags,
     },
     positional: kekArgument,
   },
