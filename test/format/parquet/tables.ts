@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ByteSource } from "../../../src/base/byte-source.ts";
-import { concatBytes, fromUtf8, utf8 } from "../../../src/base/bytes.ts";
+import { concatBytes, utf8 } from "../../../src/base/bytes.ts";
+import { PpmlError } from "../../../src/base/error.ts";
 import { Secret } from "../../../src/base/secret.ts";
 import {
   decryptTable,
@@ -39,7 +40,7 @@ function dekOf(name: string): Uint8Array {
 /** Knows the keys of these names only; without names, all. */
 export function keysOf(...names: readonly string[]): KeyFor {
   return (keyMetadata) => {
-    const name = fromUtf8(keyMetadata ?? new Uint8Array(0));
+    const name = Buffer.from(keyMetadata ?? new Uint8Array(0)).toString();
     return names.length > 0 && !names.includes(name) ? null : keyOf(name).dek;
   };
 }
@@ -69,7 +70,7 @@ export async function sealBytes(
 /** The footer of an encrypted file. */
 export async function footerOf(bytes: Uint8Array): Promise<SealedFooter> {
   const footer = await readSealedFooter(sourceOf(bytes));
-  if (footer.kind === "plaintext") throw new TypeError("the file is plain");
+  if (footer.kind === "plaintext") throw new PpmlError("open.plaintext", "the file is plain");
   return footer;
 }
 
