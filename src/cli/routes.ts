@@ -56,6 +56,83 @@ export const ROUTES: Readonly<Record<string, CommandRoute | NounRoute>> = {
       },
     },
   },
+  data: {
+    brief: "Seal, open and look at datasets",
+    commands: {
+      seal: {
+        brief: "Seal datasets and sign their manifests",
+        load: () => import("./commands/data/seal.ts"),
+      },
+      open: {
+        brief: "Open a dataset as its owner",
+        load: () => import("./commands/data/open.ts"),
+      },
+    },
+  },
+  job: {
+    brief: "Sign what may run, and look at it",
+    commands: {
+      sign: {
+        brief: "Sign a job with the owner's key",
+        load: () => import("./commands/job/sign.ts"),
+      },
+      show: { brief: "Show what a signed job says", load: () => import("./commands/job/show.ts") },
+    },
+  },
+  policy: {
+    brief: "Decide who gets which keys when",
+    commands: {
+      draft: {
+        brief: "Write a policy's file from the project's jobs",
+        load: () => import("./commands/policy/draft.ts"),
+      },
+      check: {
+        brief: "Look for what is wrong in a policy",
+        load: () => import("./commands/policy/check.ts"),
+      },
+      explain: {
+        brief: "Say in plain words who gets which keys",
+        load: () => import("./commands/policy/explain.ts"),
+      },
+      apply: {
+        brief: "Sign policies and put them in force",
+        load: () => import("./commands/policy/apply.ts"),
+      },
+    },
+  },
+  enclave: {
+    brief: "The measured image of a TEE",
+    commands: {
+      measure: {
+        brief: "Print what the simulated TEE measures of this installation",
+        load: () => import("./commands/enclave/measure.ts"),
+      },
+    },
+  },
+  run: { brief: "Run a signed job in a TEE", load: () => import("./commands/run.ts") },
+  receipt: {
+    brief: "Proofs of releases and results",
+    commands: {
+      list: {
+        brief: "List the project's receipts",
+        load: () => import("./commands/receipt/list.ts"),
+      },
+      verify: {
+        brief: "Verify a receipt offline, from the pinned roots",
+        load: () => import("./commands/receipt/verify.ts"),
+      },
+    },
+  },
+  audit: {
+    brief: "The log of every decision and result",
+    commands: {
+      tail: { brief: "Show the last entries", load: () => import("./commands/audit/tail.ts") },
+      verify: {
+        brief: "Check that the log was neither cut nor rewritten",
+        load: () => import("./commands/audit/verify.ts"),
+      },
+    },
+  },
   completion: {
     brief: "Print a shell's completion script",
     load: () => import("./commands/completion.ts"),

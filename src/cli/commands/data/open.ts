@@ -1,0 +1,134 @@
+import { relative, resolve } from "node:path";
+import { PpmlError } from "../../../base/index.ts";
+import { withBroker } from "../../broker-process.ts";
+import { defineCommand, integerBetween } from "../../command.ts";
+import type { CliContext } from "../../context.ts";
+import { openToFolder } from "../../open-to-folder.ts";
+import { simulatedMark } from "../../output/style.ts";
+import { renderTable } from "../../output/table.ts";
+import { releaseToOwner } from "../../owner-release.ts";
+import type { OwnerRelease } from "../../owner-release.ts";
+import { previewRows } from "../../preview.ts";
+import { vaultFlags } from "../../vault.ts";
+import type { VaultFlags } from "../../vault.ts";
+import { openWorkspace } from "../../workspace.ts";
+
+type Flags = VaultFlags & {
+  readonly policy?: string;
+  readonly purpose?: string;
+  readonly rows?: number;
+  readonly out?: string;
+};
+
+const DEFAULT_ROWS = 20;
+const NUMERIC = /^(?:U?(?:TINY|SMALL|BIG|HUGE)?INT|INTEGER|DOUBLE|FLOAT|DECIMAL)/;
+
+/** `ppml data open NAME`: opens a dataset as its owner, by a release of its own. */
+export const command = defineCommand<Flags, [string]>({
+  parameters: {
+    flags: {
+      ...vaultFlags,
+      policy: {
+        kind: "parsed",
+        parse: String,
+        brief: "Policy that lets the owner open (otherwise: owner)",
+        placeholder: "POLICY",
+        optional: true,
+      },
+      purpose: {
+        kind: "parsed",
+        parse: String,
+        brief: "What for; it stands in the receipt",
+        placeholder: "TEXT",
+        optional: true,
+      },
+      rows: {
+        kind: "parsed",
+        parse: integerBetween(1, 100_000),
+        brief: `Rows to show (otherwise: ${DEFAULT_ROWS})`,
+        placeholder: "N",
+        optional: true,
+      },
+      out: {
+        kind: "parsed",
+        parse: String,
+        brief: "Write the plaintext files into this folder instead",
+        placeholder: "DIR",
+        optional: true,
+      },
+    },
+    positional: {
+      kind: "tuple",
+      parameters: [{ placeholder: "DATASET", brief: "Dataset of ppml.yaml", parse: String }],
+    },
+  },
+  async run(context, flags, name) {
+    using workspace = await openWorkspace(context, flags);
+    const policy = flags.policy ?? "owner";
+    return withBroker(workspace, async (broker) => {
+      using release = await releaseToOwner(workspace, {
+        broker,
+        dataset: name,
+        policy,
+        purpose: flags.purpose ?? "the owner opens the data",
+        nowMs: context.clock(),
+      });
+      const isSimulated = release.grant.grant.mode === "simulation";
+      if (flags.out !== undefined) return writeOut(context, { release, out: flags.out });
+      return show(context, { release, rows: flags.rows ?? DEFAULT_ROWS, isSimulated });
+    });
+  },
+});
+
+async function writeOut(
+  context: CliContext,
+  options: { readonly release: OwnerRelease; readonly out: string },
+) {
+  const written = await openToFolder(options.release, resolve(context.cwd, options.out));
+  return {
+    data: { written },
+    human: () =>
+      `${written.map((path) => `wrote ${relative(context.cwd, path)} (plaintext)`).join("\n")}\n`,
+  };
+}
+
+async function show(
+  context: CliContext,
+  options: {
+    readonly release: OwnerRelease;
+    readonly rows: number;
+    readonly isSimulated: boolean;
+  },
+) {
+  const { release } = options;
+  const { name, version, files } = release.manifest.payload;
+  const result = await previewRows(release, options.rows);
+  if (result.preview === null) throw new PpmlError("base.internal", "the worker gave no rows");
+  const { preview, schema } = result;
+  const total = files.reduce((sum, file) => sum + (file.kind === "table" ? file.size : 0), 0);
+  const logIndex = release.grant.grant.logIndex;
+  return {
+    data: {
+      dataset: name,
+      version,
+      simulated: options.isSimulated,
+      logIndex,
+      schema,
+      rows: preview,
+    },
+    human: () =>
+      [
+        renderTable({
+          columns: schema.map((column) => ({
+            title: column.name,
+            align: NUMERIC.test(column.type) ? ("right" as const) : ("left" as const),
+          })),
+          rows: preview.map((row) => row.map((cell) => cell ?? "NULL")),
+          style: context.style,
+        }).trimEnd(),
+        "",
+        `${name} v${version}: ${preview.length}${total > 0 ? ` of ${total.toLocaleString("en-US")}` : ""} rows; opened by the owner, log entry ${logIndex}${options.isSimulated ? `  ${simulatedMark(context.style)}` : ""}`,
+        "",
+      ].join("\n"),
+  };
+}

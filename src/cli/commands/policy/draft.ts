@@ -1,0 +1,146 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, relative } from "node:path";
+import { simulationPolicy } from "../../../attest/index.ts";
+import { PpmlError } from "../../../base/index.ts";
+import { explainPolicy, releasePolicyFor } from "../../../release/index.ts";
+import type { PolicyFile } from "../../../release/index.ts";
+import { defineCommand } from "../../command.ts";
+import { buildJob, codeDigest, loadCode } from "../../job-object.ts";
+import { projectRoots } from "../../pinned-roots.ts";
+import { policyArgument, policyPath } from "../../policy-file.ts";
+import { imageRootOf, measureTee } from "../../tee-image.ts";
+import { findKek, vaultFlags } from "../../vault.ts";
+import type { VaultFlags } from "../../vault.ts";
+import { openWorkspace } from "../../workspace.ts";
+import type { Workspace } from "../../workspace.ts";
+
+type Flags = VaultFlags & { readonly force?: boolean; readonly grant?: readonly string[] };
+
+/** `ppml policy draft NAME`: writes a policy's file from the jobs of ppml.yaml that name it. */
+export const command = defineCommand<Flags, [string]>({
+  parameters: {
+    flags: {
+      ...vaultFlags,
+      force: { kind: "boolean", brief: "Write over the file", optional: true, withNegated: false },
+      grant: {
+        kind: "parsed",
+        parse: String,
+        variadic: true,
+        brief: "KEK to grant (otherwise: those that the jobs' columns, or results, need)",
+        placeholder: "KEK",
+        optional: true,
+      },
+    },
+    positional: policyArgument,
+  },
+  description:
+    "For jobs: this installation's measurement, the owner as signer, the queries as they are now,\n" +
+    "and the KEKs of just the columns that they read. A policy that no job names lets the owner open\n" +
+    "results. Read it, change it, then put it in force with `ppml policy apply`.",
+  async run(context, flags, name) {
+    using workspace = await openWorkspace(context, flags);
+    const path = policyPath(workspace.project, name);
+    const jobs = Object.entries(workspace.project.config.jobs).filter(
+      ([, job]) => job.policy === name,
+    );
+    const base =
+      jobs.length === 0
+        ? await ownerPolicy(workspace, name)
+        : await jobPolicy(workspace, {
+            name,
+            jobs,
+            imageRoot: imageRootOf(context, undefined),
+            nowMs: context.clock(),
+          });
+    const policy =
+      flags.grant === undefined ? base : { ...base, grants: await kekIds(workspace, flags.grant) };
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, `${JSON.stringify(policy, null, 2)}\n`, {
+      flag: flags.force === true ? "w" : "wx",
+    }).catch((cause: unknown) => {
+      throw new PpmlError("cli.exists", `${path} exists: --force writes over it`, { cause });
+    });
+    return {
+      data: { policy: name, path, content: policy },
+      human: () =>
+        [
+          `Wrote ${relative(context.cwd, path)}:`,
+          ...explainPolicy(policy).map((line) => `  ${line}`),
+          "",
+        ].join("\n"),
+    };
+  },
+});
+
+type Jobs = readonly (readonly [string, Workspace["project"]["config"]["jobs"][string]])[];
+
+async function jobPolicy(
+  workspace: Workspace,
+  options: {
+    readonly name: string;
+    readonly jobs: Jobs;
+    readonly imageRoot: string;
+    readonly nowMs: number;
+  },
+): Promise<PolicyFile> {
+  const { name, jobs } = options;
+  const { measurement } = await measureTee(
+    options.imageRoot,
+    await projectRoots(workspace.project),
+  );
+  const codeDigests: string[] = [];
+  const outputKeks = new Set<string>();
+  const keks = new Set<string>();
+  for (const [jobName, config] of jobs) {
+    const code = await loadCode(workspace.project, config.code);
+    codeDigests.push(codeDigest(code));
+    const job = await buildJob(workspace, { name: jobName, config, code, nowMs: options.nowMs });
+    outputKeks.add(job.output.kekThumbprint);
+    for (const [view, input] of Object.entries(config.inputs)) {
+      const columns = job.inputs.find((one) => one.name === view)?.columns ?? null;
+      for (const group of workspace.dataset(input.dataset).groups)
+        if (reads(group.columns, columns)) keks.add(group.kek);
+    }
+  }
+  return {
+    v: 1,
+    name,
+    appraisal: simulationPolicy([measurement]),
+    release: releasePolicyFor({ mode: workspace.vault.mode, measurements: [measurement] }),
+    jobs: {
+      signers: [workspace.owner.publicJwk],
+      codeDigests,
+      purposes: [...new Set(jobs.map(([, job]) => job.purpose))],
+      outputKeks: [...outputKeks],
+    },
+    grants: await kekIds(workspace, [...keks]),
+    ownerOpen: [],
+  };
+}
+
+/** The group of the columns not named is always needed: its key opens a table's footer. */
+function reads(group: readonly string[] | undefined, columns: readonly string[] | null): boolean {
+  return group === undefined || columns === null || columns.some((name) => group.includes(name));
+}
+
+async function ownerPolicy(workspace: Workspace, name: string): Promise<PolicyFile> {
+  const { datasets, jobs } = workspace.project.config;
+  const outputs = new Set(Object.values(jobs).map((job) => job.output));
+  const keks = [...outputs].flatMap((output) =>
+    (datasets[output]?.groups ?? []).map((group) => group.kek),
+  );
+  return {
+    v: 1,
+    name,
+    appraisal: null,
+    release: null,
+    jobs: null,
+    grants: await kekIds(workspace, [...new Set(keks)]),
+    ownerOpen: [workspace.owner.keyId],
+  };
+}
+
+async function kekIds(workspace: Workspace, names: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(names.map((name) => findKek(workspace.vault, name)));
+  return found.map((kek) => kek.kekId);
+}

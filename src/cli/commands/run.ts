@@ -1,0 +1,100 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { PpmlError } from "../../base/index.ts";
+import { withBroker } from "../broker-process.ts";
+import { defineCommand } from "../command.ts";
+import { findJob, loadCode, loadSignedJob } from "../job-object.ts";
+import { renderFields } from "../output/table.ts";
+import { runInSimulatedTee } from "../run-job.ts";
+import { imageFlag, imageRootOf } from "../tee-image.ts";
+import { vaultFlags } from "../vault.ts";
+import type { VaultFlags } from "../vault.ts";
+import { openWorkspace } from "../workspace.ts";
+
+type Flags = VaultFlags & {
+  readonly on?: string;
+  readonly image?: string;
+  readonly outputKek?: string;
+};
+
+/** `ppml run JOB`: runs a signed job in a TEE. */
+export const command = defineCommand<Flags, [string]>({
+  parameters: {
+    flags: {
+      ...vaultFlags,
+      on: {
+        kind: "parsed",
+        parse: String,
+        brief: "Target of ppml.yaml (otherwise: local)",
+        placeholder: "TARGET",
+        optional: true,
+      },
+      ...imageFlag,
+      outputKek: {
+        kind: "parsed",
+        parse: String,
+        brief: "KEK that the host offers for the result (otherwise: the output dataset's)",
+        placeholder: "KEK",
+        optional: true,
+      },
+    },
+    positional: {
+      kind: "tuple",
+      parameters: [{ placeholder: "JOB", brief: "Job of ppml.yaml, signed", parse: String }],
+    },
+  },
+  description:
+    "Attests, gets the keys by the policy, runs the job over the opened columns only, and seals,\n" +
+    "stores and receipts the result. Open it with `ppml data open`.",
+  async run(context, flags, name) {
+    using workspace = await openWorkspace(context, flags);
+    const { project } = workspace;
+    checkTarget(project.config.targets, flags.on);
+    const config = findJob(project, name);
+    const run = {
+      envelope: await loadSignedJob(project, name),
+      code: await loadCode(project, config.code),
+      datasets: Object.fromEntries(
+        Object.entries(config.inputs).map(([view, input]) => [view, input.dataset]),
+      ),
+      output: config.output,
+      outputKek: flags.outputKek ?? workspace.dataset(config.output).groups[0]?.kek ?? "",
+      imageRoot: imageRootOf(context, flags.image),
+    };
+    const result = await withBroker(workspace, (broker) =>
+      runInSimulatedTee(context, { workspace, broker, run }),
+    );
+    const receipts = join(project.root, "receipts");
+    await mkdir(receipts, { recursive: true });
+    const path = join(receipts, `${result.name}-v${result.version}.receipt.json`);
+    await writeFile(path, `${JSON.stringify(result.file, null, 2)}\n`);
+    const { datasetId, version, rows, bytes } = result;
+    return {
+      data: { job: name, simulated: true, datasetId, version, rows, bytes, receipt: path },
+      human: () =>
+        renderFields(
+          [
+            [
+              "result",
+              `${result.name} v${version}: ${rows} rows, ${bytes} sealed bytes  SIMULATED`,
+            ],
+            ["receipt", relative(context.cwd, path)],
+            ["next", `ppml data open ${result.name}`],
+          ],
+          context.style,
+        ),
+    };
+  },
+});
+
+function checkTarget(
+  targets: Readonly<Record<string, unknown>> | undefined,
+  on: string | undefined,
+): void {
+  if (on === undefined || on === "local" || (targets !== undefined && Object.hasOwn(targets, on)))
+    return;
+  throw new PpmlError(
+    "config.invalid",
+    `ppml.yaml has no target ${on}; it has ${["local", ...Object.keys(targets ?? {})].join(", ")}`,
+  );
+}

@@ -1,0 +1,95 @@
+import { generateKeyPairSync } from "node:crypto";
+import { PpmlError, toTimestamp } from "../base/index.ts";
+import { ecPublicJwkOf } from "../format/jwk.ts";
+import { manifestSchema } from "../format/manifest.ts";
+import type { Manifest } from "../format/manifest.ts";
+import type { OwnerRequest } from "../format/protocol.ts";
+import { envelopeDigest, peekObject, signObject } from "../format/signed-object.ts";
+import type { VerifiedObject } from "../format/signed-object.ts";
+import { loadManifest } from "../launch/index.ts";
+import { acceptManifest, checkListing, openGrant } from "../open/index.ts";
+import type { OpenedGrant } from "../open/index.ts";
+import type { Store } from "../store/index.ts";
+import type { RunningBroker } from "./broker-process.ts";
+import { projectRoots } from "./pinned-roots.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** A dataset that the owner may open: its accepted manifest and the released local keys. */
+export type OwnerRelease = Disposable & {
+  readonly manifest: VerifiedObject<Manifest>;
+  readonly grant: OpenedGrant;
+  readonly store: Store;
+};
+
+/**
+ * Asks the broker for the keys of a dataset by the owner's own signed request: a release like any
+ * other, by a policy, with its receipt.
+ * @throws release.owner, release.not_granted, release.policy, open.manifest, open.rolled_back
+ */
+export async function releaseToOwner(
+  workspace: Workspace,
+  options: {
+    readonly broker: RunningBroker;
+    readonly dataset: string;
+    readonly policy: string;
+    readonly purpose: string;
+    readonly nowMs: number;
+  },
+): Promise<OwnerRelease> {
+  const { broker, dataset, nowMs } = options;
+  const store = await workspace.store(dataset);
+  const envelope = await loadManifest(store).catch((cause: unknown) => {
+    throw new PpmlError("open.manifest", `${dataset} holds no manifest: seal it, or run its job`, {
+      cause,
+    });
+  });
+  const { payload } = peekObject({ kind: "manifest", schema: manifestSchema, envelope });
+  const recipient = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+  const { nonce, mode } = await broker.client.challenge();
+  const datasetId = workspace.datasetId(dataset);
+  const request: OwnerRequest = {
+    v: 1,
+    nonce,
+    policy: options.policy,
+    purpose: options.purpose,
+    recipient: ecPublicJwkOf(recipient),
+    keys: payload.localKeys.map(({ id, kekId, kekVersion, wrapped }) => ({
+      id,
+      kekId,
+      kekVersion,
+      wrapped,
+    })),
+    datasets: [datasetId],
+    issuedAt: toTimestamp(nowMs),
+  };
+  const signed = signObject("owner-request", request, workspace.owner);
+  const { jwe } = await broker.client.ownerRelease(signed);
+  const { releaseRoot } = await projectRoots(workspace.project);
+  const grant = await openGrant({
+    jwe,
+    recipientKey: recipient,
+    releaseRoot,
+    expected: { nonce, requestKind: "owner", requestDigest: envelopeDigest(signed), mode },
+    nowMs,
+  });
+  try {
+    const floor = grant.grant.floors.find((one) => one.datasetId === datasetId);
+    if (floor === undefined)
+      throw new PpmlError("release.response", `the grant names no floor for ${dataset}`);
+    const manifest = acceptManifest(envelope, floor);
+    const stored: string[] = [];
+    for await (const object of store.list("")) stored.push(object.name);
+    checkListing(manifest.payload, stored);
+    return {
+      manifest,
+      grant,
+      store,
+      [Symbol.dispose]: () => {
+        grant[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    grant[Symbol.dispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,66 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { fromBase64Url, PpmlError } from "../base/index.ts";
+import { encodeJcs, parseJson } from "../format/jcs.ts";
+import { modeSchema } from "../format/kek.ts";
+import { base64UrlSchema, ecPublicJwkSchema, parseWith } from "../format/schema.ts";
+import type { LauncherConfig } from "../launch/index.ts";
+import type { Project } from "./config/load.ts";
+
+/** The file that pins a project's public keys: all that verifying a receipt needs. */
+export const ROOTS_FILE = "roots.json";
+
+const rootsSchema = z.strictObject({
+  v: z.literal(1),
+  mode: modeSchema,
+  owner: ecPublicJwkSchema,
+  releaseRoot: ecPublicJwkSchema,
+  logKey: ecPublicJwkSchema,
+  /** DER of the simulated platform's root, base64url; null in production. */
+  simulationRoot: base64UrlSchema.max(100_000).nullable(),
+});
+export type PinnedRoots = z.infer<typeof rootsSchema>;
+
+/** Writes the roots of a new project. */
+export async function saveRoots(root: string, roots: PinnedRoots): Promise<void> {
+  await writeFile(join(root, ROOTS_FILE), `${JSON.stringify(roots, null, 2)}\n`, { flag: "wx" });
+}
+
+/** Reads a file of pinned roots. @throws config.invalid */
+export async function loadRoots(path: string): Promise<PinnedRoots> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new PpmlError(
+      "config.invalid",
+      `the pinned roots ${path} cannot be read: \`ppml init\` writes them; restore the file`,
+      { cause },
+    );
+  });
+  return parseWith(rootsSchema, parseJson(bytes, path), { what: path, code: "config.invalid" });
+}
+
+/** The roots of a project. */
+export async function projectRoots(project: Project): Promise<PinnedRoots> {
+  return loadRoots(join(project.root, ROOTS_FILE));
+}
+
+/** The simulation root in DER, or null. */
+export function simulationRootOf(roots: PinnedRoots): Uint8Array | null {
+  return roots.simulationRoot === null ? null : fromBase64Url(roots.simulationRoot);
+}
+
+/** The launcher's configuration, in the bytes that are measured. */
+export function launcherConfigOf(roots: PinnedRoots): Uint8Array {
+  if (roots.mode !== "simulation")
+    throw new PpmlError(
+      "attest.unavailable",
+      "this machine has only the simulated TEE, and the project is for production: run the job on a TEE",
+    );
+  const config: LauncherConfig = {
+    v: 1,
+    mode: roots.mode,
+    profile: "sim",
+    releaseRoot: roots.releaseRoot,
+  };
+  return encodeJcs(config);
+}

@@ -1,0 +1,39 @@
+import { readFile } from "node:fs/promises";
+import { PpmlError } from "../base/index.ts";
+import { parseJson } from "../format/jcs.ts";
+import { parsePolicyFile } from "../release/index.ts";
+import type { PolicyFile } from "../release/index.ts";
+import type { Project } from "./config/load.ts";
+
+/** Absolute path of a policy's file. @throws config.invalid */
+export function policyPath(project: Project, name: string): string {
+  const { policies } = project.config;
+  const found = Object.hasOwn(policies, name) ? policies[name] : undefined;
+  if (found !== undefined) return project.resolve(found.file);
+  throw new PpmlError(
+    "config.invalid",
+    `ppml.yaml has no policy ${name}; it has ${Object.keys(policies).join(", ") || "none"}`,
+  );
+}
+
+/** Reads and parses a policy's file; its name must be that of ppml.yaml. @throws release.policy */
+export async function loadPolicyFile(project: Project, name: string): Promise<PolicyFile> {
+  const path = policyPath(project, name);
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new PpmlError(
+      "release.policy",
+      `the policy's file ${path} cannot be read: write it, or begin with 'ppml policy draft ${name}'`,
+      { cause },
+    );
+  });
+  const policy = parsePolicyFile(parseJson(bytes, path));
+  if (policy.name !== name)
+    throw new PpmlError("release.policy", `${path} holds the policy ${policy.name}, not ${name}`);
+  return policy;
+}
+
+/** The parameters of a command that takes one policy. */
+export const policyArgument = {
+  kind: "tuple",
+  parameters: [{ placeholder: "POLICY", brief: "Policy of ppml.yaml", parse: String }],
+} as const;

@@ -1,0 +1,122 @@
+import { openSimulatedPlatform } from "../attest/sim/platform.ts";
+import { ERROR_CODES, PpmlError } from "../base/index.ts";
+import type { ErrorCode } from "../base/index.ts";
+import { jobSchema } from "../format/job.ts";
+import { parseWith } from "../format/schema.ts";
+import { peekObject } from "../format/signed-object.ts";
+import type { Envelope } from "../format/signed-object.ts";
+import { bootSimulatedTee, buildSnapshot, launchEventSchema } from "../launch/index.ts";
+import type { LaunchEvent, LaunchRequest, LaunchResult } from "../launch/index.ts";
+import type { RunningBroker } from "./broker-process.ts";
+import type { CliContext } from "./context.ts";
+import { launcherConfigOf, projectRoots } from "./pinned-roots.ts";
+import { encodeLaunchRequest, IMAGE_ENTRIES } from "./tee-image.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** A signed job with what the host adds: where things lie. */
+export type JobRun = {
+  readonly envelope: Envelope;
+  readonly code: string;
+  /** Dataset of each input, by the input's name in the query. */
+  readonly datasets: Readonly<Record<string, string>>;
+  readonly output: string;
+  /** KEK that the host offers for the result; the launcher compares it with the signed job. */
+  readonly outputKek: string;
+  readonly imageRoot: string;
+};
+
+/** Time that a TEE may need besides the job's own limit: to start, to attest, to store. */
+const OVERHEAD_MS = 120_000;
+
+/**
+ * Boots the simulated TEE with a signed job and follows it to its end.
+ * @throws what the launcher says, launch.failed where it says nothing
+ */
+export async function runInSimulatedTee(
+  context: CliContext,
+  options: { readonly workspace: Workspace; readonly broker: RunningBroker; readonly run: JobRun },
+): Promise<LaunchResult> {
+  const { workspace, broker, run } = options;
+  const { project } = workspace;
+  const { simulation } = project.config;
+  if (simulation === undefined)
+    throw new PpmlError("attest.unavailable", "ppml.yaml names no simulated platform");
+  const job = peekObject({ kind: "job", schema: jobSchema, envelope: run.envelope }).payload;
+  const request: LaunchRequest = {
+    v: 1,
+    brokerSocket: broker.socketPath,
+    job: run.envelope,
+    jobSigner: workspace.owner.publicJwk,
+    code: [run.code],
+    inputs: Object.fromEntries(
+      Object.entries(run.datasets).map(([view, name]) => [
+        view,
+        project.resolve(workspace.dataset(name).store),
+      ]),
+    ),
+    output: {
+      store: project.resolve(workspace.dataset(run.output).store),
+      kek: await workspace.kek(run.outputKek),
+    },
+  };
+  await using snapshot = await buildSnapshot({
+    imageRoot: run.imageRoot,
+    entries: IMAGE_ENTRIES,
+    config: launcherConfigOf(await projectRoots(project)),
+  });
+  context.talk(
+    `${context.talkStyle.dim("tee")}       SIMULATED sim-snp, measurement ${Buffer.from(snapshot.measurement).toString("hex").slice(0, 24)}…`,
+  );
+  using follower = followEvents(context);
+  const exit = await bootSimulatedTee({
+    snapshot,
+    platform: openSimulatedPlatform(project.resolve(simulation.platform)),
+    launchRequest: encodeLaunchRequest(request),
+    timeoutMs: job.engine.settings.timeoutSeconds * 1000 + OVERHEAD_MS,
+    onEvent: follower.take,
+  });
+  const last = follower.last();
+  if (last?.event === "done") return last.result;
+  if (last?.event === "failed") throw failureOf(last);
+  throw new PpmlError(
+    "launch.failed",
+    `the TEE ended (${exit.signal ?? `exit ${exit.exitCode ?? 0}`}) before it answered`,
+    { detail: { stderr: exit.stderr.slice(0, 2000) } },
+  );
+}
+
+type Follower = Disposable & {
+  readonly take: (event: unknown) => void;
+  readonly last: () => LaunchEvent | null;
+};
+
+/** Shows the launcher's steps, one line each, and keeps what it said last. */
+function followEvents(context: CliContext): Follower {
+  let last: LaunchEvent | null = null;
+  let progress = context.progress({ label: "running in the TEE" });
+  return {
+    take: (value) => {
+      const event = parseWith(launchEventSchema, value, { what: "event", code: "launch.failed" });
+      last = event;
+      if (event.event === "progress") progress.update(event.done);
+      if (event.event !== "step" && event.event !== "notice") return;
+      progress[Symbol.dispose]();
+      const step = event.event === "step" ? event.step : "notice";
+      context.talk(`${context.talkStyle.dim(step.padEnd(9))} ${event.text}`);
+      progress = context.progress({ label: "running in the TEE" });
+    },
+    last: () => last,
+    [Symbol.dispose]: () => {
+      progress[Symbol.dispose]();
+    },
+  };
+}
+
+function failureOf(event: Extract<LaunchEvent, { event: "failed" }>): PpmlError {
+  const { code, message, detail } = event;
+  return new PpmlError(
+    Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : "launch.failed",
+    message,
+    { detail },
+  );
+}
