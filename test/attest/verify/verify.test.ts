@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { verifyEvidence } from "../../../src/attest/verify/verify.ts";
+import { NOW_MS, wire } from "../fixture.ts";
+
+const attest = fileURLToPath(new URL("../../../src/attest", import.meta.url));
+
+test("T: simulated evidence is refused by production verify", () => {
+  for (const type of ["sim-snp", "sim-tdx", "sim-"])
+    assert.throws(() => verifyEvidence({ ...wire, type }, { nowMs: NOW_MS }), {
+      code: "attest.simulated",
+      message: /expected Evidence of hardware/,
+    });
+});
+
+test("simulated Evidence under the name of hardware is refused", () => {
+  for (const type of ["snp", "tdx", "sgx", "maa", ""])
+    assert.throws(() => verifyEvidence({ ...wire, type }, { nowMs: NOW_MS }), {
+      code: "attest.unsupported",
+    });
+});
+
+test("production's verifier reaches nothing of the simulation, by any import", () => {
+  const starts = readdirSync(join(attest, "verify")).map((name) => join(attest, "verify", name));
+  const reached = new Set(starts);
+  for (const file of reached)
+    for (const [, specifier = ""] of readFileSync(file, "utf8").matchAll(
+      /(?:from|import|import\()\s*["'](\.[^"']+)["']/g,
+    ))
+      reached.add(join(dirname(file), specifier));
+  assert.ok(reached.has(join(attest, "evidence/snp-report.ts")), "control: imports are found");
+  assert.deepEqual(
+    [...reached].filter((file) => file.includes(join("attest", "sim")) || file.includes("launch")),
+    [],
+  );
+});
+
+test("only verifiers mint Verified, and only appraise mints an Attestation Result", () => {
+  const src = dirname(attest);
+  const sources = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((path) =>
+    path.endsWith(".ts"),
+  );
+  const having = (pattern: RegExp): string[] =>
+    sources.filter((path) => pattern.test(readFileSync(join(src, path), "utf8"))).sort();
+  assert.deepEqual(having(/\bmintVerified\b/), [
+    "attest/sim/verify-sim.ts",
+    "attest/verify/verified.ts",
+  ]);
+  assert.deepEqual(having(/\bas Verified</), ["attest/verify/verified.ts"]);
+  assert.deepEqual(having(/\bas AttestationResult\b/), ["attest/appraise/appraise.ts"]);
+});
