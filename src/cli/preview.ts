@@ -26,7 +26,7 @@ export async function previewRows(release: OwnerRelease, limit: number): Promise
   });
   using unused = Secret.take(new Uint8Array(32));
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return runSqlWorker({
+  return await runSqlWorker({
     task: {
       sql: "SELECT * FROM opened",
       settings: { memoryMiB: MEMORY_MIB, timeoutSeconds: TIMEOUT_SECONDS, threads: 2 },

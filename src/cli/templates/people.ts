@@ -19,7 +19,14 @@ export function peopleTemplate(rows: number): Template {
       { name: "people", purpose: "people: the whole file" },
       { name: "results", purpose: "results of jobs" },
     ],
-    next: ["ppml data seal", "ppml run developers"],
+    next: [
+      "ppml data seal",
+      "ppml job sign developers",
+      "ppml policy draft analysis && ppml policy draft owner",
+      "ppml policy apply",
+      "ppml run developers",
+      "ppml data open developers",
+    ],
   };
 }
 
@@ -81,6 +88,8 @@ datasets:
 policies:
   analysis:
     file: policies/analysis.json
+  owner: # lets the owner open results
+    file: policies/owner.json
 
 jobs:
   developers:

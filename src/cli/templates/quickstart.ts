@@ -31,7 +31,11 @@ export function quickstartTemplate(): Template {
     next: [
       ...(data === undefined ? ["put the two files into data/: see data/README.md"] : []),
       "ppml data seal",
+      "ppml job sign delays",
+      "ppml policy draft analysis && ppml policy draft owner",
+      "ppml policy apply",
       "ppml run delays",
+      "ppml data open delays",
     ],
   };
 }
@@ -76,6 +80,8 @@ datasets:
 policies:
   analysis:
     file: policies/analysis.json
+  owner: # lets the owner open results
+    file: policies/owner.json
 
 jobs:
   delays:

@@ -22,7 +22,7 @@ export type RewrapFooterOptions = {
   readonly sealed: SealedFooter;
   /** The footer's DEK, which stays. */
   readonly footerKey: Secret;
-  /** Gives the new key metadata for the same DEK; called for the footer and for each column chunk. */
+  /** Gives the new key metadata for the same DEK; called once a distinct key metadata. */
   readonly mapKeyMetadata: (keyMetadata: Uint8Array, place: KeyPlace) => Uint8Array;
   /** For tests with known answers only; the operating system's generator otherwise. */
   readonly randomBytes?: RandomBytes;
@@ -46,7 +46,7 @@ export type RewrappedFooter = {
  * @see docs/format-table.md section "Re-wrapping"
  */
 export function rewrapFooter(options: RewrapFooterOptions): RewrappedFooter {
-  const { sealed, mapKeyMetadata } = options;
+  const { sealed } = options;
   if (sealed.kind !== "encrypted-footer" || sealed.crypto.aadPrefixNeeded)
     throw new PpmlError(
       "format.unsupported",
@@ -57,26 +57,25 @@ export function rewrapFooter(options: RewrapFooterOptions): RewrappedFooter {
   const key = importKey(options.footerKey);
   const plain = openModule(key, sealed.raw.subarray(sealed.headLength), aad("footer"));
   const head = parseWholeStruct(sealed.raw.subarray(0, sealed.headLength));
-  const keyMetadata = mapped(mapKeyMetadata, { old: sealed.keyMetadata, place: "footer" });
+  const renew = renewer(options.mapKeyMetadata);
+  const keyMetadata = renew(sealed.keyMetadata, "footer");
   const sealer = createSealer(key, nonceSource(options.randomBytes));
   const footer = concatBytes(
     encodeStruct(withFields(head, [[2, keyMetadata]])),
-    sealModuleBytes(sealer, rewrapMetadata(plain, mapKeyMetadata), aad("footer")),
+    sealModuleBytes(sealer, rewrapMetadata(plain, renew), aad("footer")),
   );
   const fileEnd = encodeFileEnd(footer, MAGIC_ENCRYPTED);
   return { footer, digest: sha256(footer), fileEnd };
 }
 
-function rewrapMetadata(
-  bytes: Uint8Array,
-  mapKeyMetadata: RewrapFooterOptions["mapKeyMetadata"],
-): Uint8Array {
+type Renew = (keyMetadata: Uint8Array | null, place: KeyPlace) => ThriftField | null;
+
+function rewrapMetadata(bytes: Uint8Array, renew: Renew): Uint8Array {
   const metadata = parseFileMetadata(bytes);
   const groups = metadata.rowGroups.map((group) => {
     const columns = group.chunks.map(({ raw, leaf, protection }) => {
       if (protection.kind !== "column-key" || protection.keyMetadata === null) return raw;
-      const place = { column: leaf.dotted };
-      const field = mapped(mapKeyMetadata, { old: protection.keyMetadata, place });
+      const field = renew(protection.keyMetadata, { column: leaf.dotted });
       const fields = structOf(raw);
       const crypto = structField(fields, 8) ?? new Map<number, ThriftField>();
       const columnKey = structField(crypto, 2) ?? new Map<number, ThriftField>();
@@ -88,12 +87,18 @@ function rewrapMetadata(
   return encodeStruct(withFields(metadata.fields, [[4, list(THRIFT.struct, groups)]]));
 }
 
-function mapped(
-  mapKeyMetadata: RewrapFooterOptions["mapKeyMetadata"],
-  what: { readonly old: Uint8Array | null; readonly place: KeyPlace },
-): ThriftField | null {
-  if (what.old === null) return null;
-  const renewed = mapKeyMetadata(what.old, what.place);
-  checkKeyMetadata(renewed);
-  return binary(renewed);
+// A wrap is random: asked again, it would give one DEK many wrapped keys.
+function renewer(mapKeyMetadata: RewrapFooterOptions["mapKeyMetadata"]): Renew {
+  const known = new Map<string, ThriftField>();
+  return (keyMetadata, place) => {
+    if (keyMetadata === null) return null;
+    const name = Buffer.from(keyMetadata).toString("latin1");
+    const found = known.get(name);
+    if (found !== undefined) return found;
+    const renewed = mapKeyMetadata(keyMetadata, place);
+    checkKeyMetadata(renewed);
+    const field = binary(renewed);
+    known.set(name, field);
+    return field;
+  };
 }

@@ -157,7 +157,7 @@ test("re-wrapping changes key metadata and no page", async () => {
   const changed = await footerOf(file);
   assert.deepEqual(changed.digest, renewed.digest);
   assert.notDeepEqual(changed.digest, old.digest);
-  assert.deepEqual(new Set(mapped), new Set(["footer", "name", "st.a", "st.b.c", "pay"]));
+  assert.deepEqual(mapped, ["footer", "name", "st.a", "pay"]);
   const opened = await decryptBytes(file, {
     keyFor: (keyMetadata) => {
       const name = fromUtf8(keyMetadata ?? new Uint8Array(0));

@@ -74,8 +74,8 @@ export const command = defineCommand<Flags, [string]>({
         nowMs: context.clock(),
       });
       const isSimulated = release.grant.grant.mode === "simulation";
-      if (flags.out !== undefined) return writeOut(context, { release, out: flags.out });
-      return show(context, { release, rows: flags.rows ?? DEFAULT_ROWS, isSimulated });
+      if (flags.out !== undefined) return await writeOut(context, { release, out: flags.out });
+      return await show(context, { release, rows: flags.rows ?? DEFAULT_ROWS, isSimulated });
     });
   },
 });
