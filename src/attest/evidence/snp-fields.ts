@@ -1,7 +1,7 @@
 import { PpmlError } from "../../base/index.ts";
 import type { SnpReport } from "./snp-report.ts";
 
-/** The bits of a guest's POLICY. @see AMD 56860 (SEV-SNP ABI) table 9 */
+/** The bits of a guest's POLICY. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 4.3 */
 export type SnpGuestPolicy = {
   readonly abiMinor: number;
   readonly abiMajor: number;
@@ -14,7 +14,7 @@ export type SnpGuestPolicy = {
   readonly singleSocket: boolean;
 };
 
-/** Security version numbers of a TCB_VERSION, one byte each. @see AMD 57230 (VCEK) table 3 */
+/** Security version numbers of a TCB_VERSION, one byte each. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 2.2 */
 export type SnpTcb = {
   readonly bootloader: number;
   readonly tee: number;
@@ -24,7 +24,7 @@ export type SnpTcb = {
   readonly fmc: number | null;
 };
 
-/** Reads the u64 POLICY. @see AMD 56860 (SEV-SNP ABI) table 9 */
+/** Reads the u64 POLICY. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 4.3 */
 export function parseSnpGuestPolicy(policy: bigint): SnpGuestPolicy {
   const bit = (index: bigint): boolean => ((policy >> index) & 1n) === 1n;
   return {
@@ -41,7 +41,7 @@ export function parseSnpGuestPolicy(policy: bigint): SnpGuestPolicy {
  * Reads a u64 TCB_VERSION in the layout of the report's product: Turin (CPUID family 1Ah) begins
  * with FMC, Milan and Genoa do not have it.
  * @throws attest.invalid where a reserved byte is not zero
- * @see AMD 56860 (SEV-SNP ABI) section 2.2
+ * @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 2.2
  */
 export function parseSnpTcb(tcb: bigint, report: Pick<SnpReport, "cpuid">): SnpTcb {
   const byte = (index: number): number => Number((tcb >> BigInt(8 * index)) & 0xffn);

@@ -1,12 +1,12 @@
 import { PpmlError } from "../../base/index.ts";
 
-/** Length of an ATTESTATION_REPORT in bytes. @see AMD 56860 (SEV-SNP ABI) table 23 */
+/** Length of an ATTESTATION_REPORT in bytes. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) table 23 */
 export const SNP_REPORT_BYTES = 1184;
 
 /** The signature covers the report's first 672 bytes. @see AMD 56860 table 23, offset 2A0h */
 export const SNP_SIGNED_BYTES = 0x2a0;
 
-/** SIGNATURE_ALGO of ECDSA P-384 with SHA-384, the only one there is. @see AMD 56860 table 137 */
+/** SIGNATURE_ALGO of ECDSA P-384 with SHA-384, the only one there is. @see AMD 56860 rev. 1.58, SIGNATURE_ALGO encodings */
 export const SNP_ECDSA_P384_SHA384 = 1;
 
 /** The key that signed a report. @see AMD 56860 table 23, SIGNING_KEY */
@@ -14,7 +14,7 @@ export type SnpSigningKey = "vcek" | "vlek" | "none";
 
 /**
  * An SEV-SNP ATTESTATION_REPORT with AMD's field names; u64 fields are bigint, arrays their bytes.
- * Nothing here is verified. @see AMD 56860 (SEV-SNP ABI) table 23
+ * Nothing here is verified. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) table 23
  */
 export type SnpReport = {
   /** 2, 3 or 5. */
@@ -88,7 +88,7 @@ const RESERVED: readonly (readonly [number, number])[] = [
   [0x1eb, 0x1ec],
   [0x1ef, 0x1f0],
   [0x208, 0x2a0],
-  // AMD 56860 table 138: R and S are 72 bytes, zero above the 48 of P-384, then 368 reserved.
+  // AMD 56860 rev. 1.58, format of an ECDSA P-384 signature: R and S are 72 bytes, zero above the 48 of P-384, then 368 reserved.
   [0x2d0, 0x2e8],
   [0x318, 0x4a0],
 ];
@@ -97,7 +97,7 @@ const RESERVED: readonly (readonly [number, number])[] = [
  * Parses a report of exactly 1184 bytes; reserved fields have to be zero, so that every byte either
  * has a meaning or is refused. Versions: 2, 3 (CPUID) and 5 (mitigation vectors).
  * @throws attest.invalid, attest.unsupported
- * @see AMD 56860 (SEV-SNP ABI) table 23
+ * @see AMD 56860 rev. 1.58 (SEV-SNP ABI) table 23
  */
 export function parseSnpReport(bytes: Uint8Array): SnpReport {
   if (bytes.byteLength !== SNP_REPORT_BYTES)
@@ -151,7 +151,7 @@ export function parseSnpReport(bytes: Uint8Array): SnpReport {
 
 /**
  * Encodes a report: 1184 bytes. The inverse of `parseSnpReport`.
- * @see AMD 56860 (SEV-SNP ABI) table 23
+ * @see AMD 56860 rev. 1.58 (SEV-SNP ABI) table 23
  */
 export function encodeSnpReport(report: SnpReport): Uint8Array {
   const bytes = new Uint8Array(SNP_REPORT_BYTES);

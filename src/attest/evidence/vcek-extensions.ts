@@ -3,7 +3,7 @@ import { DER, readDer, readDerSmallInteger, readDerText } from "../der/read.ts";
 import type { Certificate } from "../x509/certificate.ts";
 import type { SnpTcb } from "./snp-fields.ts";
 
-/** AMD's own extensions of a VCEK certificate. @see AMD 57230 (VCEK) table 8 */
+/** AMD's own extensions of a VCEK certificate. @see AMD 57230 (VCEK), custom extensions */
 export const VCEK_OID = {
   structVersion: "1.3.6.1.4.1.3704.1.1",
   productName: "1.3.6.1.4.1.3704.1.2",
@@ -25,7 +25,7 @@ export type VcekExtensions = {
 /**
  * Reads AMD's extensions; every one of them has to be there, FMC only on Turin.
  * @throws attest.invalid
- * @see AMD 57230 (VCEK) table 8: SVNs are INTEGERs of one byte, the chip id stands without a tag
+ * @see AMD 57230 (VCEK), custom extensions: SVNs are INTEGERs of one byte, the chip id stands without a tag
  */
 export function parseVcekExtensions(certificate: Certificate): VcekExtensions {
   const value = (oid: string): Uint8Array => {

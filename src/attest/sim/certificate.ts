@@ -61,7 +61,7 @@ export function authorityExtensions(pathLength: number): Uint8Array[] {
   ];
 }
 
-/** Extensions of a VCEK: AMD's own, and the key's use for signatures. @see AMD 57230 (VCEK) table 8 */
+/** Extensions of a VCEK: AMD's own, and the key's use for signatures. @see AMD 57230 (VCEK), custom extensions */
 export function vcekExtensions(vcek: VcekExtensions): Uint8Array[] {
   const own = (oid: string, value: Uint8Array): Uint8Array =>
     extension(oid, { critical: false, value });

@@ -27,7 +27,7 @@ export type SimulatedPlatform = {
   }) => WireEvidence;
 };
 
-/** SMT allowed, ABI 1.51; bit 17 is one in every policy. @see AMD 56860 (SEV-SNP ABI) table 9 */
+/** SMT allowed, ABI 1.51; bit 17 is one in every policy. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 4.3 */
 const GUEST_POLICY = 0x3_0133n;
 
 /**

@@ -8,7 +8,7 @@ import { isP384 } from "../x509/chain.ts";
 /**
  * Verifies a report's signature by the chip's key (VCEK or VLEK) over its first 672 bytes.
  * @throws attest.not_verified
- * @see AMD 56860 (SEV-SNP ABI) table 23 and chapter 10
+ * @see AMD 56860 rev. 1.58 (SEV-SNP ABI) table 23, SIGNATURE
  */
 export function verifySnpSignature(options: {
   /** The report's 1184 bytes, from which `report` was parsed. */
