@@ -12,7 +12,7 @@ import type { WireEvidence } from "../format/protocol.ts";
 import { reportDataOf } from "../format/runtime-data.ts";
 import type { RuntimeData } from "../format/runtime-data.ts";
 import type { VerifiedObject } from "../format/signed-object.ts";
-import { acceptManifest, checkLength, checkListing, openGrant } from "../open/index.ts";
+import { acceptManifest, checkListing, checkStored, openGrant } from "../open/index.ts";
 import { openStore } from "../store/index.ts";
 import type { Store, StoreSource } from "../store/index.ts";
 import type { BrokerClient } from "./broker-client.ts";
@@ -178,8 +178,7 @@ async function acceptInput(
   const sources: StoreSource[] = [];
   for (const file of manifest.payload.files) {
     const source = options.stack.use(await store.source(file.name));
-    // A plaintext file in its place has its own error, given where its first bytes are read.
-    if (file.kind === "file" && source.size < 4096) checkLength(file, source.size);
+    await checkStored(file, source);
     sources.push(source);
   }
   return { candidate, manifest, sources };

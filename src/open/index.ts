@@ -1,5 +1,6 @@
 export { encodeHeaderOf } from "../format/sealed-file/header.ts";
 export { acceptManifest, checkLength, checkListing } from "./accept-manifest.ts";
+export { checkStored } from "./check-stored.ts";
 export {
   type ExpectedFile,
   type OpenedFile,
