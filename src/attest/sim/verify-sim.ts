@@ -41,8 +41,7 @@ export function verifySimulatedEvidence(
   const bytes = decode(wire.evidence, "evidence");
   const report = parseSnpReport(bytes);
   const { ask, vcek } = decodeCollateral(wire.collateral);
-  verifyVcekChain({ ark: options.simulationRoot, ask, vcek, nowMs: options.nowMs });
-  const chip = parseCertificate(vcek);
+  const chip = verifyVcekChain({ ark: options.simulationRoot, ask, vcek, nowMs: options.nowMs });
   checkReport(report);
   checkChip(report, chip);
   verifySnpSignature({ bytes, report, publicKey: chip.publicKey });
@@ -55,7 +54,7 @@ export function verifySimulatedEvidence(
 }
 
 /**
- * Verifies the three DER certificates of a simulation at `nowMs`.
+ * Verifies the three DER certificates of a simulation at `nowMs`; gives the VCEK's.
  * @throws attest.invalid, attest.not_verified
  */
 export function verifyVcekChain(options: {
@@ -63,8 +62,9 @@ export function verifyVcekChain(options: {
   readonly ask: Uint8Array;
   readonly vcek: Uint8Array;
   readonly nowMs: number;
-}): void {
-  const certificates = [options.ark, options.ask, options.vcek].map((der) => parseCertificate(der));
+}): Certificate {
+  const leaf = parseCertificate(options.vcek);
+  const certificates = [parseCertificate(options.ark), parseCertificate(options.ask), leaf];
   for (const { commonName } of certificates)
     if (!commonName.includes(SIMULATION_MARK))
       throw new PpmlError(
@@ -72,6 +72,7 @@ export function verifyVcekChain(options: {
         `the certificate "${commonName}" is not one of a simulation: its name lacks "${SIMULATION_MARK}"`,
       );
   verifyChain({ certificates, algorithm: ECDSA_P384_SHA384, nowMs: options.nowMs });
+  return leaf;
 }
 
 function decodeCollateral(collateral: WireEvidence["collateral"]): {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { describe, test } from "node:test";
-import fc from "fast-check";
-import { isPpmlError, toBase64Url } from "../../../src/base/index.ts";
+import { toBase64Url } from "../../../src/base/index.ts";
 import {
   authorityExtensions,
   extension,
@@ -16,12 +15,10 @@ import {
   makeChain,
   measurement,
   NOW_MS,
-  partOf,
   pki,
   reportData,
   signedWire,
   wire,
-  withPart,
   YEAR_MS,
 } from "../fixture.ts";
 
@@ -38,11 +35,6 @@ const refuses = (
     message: expected.message,
   });
 
-const isRefusal = (error: unknown): boolean =>
-  isPpmlError(error, "attest.invalid") ||
-  isPpmlError(error, "attest.not_verified") ||
-  isPpmlError(error, "attest.unsupported");
-
 test("good simulated Evidence verifies and is marked simulated", () => {
   const verified = verify(wire);
   assert.equal(verified.simulated, true);
@@ -51,64 +43,6 @@ test("good simulated Evidence verifies and is marked simulated", () => {
   assert.deepEqual(verified.evidence.report.measurement, measurement);
   assert.deepEqual(verified.evidence.report.reportData, reportData);
   assert.deepEqual(verified.evidence.report.chipId, pki.chip.hwId);
-});
-
-describe("every flipped byte is refused", () => {
-  for (const part of ["evidence", "ask", "vcek"] as const)
-    test(`in the ${part}, at every offset (no offset is without meaning)`, () => {
-      const bytes = partOf(part);
-      const accepted: number[] = [];
-      for (let offset = 0; offset < bytes.byteLength; offset += 1) {
-        const flipped = Uint8Array.from(bytes);
-        // The bit differs from offset to offset, so that all eight are tried.
-        flipped[offset] = (flipped[offset] ?? 0) ^ (1 << (offset % 8));
-        try {
-          verify(withPart(part, flipped));
-          accepted.push(offset);
-        } catch (error) {
-          assert.ok(isRefusal(error), `offset ${offset}: ${String(error)}`);
-        }
-      }
-      assert.deepEqual(accepted, []);
-    });
-});
-
-describe("every truncation and every longer form is refused", () => {
-  for (const part of ["evidence", "ask", "vcek"] as const)
-    test(`of the ${part}`, () => {
-      const bytes = partOf(part);
-      for (let length = 0; length < bytes.byteLength; length += 1)
-        assert.throws(() => verify(withPart(part, bytes.subarray(0, length))), isRefusal);
-      assert.throws(() => verify(withPart(part, new Uint8Array([...bytes, 0]))), isRefusal);
-    });
-});
-
-test("any bytes in any part, and hostile DER lengths, are refused without a crash", () => {
-  const part = fc.constantFrom("evidence" as const, "ask" as const, "vcek" as const);
-  fc.assert(
-    fc.property(part, fc.uint8Array({ maxLength: 2000 }), (where, bytes) => {
-      assert.throws(() => verify(withPart(where, bytes)), isRefusal);
-    }),
-    { numRuns: 300 },
-  );
-  fc.assert(
-    fc.property(
-      part,
-      fc.nat(10_000),
-      fc.uint8Array({ minLength: 1, maxLength: 6 }),
-      (where, at, noise) => {
-        const bytes = Uint8Array.from(partOf(where));
-        const original = Uint8Array.from(bytes);
-        bytes.set(
-          noise.subarray(0, bytes.byteLength - (at % bytes.byteLength)),
-          at % bytes.byteLength,
-        );
-        if (Buffer.from(bytes).equals(original)) return;
-        assert.throws(() => verify(withPart(where, bytes)), isRefusal);
-      },
-    ),
-    { numRuns: 300 },
-  );
 });
 
 test("another simulation's root with the right name is refused", () => {
