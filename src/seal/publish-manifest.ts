@@ -20,15 +20,19 @@ const VERSIONED_NAME = /^v\d+\//;
 /**
  * Signs a manifest and puts it: from then on readers see its version. Then the data files of other
  * versions are deleted, those of an interrupted sealing included.
+ * @throws store.conflict (ifMatch), store.io
  */
 export async function publishManifest(options: {
   readonly store: Store;
   readonly manifest: Manifest;
   readonly signer: SigningKey;
+  /** Put only over that version of the stored manifest. */
+  readonly ifMatch?: string;
 }): Promise<PublishedManifest> {
   const { store, manifest } = options;
   const envelope = signObject("manifest", manifest, options.signer);
-  await store.put(MANIFEST_NAME, [utf8(`${JSON.stringify(envelope)}\n`)]);
+  const condition = options.ifMatch === undefined ? {} : { ifMatch: options.ifMatch };
+  await store.put(MANIFEST_NAME, [utf8(`${JSON.stringify(envelope)}\n`)], condition);
   await deleteOthers(store, manifest);
   return { manifest, envelope, digest: envelopeDigest(envelope) };
 }
