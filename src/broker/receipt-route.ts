@@ -96,7 +96,7 @@ function checkResult(
     ["release's log entry", result.releaseLogIndex, release.logIndex],
     [
       "signing key of the runtime data",
-      jwkThumbprint(result.runtimeData.keys.keys[1]),
+      jwkThumbprint(result.runtimeData.keys[1]),
       jwkThumbprint(release.signingKey),
     ],
     ["output dataset", result.output.datasetId, release.output.datasetId],

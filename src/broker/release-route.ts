@@ -54,7 +54,7 @@ type Found = {
 export async function releaseToJob(state: BrokerState, request: ReleaseRequest): Promise<string> {
   const { job: envelope, runtimeData, evidence, keys, datasets } = request;
   const job = peekObject({ kind: "job", schema: jobSchema, envelope });
-  const signingKey = runtimeData.keys.keys[1];
+  const signingKey = runtimeData.keys[1];
   const asked: Asked = {
     ...askedKeys(state, keys, datasets),
     nonce: runtimeData.nonce,

@@ -14,8 +14,11 @@ export const runtimeDataSchema = z.strictObject({
   nonce: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
   /** The encryption key alone, in the place where CoCo's KBS protocol has it. */
   "tee-pubkey": ecPublicJwkSchema,
-  /** First the encryption key, then the signing key. */
-  keys: z.strictObject({ keys: z.tuple([teeKeySchema, teeKeySchema]) }),
+  /**
+   * First the encryption key, then the signing key: together with its name the object is a JWK Set,
+   * which is where Key Vault looks for the key to release to.
+   */
+  keys: z.tuple([teeKeySchema, teeKeySchema]),
   /** Digest of the signed job's payload. */
   "job-digest": sha256HexSchema,
 });

@@ -70,6 +70,9 @@ function checkEnvironment(job: Job): void {
     );
 }
 
+/** The flags that the measured command line has: docs/attestation.md. */
+const LAUNCHER_FLAGS = ["--disable-warning=ExperimentalWarning", "--disable-sigusr1"];
+
 /**
  * Refuses a launcher that was itself started with variables or flags that change what runs.
  * @throws launch.environment
@@ -78,7 +81,7 @@ export function checkOwnStart(environment: NodeJS.ProcessEnv, execArgv: readonly
   const variable = Object.keys(environment).find(
     (name) => name !== "PATH" && LOADER_VARIABLES.test(name),
   );
-  const flag = execArgv.find((arg) => arg !== "--disable-warning=ExperimentalWarning");
+  const flag = execArgv.find((arg) => !LAUNCHER_FLAGS.includes(arg));
   const found = variable ?? flag;
   if (found !== undefined)
     throw new PpmlError(

@@ -28,12 +28,10 @@ export function runtimeDataOf(options: {
   return {
     nonce: options.nonce,
     "tee-pubkey": encryption,
-    keys: {
-      keys: [
-        { ...encryption, kid: jwkThumbprint(encryption), use: "enc" },
-        { ...publicJwk, kid: keyId, use: "sig" },
-      ],
-    },
+    keys: [
+      { ...encryption, kid: jwkThumbprint(encryption), use: "enc" },
+      { ...publicJwk, kid: keyId, use: "sig" },
+    ],
     "job-digest": options.jobDigest,
   };
 }

@@ -72,7 +72,7 @@ export function checkResult(list: CheckList, context: Context): string[] {
 
 function checkSignature(list: CheckList, envelope: Envelope, predicate: ResultPredicate): void {
   list.run("signature", () => {
-    const { kty, crv, x, y, kid, use } = predicate.runtimeData.keys.keys[1];
+    const { kty, crv, x, y, kid, use } = predicate.runtimeData.keys[1];
     const jwk = { kty, crv, x, y };
     if (use !== "sig" || kid !== jwkThumbprint(jwk))
       throw new PpmlError("receipt.invalid", "the runtime data's second key is not a signing key");

@@ -136,7 +136,7 @@ function checkBinding(by: JobRelease): {
   const bound = result.data.outcomes.find((outcome) => outcome.claim === "reportData");
   if (bound?.outcome !== "met" || !equalBytes(result.reportData, reportDataOf(runtimeData)))
     throw binding("the Evidence's report data is not the digest of the runtime data that was sent");
-  const [encryption, signing] = runtimeData.keys.keys;
+  const [encryption, signing] = runtimeData.keys;
   const encryptionKey = runtimeData["tee-pubkey"];
   const encryptionId = jwkThumbprint(encryptionKey);
   if (encryption.use !== "enc" || signing.use !== "sig")

@@ -188,12 +188,10 @@ export function runtimeDataOf(tee: Tee, nonce: string, jobDigest: string): Runti
   return {
     nonce,
     "tee-pubkey": encryption,
-    keys: {
-      keys: [
-        { ...encryption, kid: jwkThumbprint(encryption), use: "enc" },
-        { ...publicJwk, kid: keyId, use: "sig" },
-      ],
-    },
+    keys: [
+      { ...encryption, kid: jwkThumbprint(encryption), use: "enc" },
+      { ...publicJwk, kid: keyId, use: "sig" },
+    ],
     "job-digest": jobDigest,
   };
 }

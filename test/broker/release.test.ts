@@ -159,14 +159,14 @@ describe("a release to an attested job", () => {
     const tee = newTee();
     const { request, nonce, jobDigest } = await requestOf(fixture, { tee });
     const good = runtimeDataOf(tee, nonce, jobDigest);
-    const [enc, sig] = good.keys.keys;
+    const [enc, sig] = good.keys;
     const variants = [
-      { ...good, keys: { keys: [sig, enc] as [typeof sig, typeof enc] } },
+      { ...good, keys: [sig, enc] as [typeof sig, typeof enc] },
       {
         ...good,
-        keys: { keys: [enc, { ...enc, use: "sig" as const }] as [typeof enc, typeof enc] },
+        keys: [enc, { ...enc, use: "sig" as const }] as [typeof enc, typeof enc],
       },
-      { ...good, keys: { keys: [enc, { ...sig, kid: "other" }] as [typeof enc, typeof sig] } },
+      { ...good, keys: [enc, { ...sig, kid: "other" }] as [typeof enc, typeof sig] },
       { ...good, "tee-pubkey": newSigningKey().publicJwk },
     ];
     for (const variant of variants) {

@@ -49,6 +49,7 @@ export async function runSqlWorker(options: {
   const { settings } = task;
   const command = sandbox.command(options.nodePath, [
     "--disable-warning=ExperimentalWarning",
+    "--disable-sigusr1",
     options.entryPath,
   ]);
   const child = spawn(command.file, command.args, {

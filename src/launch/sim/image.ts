@@ -5,7 +5,11 @@ import { transferFile } from "./image-transfer.ts";
 import type { ImageFile } from "./image-transfer.ts";
 
 /** The flags of the TEE's Node, part of what is measured; none of them opens an inspector. */
-export const TEE_NODE_FLAGS: readonly string[] = ["--disable-warning=ExperimentalWarning"];
+export const TEE_NODE_FLAGS: readonly string[] = [
+  "--disable-warning=ExperimentalWarning",
+  // SIGUSR1 would open the inspector.
+  "--disable-sigusr1",
+];
 
 const DOMAIN = "ppml simulated image v1\n";
 /** Files in flight: enough to overlap reading, hashing and writing on two cores. */

@@ -12,12 +12,10 @@ const jwk = ecPublicJwkOf(generateKeyPairSync("ec", { namedCurve: "P-256" }).pub
 const runtimeData = runtimeDataSchema.parse({
   nonce: "A".repeat(43),
   "tee-pubkey": jwk,
-  keys: {
-    keys: [
-      { ...jwk, kid: "e", use: "enc" },
-      { ...jwk, kid: "s", use: "sig" },
-    ],
-  },
+  keys: [
+    { ...jwk, kid: "e", use: "enc" },
+    { ...jwk, kid: "s", use: "sig" },
+  ],
   "job-digest": "ab".repeat(32),
 });
 const evidence = verifySimulatedEvidence(
