@@ -31,8 +31,10 @@ function skippedTests(report: string): string[] {
 const folder = mkdtempSync(join(tmpdir(), "ppml-tests-"));
 const report = join(folder, "report.tap");
 const reporters = [
-  ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
-  ...["--test-reporter=tap", `--test-reporter-destination=${report}`],
+  "--test-reporter=spec",
+  "--test-reporter-destination=stdout",
+  "--test-reporter=tap",
+  `--test-reporter-destination=${report}`,
 ];
 const run = spawnSync(
   process.execPath,

@@ -32,8 +32,12 @@ test("openssl verifies the signature of a manifest, and refuses a changed one", 
   const check = (signed: Uint8Array): string =>
     run(
       "openssl",
-      ...["dgst", "-sha256", "-verify", folder.write("owner.pem", pem.toString())],
-      ...["-signature", folder.write("sig.der", derSignature(signature))],
+      "dgst",
+      "-sha256",
+      "-verify",
+      folder.write("owner.pem", pem.toString()),
+      "-signature",
+      folder.write("sig.der", derSignature(signature)),
       folder.write("pae", signed),
     );
   assert.match(check(concatBytes(head, payload)), /Verified OK/);
@@ -47,10 +51,19 @@ test("what openssl wraps under an exported KEK is opened with our parameters", (
   const key = randomBytes(32);
   run(
     "openssl",
-    ...["pkeyutl", "-encrypt", "-pubin"],
-    ...["-inkey", folder.write("kek.pem", exportPublicKey(kek.publicKey, "pem"))],
-    ...["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256"],
-    ...["-in", folder.write("key", key), "-out", folder.path("wrapped")],
+    "pkeyutl",
+    "-encrypt",
+    "-pubin",
+    "-inkey",
+    folder.write("kek.pem", exportPublicKey(kek.publicKey, "pem")),
+    "-pkeyopt",
+    "rsa_padding_mode:oaep",
+    "-pkeyopt",
+    "rsa_oaep_md:sha256",
+    "-in",
+    folder.write("key", key),
+    "-out",
+    folder.path("wrapped"),
   );
   const opened = privateDecrypt(
     { key: kek.privateKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" },
