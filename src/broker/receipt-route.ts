@@ -111,11 +111,11 @@ function checkResult(
   const wrong = pairs.find(([, said, expected]) => said !== expected);
   if (wrong !== undefined)
     throw refused(`its ${wrong[0]} is ${String(wrong[1])}, expected ${String(wrong[2])}`);
-  const foreign = payload.localKeys.find((key) => key.kekId !== release.output.kekId);
+  const foreign = [...payload.groups, ...payload.localKeys].find(
+    ({ kekId }) => kekId !== release.output.kekId,
+  );
   if (foreign !== undefined)
-    throw refused(
-      `the manifest lists a key under ${foreign.kekId}, the job names ${release.output.kekId}`,
-    );
+    throw refused(`the manifest names KEK ${foreign.kekId}, the job names ${release.output.kekId}`);
 }
 
 function refused(why: string): PpmlError {
