@@ -9,7 +9,7 @@ import {
   openColumnIndex,
   openOffsetIndex,
 } from "./open-index.ts";
-import { append, createOutput, fits, position, reserve, take } from "./output.ts";
+import { append, createOutput, drain, finish, position } from "./output.ts";
 import { closedColumn, encodePlainEnd, NO_PAGE, plainColumn } from "./plain-footer.ts";
 import { placeFields } from "./seal-footer.ts";
 import type { TableChunk, TableFooter, TableRowGroup } from "./table-footer.ts";
@@ -80,7 +80,6 @@ async function* openTable(
     pageCipher: footer.sealed.crypto.algorithm === "AES_GCM_CTR_V1" ? "ctr" : "gcm",
     output,
   };
-  yield* reserve(output, MAGIC_PLAIN.byteLength + NO_PAGE.byteLength);
   append(output, MAGIC_PLAIN);
   append(output, NO_PAGE);
   const groups: Group[] = [];
@@ -93,7 +92,7 @@ async function* openTable(
       entry: group.from.entry,
       columns: yield* openColumns(context, { group, indexes: options.indexes ?? "keep" }),
     });
-  yield take(output);
+  yield* finish(output);
   const end = encodePlainEnd(footer.metadata, plain);
   yield end;
   const rows = chosen.reduce((sum, group) => sum + group.rows, 0);
@@ -211,8 +210,8 @@ async function* emit(
   bytes: Uint8Array | null,
 ): AsyncGenerator<Uint8Array, ByteRange | null, void> {
   if (bytes === null) return null;
-  if (!fits(output, bytes.byteLength)) yield* reserve(output, bytes.byteLength);
   const offset = position(output);
   append(output, bytes);
+  yield* drain(output);
   return { offset, length: bytes.byteLength };
 }

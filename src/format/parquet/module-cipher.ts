@@ -1,14 +1,17 @@
 import {
+  type CipherGCM,
   createCipheriv,
   createDecipheriv,
   createSecretKey,
+  type DecipherGCM,
   type KeyObject,
   randomBytes as osRandomBytes,
   timingSafeEqual,
 } from "node:crypto";
+import { concatBytes } from "../../base/bytes.ts";
 import { PpmlError } from "../../base/error.ts";
 import type { Secret } from "../../base/secret.ts";
-import { release } from "./output.ts";
+import { append, type Output, release } from "./output.ts";
 
 /** Module types of the AAD suffix. @see Encryption.md section 4.4.2 */
 export const MODULE = {
@@ -39,7 +42,13 @@ export type ModuleAad = (place: ModulePlace | "footer") => Uint8Array;
 export type RandomBytes = (length: number) => Uint8Array;
 
 /** A key that seals modules, with the number of times that it was used. */
-export type Sealer = { readonly key: KeyObject; readonly nonces: () => Uint8Array; used: number };
+export type Sealer = {
+  readonly key: KeyObject;
+  readonly nonces: () => Uint8Array;
+  used: number;
+  /** Length and nonce of the module at hand. */
+  readonly head: Uint8Array;
+};
 
 /** How pages are encrypted: with GCM, or with CTR, which does not authenticate. */
 export type PageCipher = "gcm" | "ctr";
@@ -49,6 +58,7 @@ export const GCM_OVERHEAD = 4 + 12 + 16;
 /** Length and nonce before a CTR module's ciphertext. */
 export const CTR_OVERHEAD = 4 + 12;
 
+const PIECE_BYTES = 128 * 1024;
 const GCM_OPTIONS = { authTagLength: 16 } as const;
 
 /** A non-extractable AES key of 128, 192 or 256 bits. @throws format.invalid */
@@ -100,45 +110,33 @@ export function nonceSource(randomBytes: RandomBytes = osRandomBytes): () => Uin
 
 /** A sealer under `key`; it refuses to work past the invocation limit of GCM. */
 export function createSealer(key: KeyObject, nonces: () => Uint8Array): Sealer {
-  return { key, nonces, used: 0 };
+  return { key, nonces, used: 0, head: new Uint8Array(16) };
 }
 
 /**
- * Writes `plain` as a GCM module at `target[at]`: length u32 LE | nonce 12 | ciphertext | tag 16.
+ * Appends `plain` as a GCM module: length u32 LE | nonce 12 | ciphertext | tag 16.
  * The nonce comes from the operating system's generator and is used once.
- * @returns the offset after it.
  * @throws format.too_large after 2^32 modules under one key
  * @see Encryption.md sections 4.1.4 and 5.1
  */
 export function sealModule(
   sealer: Sealer,
   plain: Uint8Array,
-  to: { readonly target: Uint8Array; readonly at: number; readonly aad: Uint8Array },
-): number {
-  // 4.1.4: "If the counter exceeds 2^32, the implementation should return an error".
-  if (sealer.used >= 2 ** 32)
-    throw new PpmlError("format.too_large", "one key sealed 2^32 modules: use more files");
-  sealer.used += 1;
-  const { target, at } = to;
-  const nonce = sealer.nonces();
-  const cipher = createCipheriv(algorithm(sealer.key, "gcm"), sealer.key, nonce, GCM_OPTIONS);
-  cipher.setAAD(to.aad);
-  writeU32(target, { at, value: plain.byteLength + 28 });
-  target.set(nonce, at + 4);
-  const ciphertext = cipher.update(plain);
-  target.set(ciphertext, at + 16);
-  release(ciphertext);
+  to: { readonly output: Output; readonly aad: Uint8Array },
+): void {
+  const { cipher, head } = startSealing(sealer, plain, to.aad);
+  append(to.output, head);
+  transform(cipher, plain, to.output);
   cipher.final();
-  const tagAt = at + 16 + plain.byteLength;
-  target.set(cipher.getAuthTag(), tagAt);
-  return tagAt + 16;
+  append(to.output, cipher.getAuthTag());
 }
 
-/** As `sealModule`, into bytes of its own. */
+/** As `sealModule`, into bytes of its own. @throws format.too_large */
 export function sealModuleBytes(sealer: Sealer, plain: Uint8Array, aad: Uint8Array): Uint8Array {
-  const target = new Uint8Array(plain.byteLength + GCM_OVERHEAD);
-  sealModule(sealer, plain, { target, at: 0, aad });
-  return target;
+  const { cipher, head } = startSealing(sealer, plain, aad);
+  const ciphertext = cipher.update(plain);
+  cipher.final();
+  return concatBytes(head, ciphertext, cipher.getAuthTag());
 }
 
 /**
@@ -146,30 +144,88 @@ export function sealModuleBytes(sealer: Sealer, plain: Uint8Array, aad: Uint8Arr
  * @throws open.not_authentic
  */
 export function openModule(key: KeyObject, module: Uint8Array, aad: Uint8Array): Uint8Array {
-  const length = module.byteLength;
-  if (length < GCM_OVERHEAD || readU32(module, 0) !== length - 4) throw notAuthentic();
+  const decipher = startOpening(key, module, aad);
+  const plain = decipher.update(module.subarray(16, -16));
+  checkTag(decipher);
+  return plain;
+}
+
+/**
+ * Appends what a page module holds; the caller gives nothing away before this has returned.
+ * CTR pages are deciphered, but nothing authenticates them.
+ * @throws open.not_authentic
+ */
+export function openPageModule(
+  from: { readonly key: KeyObject; readonly cipher: PageCipher; readonly aad: Uint8Array },
+  module: Uint8Array,
+  output: Output,
+): void {
+  if (from.cipher === "gcm") {
+    const decipher = startOpening(from.key, module, from.aad);
+    transform(decipher, module.subarray(16, -16), output);
+    checkTag(decipher);
+    return;
+  }
+  checkLength(module, CTR_OVERHEAD);
+  // 4.2.2: the counter field's "first 31 bits are set to 0, the last bit is set to 1".
+  const iv = new Uint8Array(16);
+  iv.set(module.subarray(4, 16));
+  iv[15] = 1;
+  const decipher = createDecipheriv(algorithm(from.key, "ctr"), from.key, iv);
+  transform(decipher, module.subarray(16), output);
+}
+
+function startSealing(
+  sealer: Sealer,
+  plain: Uint8Array,
+  aad: Uint8Array,
+): { readonly cipher: CipherGCM; readonly head: Uint8Array } {
+  // 4.1.4: "If the counter exceeds 2^32, the implementation should return an error".
+  if (sealer.used >= 2 ** 32)
+    throw new PpmlError("format.too_large", "one key sealed 2^32 modules: use more files");
+  sealer.used += 1;
+  const { head, key } = sealer;
+  const nonce = sealer.nonces();
+  writeU32(head, { at: 0, value: plain.byteLength + 28 });
+  head.set(nonce, 4);
+  const cipher = createCipheriv(algorithm(key, "gcm"), key, nonce, GCM_OPTIONS);
+  cipher.setAAD(aad);
+  return { cipher, head };
+}
+
+function startOpening(key: KeyObject, module: Uint8Array, aad: Uint8Array): DecipherGCM {
+  checkLength(module, GCM_OVERHEAD);
   const nonce = module.subarray(4, 16);
   const decipher = createDecipheriv(algorithm(key, "gcm"), key, nonce, GCM_OPTIONS);
   decipher.setAAD(aad);
-  decipher.setAuthTag(module.subarray(length - 16));
-  const plain = decipher.update(module.subarray(16, length - 16));
+  decipher.setAuthTag(module.subarray(-16));
+  return decipher;
+}
+
+function checkLength(module: Uint8Array, overhead: number): void {
+  const { byteLength } = module;
+  if (byteLength < overhead || readU32(module, 0) !== byteLength - 4) throw notAuthentic();
+}
+
+function checkTag(decipher: DecipherGCM): void {
   try {
     decipher.final();
   } catch {
     throw notAuthentic();
   }
-  return plain;
 }
 
-/** Deciphers a CTR page that fills `module`; nothing is authenticated. @throws open.not_authentic */
-export function openCtrPage(key: KeyObject, module: Uint8Array): Uint8Array {
-  if (module.byteLength < CTR_OVERHEAD || readU32(module, 0) !== module.byteLength - 4)
-    throw notAuthentic();
-  // 4.2.2: the counter field's "first 31 bits are set to 0, the last bit is set to 1".
-  const iv = new Uint8Array(16);
-  iv.set(module.subarray(4, 16));
-  iv[15] = 1;
-  return createDecipheriv(algorithm(key, "ctr"), key, iv).update(module.subarray(16));
+// Pieces small enough that the allocator gives the same memory for each of them.
+function transform(
+  cipher: { readonly update: (bytes: Uint8Array) => Uint8Array },
+  bytes: Uint8Array,
+  output: Output,
+): void {
+  for (let from = 0; from < bytes.byteLength; from += PIECE_BYTES) {
+    const piece = cipher.update(bytes.subarray(from, from + PIECE_BYTES));
+    append(output, piece);
+    release(piece);
+  }
 }
 
 /**

@@ -4,16 +4,17 @@ import type { ByteRange, ChunkMeta } from "./file-metadata.ts";
 import { LIMITS } from "./limits.ts";
 import {
   CTR_OVERHEAD,
+  GCM_OVERHEAD,
   MODULE,
   type ModuleAad,
   type ModulePlace,
   notAuthentic,
-  openCtrPage,
   openModule,
+  openPageModule,
   type PageCipher,
   readU32,
 } from "./module-cipher.ts";
-import { append, fits, type Output, position, release, reserve } from "./output.ts";
+import { append, drain, type Output, position } from "./output.ts";
 import { encodePageHeader, parsePageHeader } from "./page-header.ts";
 import type { PagePlaces } from "./page-index.ts";
 import { type PlainPage, readPlainPage } from "./plain-pages.ts";
@@ -68,69 +69,76 @@ export async function* openChunkPages(
   const start = position(output);
   let dictionary: number | null = null;
   for (let at = offset; at < offset + length;) {
-    const expected = at === offset && chunk.meta.hasDictionary ? "dictionary" : "data";
-    if (expected === "data" && pages.offsets.length >= LIMITS.ordinals)
-      throw new PpmlError("format.too_large", `a chunk has over ${LIMITS.ordinals} data pages`);
-    const place = { chunk, expected, page: pages.offsets.length, at } as const;
+    const place = nextPlace(chunk, { first: at === offset, dataPages: pages.offsets.length });
     const page =
       chunk.key === null
         ? await readPlainPage(window, at)
-        : await openPage(context, { window, key: chunk.key, place });
-    // A dictionary page that plain metadata does not mention is legal, for old writers' sake.
-    if (chunk.key !== null && page.header.kind !== expected)
-      throw new PpmlError("format.invalid", "a page is of another kind than its chunk says");
-    const head = encodePageHeader(page.header, page.body.byteLength);
-    const size = head.byteLength + page.body.byteLength;
-    if (!fits(output, size)) yield* reserve(output, size);
-    if (page.header.kind === "dictionary") dictionary = position(output);
+        : await readSealedPage(context, { window, at, key: chunk.key, place });
+    const pageStart = position(output);
+    appendPage(context, page, { key: chunk.key, place });
+    if (page.header.kind === "dictionary") dictionary = pageStart;
     else {
-      pages.offsets.push(position(output));
-      pages.sizes.push(size);
+      pages.offsets.push(pageStart);
+      pages.sizes.push(position(output) - pageStart);
     }
-    append(output, head);
-    append(output, page.body);
-    // A page in the clear is a view of the window, an opened one has memory of its own.
-    if (chunk.key !== null) release(page.body);
+    if (output.full.length > 0) yield* drain(output);
     at = page.next;
   }
   return { range: { offset: start, length: position(output) - start }, pages, dictionary };
 }
 
-async function openPage(
+// The AAD's page ordinal counts data pages; only a chunk's first page may be a dictionary.
+function nextPlace(
+  chunk: ChunkToOpen,
+  at: { readonly first: boolean; readonly dataPages: number },
+): ModulePlace {
+  const { rowGroup, column } = chunk;
+  if (at.first && chunk.meta.hasDictionary)
+    return { type: MODULE.dictionaryPage, rowGroup, column };
+  if (at.dataPages >= LIMITS.ordinals)
+    throw new PpmlError("format.too_large", `a chunk has over ${LIMITS.ordinals} data pages`);
+  return { type: MODULE.dataPage, rowGroup, column, page: at.dataPages };
+}
+
+/** Opens the header of the page at `at`; its body stays sealed. */
+async function readSealedPage(
   context: OpenContext,
   from: {
     readonly window: SourceWindow;
+    readonly at: number;
     readonly key: KeyObject;
-    readonly place: {
-      readonly chunk: ChunkToOpen;
-      readonly expected: "data" | "dictionary";
-      readonly page: number;
-      readonly at: number;
-    };
+    readonly place: ModulePlace;
   },
 ): Promise<PlainPage> {
-  const { window, key, place } = from;
-  const isData = place.expected === "data";
-  const base: ModulePlace = {
-    type: isData ? MODULE.dataPageHeader : MODULE.dictionaryPageHeader,
-    rowGroup: place.chunk.rowGroup,
-    column: place.chunk.column,
-    ...(isData ? { page: place.page } : {}),
-  };
-  const headModule = await readModule(window, { at: place.at, most: LIMITS.pageHeaderBytes });
-  const head = openModule(key, headModule, context.aad(base));
+  const { window, at, place } = from;
+  const isData = place.type === MODULE.dataPage;
+  const type = isData ? MODULE.dataPageHeader : MODULE.dictionaryPageHeader;
+  const module = await readModule(window, { at, most: LIMITS.pageHeaderBytes });
+  const head = openModule(from.key, module, context.aad({ ...place, type }));
   const { header, end } = parsePageHeader(head, { start: 0, end: head.byteLength });
-  if (end !== head.byteLength)
-    throw new PpmlError("format.invalid", "bytes follow a page header in its module");
-  const bodyAt = place.at + headModule.byteLength;
-  const module = await readModule(window, { at: bodyAt, most: header.size });
-  if (module.byteLength !== header.size) throw notAuthentic();
-  const type = isData ? MODULE.dataPage : MODULE.dictionaryPage;
-  const body =
-    context.pageCipher === "ctr"
-      ? openCtrPage(key, module)
-      : openModule(key, module, context.aad({ ...base, type }));
-  return { header, body, next: bodyAt + module.byteLength };
+  if (end !== head.byteLength || header.kind !== (isData ? "data" : "dictionary"))
+    throw new PpmlError("format.invalid", "a page header is not what its chunk says");
+  const bodyAt = at + module.byteLength;
+  const body = await readModule(window, { at: bodyAt, most: header.size });
+  if (body.byteLength !== header.size) throw notAuthentic();
+  return { header, body, next: bodyAt + body.byteLength };
+}
+
+function appendPage(
+  context: OpenContext,
+  { header, body }: PlainPage,
+  how: { readonly key: KeyObject | null; readonly place: ModulePlace },
+): void {
+  const { output, pageCipher: cipher } = context;
+  if (how.key === null) {
+    append(output, encodePageHeader(header, body.byteLength));
+    append(output, body);
+    return;
+  }
+  const overhead = cipher === "ctr" ? CTR_OVERHEAD : GCM_OVERHEAD;
+  if (body.byteLength < overhead) throw notAuthentic();
+  append(output, encodePageHeader(header, body.byteLength - overhead));
+  openPageModule({ key: how.key, cipher, aad: context.aad(how.place) }, body, output);
 }
 
 /** Loads the module at `at`, of `most` bytes at most; its length is not authenticated yet. */

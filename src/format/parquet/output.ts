@@ -1,56 +1,62 @@
-const CHUNK_BYTES = 4 * 1024 * 1024;
+// All chunks are of one size, so that memory given back is found again by the next allocation:
+// with mixed sizes the allocator returns it to the system, and a fresh page costs more than the
+// cipher's work on it.
+const CHUNK_BYTES = 1024 * 1024;
+const MOST_SPARE = 4;
 
-/**
- * Bytes on their way out: filled in place, given away as a chunk when full.
- * Fresh memory costs more than the cipher (each page of it is a fault), so an output that `lends`
- * fills one buffer again and again; its chunks are valid until the next one is asked for.
- */
+/** Bytes on their way out: appended in any lengths, given away in chunks of one length. */
 export type Output = {
+  /** Chunks that are full; each is the whole of its own buffer. */
+  readonly full: Uint8Array<ArrayBuffer>[];
+  /** Buffers that may be filled again, in an output that lends. */
+  readonly spare: Uint8Array<ArrayBuffer>[];
   buffer: Uint8Array<ArrayBuffer>;
   used: number;
-  /** Bytes given away so far. */
-  emitted: number;
+  /** Bytes before `buffer`. */
+  before: number;
+  /** True where a chunk is valid only until the next one is asked for. */
   readonly lends: boolean;
 };
 
 /** An empty output. */
 export function createOutput(options: { readonly lends: boolean }): Output {
-  return { buffer: new Uint8Array(0), used: 0, emitted: 0, lends: options.lends };
+  const { lends } = options;
+  return { full: [], spare: [], buffer: new Uint8Array(0), used: 0, before: 0, lends };
 }
 
 /** The offset in the whole output where the next byte goes. */
 export function position(output: Output): number {
-  return output.emitted + output.used;
+  return output.before + output.used;
 }
 
-/** Tells whether `length` more bytes fit without giving a chunk away. */
-export function fits(output: Output, length: number): boolean {
-  return output.used + length <= output.buffer.byteLength;
-}
-
-/** Chunks to give away so that `length` more bytes fit. */
-export function* reserve(output: Output, length: number): Generator<Uint8Array, void> {
-  if (fits(output, length)) return;
-  if (output.used > 0) yield take(output);
-  if (output.buffer.byteLength >= length) return;
-  // Not zeroed: every byte is written before it is given away.
-  output.buffer = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, length));
-}
-
-/** Takes what is there as a chunk; one that is not lent is the whole of its own buffer. */
-export function take(output: Output): Uint8Array {
-  const { buffer, used, lends } = output;
-  output.emitted += used;
-  output.used = 0;
-  if (lends) return buffer.subarray(0, used);
-  output.buffer = new Uint8Array(0);
-  return new Uint8Array(buffer.buffer.transfer(used));
-}
-
-/** Adds bytes for which there is room. */
+/** Adds bytes; where they fill chunks, `drain` gives those away. */
 export function append(output: Output, bytes: Uint8Array): void {
-  output.buffer.set(bytes, output.used);
-  output.used += bytes.byteLength;
+  for (let from = 0; from < bytes.byteLength;) {
+    if (output.used === output.buffer.byteLength) next(output);
+    const length = Math.min(bytes.byteLength - from, output.buffer.byteLength - output.used);
+    const part = length === bytes.byteLength ? bytes : bytes.subarray(from, from + length);
+    output.buffer.set(part, output.used);
+    output.used += length;
+    from += length;
+  }
+}
+
+/** Gives full chunks away. */
+export function* drain(output: Output): Generator<Uint8Array, void> {
+  for (let chunk = output.full.shift(); chunk !== undefined; chunk = output.full.shift()) {
+    yield chunk;
+    if (output.lends && output.spare.length < MOST_SPARE) output.spare.push(chunk);
+  }
+}
+
+/** Gives all that is left away. */
+export function* finish(output: Output): Generator<Uint8Array, void> {
+  yield* drain(output);
+  const { buffer, used } = output;
+  output.before += used;
+  output.used = 0;
+  output.buffer = new Uint8Array(0);
+  if (used > 0) yield new Uint8Array(buffer.buffer.transfer(used));
 }
 
 /**
@@ -60,4 +66,12 @@ export function append(output: Output, bytes: Uint8Array): void {
 export function release(bytes: Uint8Array): void {
   const { buffer } = bytes;
   if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength) buffer.transfer(0);
+}
+
+function next(output: Output): void {
+  if (output.used > 0) output.full.push(output.buffer);
+  output.before += output.used;
+  output.used = 0;
+  // Not zeroed: every byte is written before it is given away.
+  output.buffer = output.spare.pop() ?? new Uint8Array(Buffer.allocUnsafeSlow(CHUNK_BYTES).buffer);
 }

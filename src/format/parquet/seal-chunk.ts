@@ -9,7 +9,7 @@ import {
   type Sealer,
   sealModule,
 } from "./module-cipher.ts";
-import { fits, type Output, position, reserve } from "./output.ts";
+import { drain, type Output, position } from "./output.ts";
 import { encodePageHeader, type PageHeader } from "./page-header.ts";
 import type { PagePlaces } from "./page-index.ts";
 import { type PlainPage, readPlainPage } from "./plain-pages.ts";
@@ -69,13 +69,13 @@ export async function* sealChunk(
     const place = nextPlace({ chunk, header, pages, dictionary });
     const head = encodePageHeader(header, header.size + GCM_OVERHEAD);
     const size = head.byteLength + header.size + 2 * GCM_OVERHEAD;
-    if (!fits(output, size)) yield* reserve(output, size);
     if (header.kind === "dictionary") dictionary = position(output);
     else {
       pages.offsets.push(position(output));
       pages.sizes.push(size);
     }
     sealPage(context, { page, head, place, sealer: chunk.sealer });
+    if (output.full.length > 0) yield* drain(output);
     at = page.next;
   }
   const length = position(output) - start;
@@ -94,20 +94,10 @@ function sealPage(
   const { output, aad } = context;
   const { place, sealer, page } = what;
   const isData = page.header.kind === "data";
-  const target = output.buffer;
-  const bodyAt = sealModule(sealer, what.head, {
-    target,
-    at: output.used,
-    aad: aad({
-      ...place,
-      type: isData ? MODULE.dataPageHeader : MODULE.dictionaryPageHeader,
-    }),
-  });
-  output.used = sealModule(sealer, page.body, {
-    target,
-    at: bodyAt,
-    aad: aad({ ...place, type: isData ? MODULE.dataPage : MODULE.dictionaryPage }),
-  });
+  const headType = isData ? MODULE.dataPageHeader : MODULE.dictionaryPageHeader;
+  sealModule(sealer, what.head, { output, aad: aad({ ...place, type: headType }) });
+  const type = isData ? MODULE.dataPage : MODULE.dictionaryPage;
+  sealModule(sealer, page.body, { output, aad: aad({ ...place, type }) });
 }
 
 // The AAD's page ordinal counts data pages; a dictionary page has none and can only come first.

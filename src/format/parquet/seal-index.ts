@@ -1,8 +1,8 @@
 import { PpmlError } from "../../base/error.ts";
 import { type ByteRange, checkRange } from "./file-metadata.ts";
 import { LIMITS } from "./limits.ts";
-import { GCM_OVERHEAD, MODULE, type ModulePlace, sealModule } from "./module-cipher.ts";
-import { fits, position, reserve } from "./output.ts";
+import { MODULE, sealModule } from "./module-cipher.ts";
+import { drain, position } from "./output.ts";
 import {
   checkColumnIndex,
   parseBloomHeader,
@@ -82,18 +82,10 @@ async function* sealOne(
   module: { readonly type: number; readonly bytes: Uint8Array },
 ): AsyncGenerator<Uint8Array, ByteRange, void> {
   const { output } = context;
-  const length = module.bytes.byteLength + GCM_OVERHEAD;
-  if (!fits(output, length)) yield* reserve(output, length);
-  const place: ModulePlace = {
-    type: module.type,
-    rowGroup: chunk.rowGroup,
-    column: chunk.column,
-  };
   const offset = position(output);
-  output.used = sealModule(chunk.sealer, module.bytes, {
-    target: output.buffer,
-    at: output.used,
-    aad: context.aad(place),
-  });
-  return { offset, length };
+  const { rowGroup, column } = chunk;
+  const aad = context.aad({ type: module.type, rowGroup, column });
+  sealModule(chunk.sealer, module.bytes, { output, aad });
+  yield* drain(output);
+  return { offset, length: position(output) - offset };
 }

@@ -24,7 +24,7 @@ import {
   type RandomBytes,
   type Sealer,
 } from "./module-cipher.ts";
-import { append, createOutput, position, reserve, take } from "./output.ts";
+import { append, createOutput, finish, position } from "./output.ts";
 import type { PagePlaces } from "./page-index.ts";
 import { type SealContext, sealChunk } from "./seal-chunk.ts";
 import { encodeSealedFooter, type SealedRowGroup } from "./seal-footer.ts";
@@ -120,13 +120,12 @@ export async function* sealParquet(
   const fileUnique = new Uint8Array((options.randomBytes ?? osRandomBytes)(16));
   const writer = createWriter(options, { metadata, dataEnd, plan, fileUnique });
   const { output } = writer.context;
-  yield* reserve(output, 4);
   append(output, MAGIC_ENCRYPTED);
   const groups: SealedRowGroup<Chunk>[] = [];
   for (const rowGroup of metadata.rowGroups.keys())
     groups.push(yield* sealRowGroup(writer, rowGroup));
   yield* sealIndexes(writer, groups);
-  yield take(output);
+  yield* finish(output);
   const footer = encodeSealedFooter(groups, {
     metadata,
     plan,
