@@ -67,6 +67,22 @@ export const ROUTES: Readonly<Record<string, CommandRoute | NounRoute>> = {
         brief: "Open a dataset as its owner",
         load: () => import("./commands/data/open.ts"),
       },
+      rewrap: {
+        brief: "Move sealed data to the current versions of its KEKs",
+        load: () => import("./commands/data/rewrap.ts"),
+      },
+      ls: {
+        brief: "List the datasets and what is stored of them",
+        load: () => import("./commands/data/ls.ts"),
+      },
+      verify: {
+        brief: "Compare stored data with its signed manifest",
+        load: () => import("./commands/data/verify.ts"),
+      },
+      inspect: {
+        brief: "Show what a sealed file or table says without a key",
+        load: () => import("./commands/data/inspect.ts"),
+      },
     },
   },
   job: {

@@ -46,7 +46,10 @@ type FileJob = {
  */
 export async function rewrapFile(job: FileJob): Promise<ManifestFile> {
   await using source = await job.store.source(job.file.name);
-  return job.file.kind === "file" ? rewrapSealedFile(job, source) : rewrapTable(job, source);
+  // Awaited here: the source is closed on the way out.
+  return job.file.kind === "file"
+    ? await rewrapSealedFile(job, source)
+    : await rewrapTable(job, source);
 }
 
 async function rewrapSealedFile(job: FileJob, source: StoreSource): Promise<ManifestFile> {
