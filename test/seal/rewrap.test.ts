@@ -165,10 +165,10 @@ async function bytesOf(store: Store, name: string): Promise<Uint8Array> {
 
 test("a re-wrap moves every wrap to the current versions and reads no data page", async () => {
   const { store, envelope } = await sealed();
-  const before = verified(envelope).payload;
+  const old = verified(envelope).payload;
   assert.equal(await rewrap(store, envelope), null);
   const data = await Promise.all(
-    before.files.map(async (file) => {
+    old.files.map(async (file) => {
       const bytes = await bytesOf(store, file.name);
       if (file.kind === "file") return bytes.subarray(SEALED_FILE_HEADER_BYTES);
       return bytes.subarray(0, (await readSealedFooter(sourceOf(bytes))).offset);
@@ -181,7 +181,7 @@ test("a re-wrap moves every wrap to the current versions and reads no data page"
   const next = await rewrap(watched, envelope);
   assert.ok(next !== null);
   assert.equal(next.manifest.version, 2);
-  for (const [index, file] of before.files.entries()) {
+  for (const [index, file] of old.files.entries()) {
     const own = reads.filter((read) => read.name === file.name);
     const pages = data[index] ?? new Uint8Array(0);
     const isData = (read: { readonly offset: number; readonly end: number }) =>

@@ -1,9 +1,9 @@
 import { basename, dirname, resolve } from "node:path";
 import { PpmlError, toHex } from "../../../base/index.ts";
 import {
+  openFooter,
   parseKeyMaterial,
   readSealedFooter,
-  rewrapFooter,
   toWrappedLocalKey,
   unwrapTableDek,
 } from "../../../format/parquet/index.ts";
@@ -98,7 +98,7 @@ function tableFields(sealed: SealedFooter, source: StoreSource): Fields {
   return { ...common, localKeyId: id, kekId, kekVersion };
 }
 
-/** The KEK of each column that has a key of its own; all others are under the footer's. */
+/** The KEK of each column with a key of its own; `footer-key` for the others. */
 async function columnFields(
   sealed: SealedFooter,
   vault: Awaited<ReturnType<typeof openProjectVault>>["vault"],
@@ -108,17 +108,14 @@ async function columnFields(
   const material = parseKeyMaterial(sealed.keyMetadata);
   using localKey = await vault.unwrap(toUnwrapRequest(toWrappedLocalKey(material)));
   using footerKey = unwrapTableDek(material, () => localKey);
-  const fields: Fields = {};
-  // It tells one column of each key: those that share a key are named by the manifest's groups.
-  rewrapFooter({
-    sealed,
-    footerKey,
-    mapKeyMetadata: (metadata, place) => {
-      const { kekId, kekVersion } = toWrappedLocalKey(parseKeyMaterial(metadata));
-      const name = place === "footer" ? "footer and other columns" : `column ${place.column}`;
-      fields[name] = `${kekId} ${kekVersion}`;
-      return metadata;
-    },
+  const footer = openFooter(sealed, {
+    keyFor: (_, place) => (place === "footer" ? footerKey : null),
   });
+  const fields: Fields = {};
+  for (const { leaf, protection, keyMetadata } of footer.columns) {
+    const wrap = keyMetadata === null ? null : toWrappedLocalKey(parseKeyMaterial(keyMetadata));
+    const own = wrap === null ? "no key metadata" : `${wrap.kekId} ${wrap.kekVersion}`;
+    fields[`column ${leaf.dotted}`] = protection === "column-key" ? own : protection;
+  }
   return fields;
 }

@@ -46,7 +46,6 @@ async function describe(project: Project, name: string) {
   const store = await openStore(project.resolve(config?.store ?? ""));
   const manifest = (await loadStoredManifest(store))?.unverified.payload;
   const files = manifest?.files ?? [];
-  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   return {
     dataset: name,
     version: manifest?.version ?? null,
@@ -55,4 +54,8 @@ async function describe(project: Project, name: string) {
     bytes: sum(files.map((file) => file.length)),
     keks,
   };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
