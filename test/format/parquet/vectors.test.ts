@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { sha256, toHex } from "../../../src/base/bytes.ts";
 import { isPpmlError } from "../../../src/base/error.ts";
 import { parsePageHeader } from "../../../src/format/parquet/page-header.ts";
 import { parseBloomHeader } from "../../../src/format/parquet/page-index.ts";
@@ -174,4 +175,16 @@ test("a plaintext footer with any byte changed is refused", async () => {
       (error) => isPpmlError(error) && /^(format|open|key)\./.test(error.code),
     );
   }
+});
+
+test("with the same random bytes the sealed file is the same, byte for byte", async () => {
+  const { bytes } = await sealBytes(
+    vector("plain-bloom-v2"),
+    { lists: ["l"] },
+    { randomBytes: (length) => new Uint8Array(length).fill(7) },
+  );
+  assert.equal(
+    toHex(sha256(bytes)),
+    "07d25d5e9c358e083fbde439c1a7514977552a7576f231e1fbb43bbbc44c96fe",
+  );
 });
