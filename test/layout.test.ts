@@ -18,8 +18,18 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   launch: ["base", "format", "store", "attest", "seal", "open", "compute", "receipt"],
   broker: ["base", "format", "key", "store", "attest", "release", "receipt"],
   cli: [
-    ...["base", "format", "store", "key", "attest", "seal", "release", "open", "receipt"],
-    ...["compute", "launch", "broker"],
+    "base",
+    "format",
+    "store",
+    "key",
+    "attest",
+    "seal",
+    "release",
+    "open",
+    "receipt",
+    "compute",
+    "launch",
+    "broker",
   ],
 };
 
@@ -36,7 +46,11 @@ const NEVER_REACHES: readonly (readonly [from: string, to: string])[] = [
 
 const MAX_LINES = 400;
 
-type Source = { readonly path: string; readonly stage: string; readonly imports: readonly string[] };
+type Source = {
+  readonly path: string;
+  readonly stage: string;
+  readonly imports: readonly string[];
+};
 
 function loadSources(): Map<string, Source> {
   const sources = new Map<string, Source>();
@@ -113,7 +127,9 @@ test("file names are kebab-case, none is a catch-all, none is longer than 400 li
 });
 
 test("nothing is left to do in the sources", () => {
-  const words = new RegExp(`\\b(?:${["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"].join("|")})\\b`);
+  // Spelled apart, so that this file does not find itself.
+  const parts = ["TO DO", "FIX ME", "XX X", "HA CK"].map((word) => word.replace(" ", ""));
+  const words = new RegExp(`\\b(?:${parts.join("|")})\\b`);
   for (const path of globSync("{src,test,bench,tools,docs}/**/*.{ts,md,mjs}"))
     assert.doesNotMatch(readFileSync(path, "utf8"), words, path);
 });

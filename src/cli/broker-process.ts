@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { z } from "zod";
 import { ERROR_CODES, PpmlError } from "../base/index.ts";
 import type { ErrorCode } from "../base/index.ts";
 import { openBrokerClient } from "../launch/index.ts";
@@ -88,14 +89,16 @@ async function ready(stdout: NodeJS.ReadableStream | null): Promise<void> {
   throw new PpmlError("broker.unavailable", "the broker ended before it was ready");
 }
 
+const startErrorSchema = z.object({
+  error: z.object({ code: z.string(), message: z.string() }),
+});
+
 function startError(said: unknown): PpmlError {
-  const error =
-    typeof said === "object" && said !== null && "error" in said
-      ? (said.error as { readonly code?: unknown; readonly message?: unknown })
-      : {};
-  const code = String(error.code);
+  const parsed = startErrorSchema.safeParse(said);
+  if (!parsed.success) return new PpmlError("broker.unavailable", "the broker did not start");
+  const { code, message } = parsed.data.error;
   return new PpmlError(
     Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : "broker.unavailable",
-    String(error.message ?? "the broker did not start"),
+    message,
   );
 }

@@ -69,9 +69,10 @@ export function makeSandbox(options: {
             args: [
               ...unshareFlags(isolation),
               "--",
-              ...["/bin/sh", "-euc", STAGE_SCRIPT, "ppml", String(tmpfsBytes), workDirectory],
-              ...["prlimit", "--core=0", "--"],
-              ...["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"],
+              ...STAGE,
+              String(tmpfsBytes),
+              workDirectory,
+              ...LIMITS,
               program,
               ...args,
             ],
@@ -92,6 +93,11 @@ mount -t tmpfs -o "$options,noswap" ppml "$dir" 2>/dev/null || mount -t tmpfs -o
 ulimit -n "$(ulimit -H -n)"
 exec "$@"
 `;
+
+/** The shell's arguments before the script's own: its name stands in error messages. */
+const STAGE = ["/bin/sh", "-euc", STAGE_SCRIPT, "ppml"];
+const LIMITS =
+  "prlimit --core=0 -- setpriv --no-new-privs --inh-caps=-all --bounding-set=-all --".split(" ");
 
 function unshareFlags(isolation: "namespaces" | "user-namespaces"): readonly string[] {
   const flags = ["--mount", "--net", "--ipc", "--uts"];

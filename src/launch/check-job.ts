@@ -71,7 +71,7 @@ function checkEnvironment(job: Job): void {
 }
 
 /** The flags that the measured command line has: docs/attestation.md. */
-const LAUNCHER_FLAGS = ["--disable-warning=ExperimentalWarning", "--disable-sigusr1"];
+const LAUNCHER_FLAGS = new Set(["--disable-warning=ExperimentalWarning", "--disable-sigusr1"]);
 
 /**
  * Refuses a launcher that was itself started with variables or flags that change what runs.
@@ -81,7 +81,7 @@ export function checkOwnStart(environment: NodeJS.ProcessEnv, execArgv: readonly
   const variable = Object.keys(environment).find(
     (name) => name !== "PATH" && LOADER_VARIABLES.test(name),
   );
-  const flag = execArgv.find((arg) => !LAUNCHER_FLAGS.includes(arg));
+  const flag = execArgv.find((arg) => !LAUNCHER_FLAGS.has(arg));
   const found = variable ?? flag;
   if (found !== undefined)
     throw new PpmlError(

@@ -35,8 +35,13 @@ const planSchema = z.array(nodeSchema);
 
 /** Passes that could drop or double a scan because the planning tables are empty. */
 const DATA_DEPENDENT_PASSES = [
-  ...["statistics_propagation", "empty_result_pullup", "late_materialization"],
-  ...["join_elimination", "window_self_join", "common_subplan", "row_group_pruner"],
+  "statistics_propagation",
+  "empty_result_pullup",
+  "late_materialization",
+  "join_elimination",
+  "window_self_join",
+  "common_subplan",
+  "row_group_pruner",
 ];
 
 /**

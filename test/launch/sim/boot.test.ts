@@ -63,7 +63,7 @@ test("the TEE runs from the snapshot with fixed flags and an empty environment",
       {
         env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
         execPath: join(directory, "node"),
-        execArgv: ["--disable-warning=ExperimentalWarning"],
+        execArgv: ["--disable-warning=ExperimentalWarning", "--disable-sigusr1"],
         cwd: directory,
         file: join(directory, "src/main.ts"),
       },
