@@ -18,8 +18,8 @@ import type { Workspace } from "../../workspace.ts";
 type Checked = {
   readonly dataset: string;
   readonly version: number;
-  /** `tee`: signed by another key than the owner's; its receipt says by which TEE. */
-  readonly signer: "owner" | "tee";
+  /** `other`: not the owner's key. A result's receipt says which TEE has it. */
+  readonly signer: "owner" | "other";
   readonly keyId: string;
   readonly files: number;
   readonly problems: readonly string[];
@@ -80,6 +80,9 @@ async function verifyOne(workspace: Workspace, name: string): Promise<Checked | 
   const { envelope } = stored;
   if (isOwner)
     await note(() => verifyObject({ kind: "manifest", schema: manifestSchema, envelope, signers }));
+  // Only results come from TEEs: who seals what the owner has the source of must be the owner.
+  if (!isOwner && workspace.dataset(name).source !== undefined)
+    problems.push(`the manifest is signed by ${keyId}, which is not the owner's key`);
   if (manifest.datasetId !== workspace.datasetId(name))
     problems.push("the stored manifest is another dataset's");
   const present: string[] = [];
@@ -92,7 +95,7 @@ async function verifyOne(workspace: Workspace, name: string): Promise<Checked | 
   });
   for (const file of manifest.files)
     if (present.includes(file.name)) await note(() => checkFile(store, file));
-  const signer = isOwner ? "owner" : "tee";
+  const signer = isOwner ? "owner" : "other";
   const { version, files } = manifest;
   return { dataset: name, version, signer, keyId, files: files.length, problems };
 }
@@ -128,7 +131,7 @@ function summary(context: CliContext, checked: readonly Checked[]): string {
     rows: checked.map((one) => [
       one.dataset,
       `v${one.version}`,
-      one.signer === "owner" ? "the owner" : "a TEE (not checked)",
+      one.signer === "owner" ? "the owner" : "another key (not checked)",
       String(one.files),
       one.problems.length === 0 ? "as listed" : `refused: ${one.problems.join("; ")}`,
     ]),
