@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join, relative } from "node:path";
+import { after, before, test } from "node:test";
+import { makeScratch } from "../compute/fixture.ts";
+import { filesWith, makeTestProject } from "./project.ts";
+import type { TestProject } from "./project.ts";
+
+const IN_DATA = "CANARY-IN-THE-COLUMN-";
+const IN_SQL = "CANARY-IN-THE-QUERY";
+const IN_RESULT = "CANARY-MADE-BY-THE-JOB";
+const SQL = `SELECT note, reverse('${[...IN_RESULT].toReversed().join("")}') AS made, '${IN_SQL}' AS said FROM people ORDER BY note LIMIT 3`;
+
+const scratch = makeScratch();
+let project: TestProject;
+let shared: readonly string[] = [];
+before(async () => {
+  shared = readdirSync("/dev/shm");
+  project = await makeTestProject({ folder: scratch.path, canary: IN_DATA, sql: SQL });
+});
+after(() => {
+  scratch[Symbol.dispose]();
+});
+
+test("the search finds the canaries where they are in the clear", () => {
+  const found = (text: string): string[] =>
+    filesWith(project.root, text).map((path) => relative(project.root, path));
+  assert.deepEqual(found(IN_DATA), [join("data", "people.parquet")]);
+  assert.deepEqual(found(IN_SQL), [join("queries", "answer.sql")]);
+});
+
+test("no file that a run writes holds a value of the data, of the query or of the result", () => {
+  project.must("run", "answer");
+  const opened = project.must("data", "open", "answers", "--json");
+  assert.ok(opened.stdout.includes(IN_RESULT));
+  const clear = new Set(["data/people.parquet", "queries/answer.sql"]);
+  for (const text of [IN_DATA, IN_SQL, IN_RESULT])
+    for (const folder of [project.root, project.temporary]) {
+      const found = filesWith(folder, text)
+        .map((path) => relative(project.root, path))
+        .filter((path) => !clear.has(path));
+      assert.deepEqual(found, [], text);
+    }
+});
+
+test("a run leaves nothing in shared memory or in the folder for temporary files", () => {
+  const left = readdirSync("/dev/shm").filter(
+    (name) => name.startsWith("ppml-worker-") && !shared.includes(name),
+  );
+  assert.deepEqual(left, []);
+  assert.deepEqual(
+    readdirSync(project.temporary).filter((name) => name.startsWith("ppml-")),
+    [],
+  );
+});
+
+test("what a run says on its way quotes neither data nor query", () => {
+  const { stdout, stderr } = project.must("run", "answer");
+  for (const text of [IN_DATA, IN_SQL, IN_RESULT])
+    assert.equal(`${stdout}${stderr}`.includes(text), false, text);
+});

@@ -1,0 +1,99 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeParquet } from "../compute/fixture.ts";
+
+const PPML = join(import.meta.dirname, "../../bin/ppml");
+
+/** How a command of the CLI ended. */
+export type Ran = { readonly status: number; readonly stdout: string; readonly stderr: string };
+
+/** A project driven by the CLI alone, with a folder of its own for temporary files. */
+export type TestProject = {
+  readonly root: string;
+  readonly temporary: string;
+  run(...args: readonly string[]): Ran;
+  /** As `run`; throws where the exit code is not 0. */
+  must(...args: readonly string[]): Ran;
+};
+
+const YAML = `
+datasets:
+  people:
+    source: data/people.parquet
+    store: sealed/people
+    groups:
+      - { name: ordinary, kek: ordinary }
+      - { name: sensitive, kek: sensitive, columns: [note] }
+  answers:
+    store: sealed/answers
+    groups: [{ name: all, kek: results }]
+policies:
+  analysis: { file: policies/analysis.json }
+  owner: { file: policies/owner.json }
+jobs:
+  answer:
+    engine: sql
+    code: queries/answer.sql
+    policy: analysis
+    purpose: a test
+    inputs: { people: { dataset: people } }
+    output: answers
+    limits: { memoryMiB: 512, timeoutSeconds: 60, threads: 2 }
+`;
+
+/** Makes a project with one table, whose column `note` holds `canary` in every row, uncompressed. */
+export async function makeTestProject(options: {
+  readonly folder: string;
+  readonly canary: string;
+  readonly sql: string;
+}): Promise<TestProject> {
+  const root = join(options.folder, "project");
+  const temporary = join(options.folder, "tmp");
+  mkdirSync(temporary);
+  const run = (...args: readonly string[]): Ran => {
+    const done = spawnSync(PPML, args, {
+      cwd: root,
+      encoding: "utf8",
+      env: { ...process.env, TMPDIR: temporary },
+    });
+    return { status: done.status ?? 1, stdout: done.stdout, stderr: done.stderr };
+  };
+  const must = (...args: readonly string[]): Ran => {
+    const done = run(...args);
+    if (done.status !== 0) throw new Error(`ppml ${args.join(" ")}: ${done.stderr}`);
+    return done;
+  };
+  mkdirSync(root);
+  must("init", ".", "--template", "empty", "--name", "test");
+  const path = join(root, "ppml.yaml");
+  const head = readFileSync(path, "utf8").split("\ndatasets:")[0] ?? "";
+  writeFileSync(path, head + YAML);
+  mkdirSync(join(root, "data"), { recursive: true });
+  mkdirSync(join(root, "queries"), { recursive: true });
+  writeFileSync(join(root, "queries", "answer.sql"), options.sql);
+  await writeParquet(
+    join(root, "data", "people.parquet"),
+    `SELECT i AS id, '${options.canary}' || i AS note FROM range(5000) t(i)`,
+    ", COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1",
+  );
+  for (const name of ["ordinary", "sensitive", "results"]) must("key", "create", name);
+  must("data", "seal");
+  must("job", "sign", "answer");
+  must("policy", "draft", "analysis");
+  must("policy", "draft", "owner");
+  must("policy", "apply");
+  return { root, temporary, run, must };
+}
+
+/** The files below `folder` that hold `text` as UTF-8 or base64. */
+export function filesWith(folder: string, text: string): string[] {
+  const needles = [text, Buffer.from(text).toString("base64").slice(0, 12)];
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path).isFile())
+    .filter((path) => {
+      const bytes = readFileSync(path);
+      return needles.some((needle) => bytes.includes(needle));
+    });
+}
