@@ -126,6 +126,10 @@ export const ROUTES: Readonly<Record<string, CommandRoute | NounRoute>> = {
     },
   },
   run: { brief: "Run a signed job in a TEE", load: () => import("./commands/run.ts") },
+  sql: {
+    brief: "Run one query in a TEE and show its rows",
+    load: () => import("./commands/sql.ts"),
+  },
   receipt: {
     brief: "Proofs of releases and results",
     commands: {

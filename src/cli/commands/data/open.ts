@@ -1,14 +1,11 @@
 import { relative, resolve } from "node:path";
-import { PpmlError } from "../../../base/index.ts";
 import { withBroker } from "../../broker-process.ts";
 import { defineCommand, integerBetween } from "../../command.ts";
 import type { CliContext } from "../../context.ts";
 import { openToFolder } from "../../open-to-folder.ts";
-import { simulatedMark } from "../../output/style.ts";
-import { renderTable } from "../../output/table.ts";
 import { releaseToOwner } from "../../owner-release.ts";
 import type { OwnerRelease } from "../../owner-release.ts";
-import { previewRows } from "../../preview.ts";
+import { showRows } from "../../show-rows.ts";
 import { vaultFlags } from "../../vault.ts";
 import type { VaultFlags } from "../../vault.ts";
 import { openWorkspace } from "../../workspace.ts";
@@ -21,7 +18,6 @@ type Flags = VaultFlags & {
 };
 
 const DEFAULT_ROWS = 20;
-const NUMERIC = /^(?:U?(?:TINY|SMALL|BIG|HUGE)?INT|INTEGER|DOUBLE|FLOAT|DECIMAL)/;
 
 /** `ppml data open NAME`: opens a dataset as its owner, by a release of its own. */
 export const command = defineCommand<Flags, [string]>({
@@ -65,7 +61,7 @@ export const command = defineCommand<Flags, [string]>({
   async run(context, flags, name) {
     using workspace = await openWorkspace(context, flags);
     const policy = flags.policy ?? "owner";
-    return withBroker(workspace, async (broker) => {
+    return await withBroker(workspace, async (broker) => {
       using release = await releaseToOwner(workspace, {
         broker,
         dataset: name,
@@ -73,9 +69,8 @@ export const command = defineCommand<Flags, [string]>({
         purpose: flags.purpose ?? "the owner opens the data",
         nowMs: context.clock(),
       });
-      const isSimulated = release.grant.grant.mode === "simulation";
       if (flags.out !== undefined) return await writeOut(context, { release, out: flags.out });
-      return await show(context, { release, rows: flags.rows ?? DEFAULT_ROWS, isSimulated });
+      return await showRows(context, { release, rows: flags.rows ?? DEFAULT_ROWS });
     });
   },
 });
@@ -89,46 +84,5 @@ async function writeOut(
     data: { written },
     human: () =>
       `${written.map((path) => `wrote ${relative(context.cwd, path)} (plaintext)`).join("\n")}\n`,
-  };
-}
-
-async function show(
-  context: CliContext,
-  options: {
-    readonly release: OwnerRelease;
-    readonly rows: number;
-    readonly isSimulated: boolean;
-  },
-) {
-  const { release } = options;
-  const { name, version, files } = release.manifest.payload;
-  const result = await previewRows(release, options.rows);
-  if (result.preview === null) throw new PpmlError("base.internal", "the worker gave no rows");
-  const { preview, schema } = result;
-  const total = files.reduce((sum, file) => sum + (file.kind === "table" ? file.size : 0), 0);
-  const logIndex = release.grant.grant.logIndex;
-  return {
-    data: {
-      dataset: name,
-      version,
-      simulated: options.isSimulated,
-      logIndex,
-      schema,
-      rows: preview,
-    },
-    human: () =>
-      [
-        renderTable({
-          columns: schema.map((column) => ({
-            title: column.name,
-            align: NUMERIC.test(column.type) ? ("right" as const) : ("left" as const),
-          })),
-          rows: preview.map((row) => row.map((cell) => cell ?? "NULL")),
-          style: context.style,
-        }).trimEnd(),
-        "",
-        `${name} v${version}: ${preview.length}${total > 0 ? ` of ${total.toLocaleString("en-US")}` : ""} rows; opened by the owner, log entry ${logIndex}${options.isSimulated ? `  ${simulatedMark(context.style)}` : ""}`,
-        "",
-      ].join("\n"),
   };
 }
