@@ -64,9 +64,7 @@ export function defineCommand<FLAGS extends CommonFlags, ARGS extends readonly u
     buildCommand<FLAGS, ARGS, CliContext>({
       docs: {
         brief,
-        ...(spec.description === undefined
-          ? {}
-          : { fullDescription: `${brief}.\n${spec.description}` }),
+        fullDescription: [`${brief}.`, spec.description ?? []].flat().join("\n"),
       },
       parameters: spec.parameters,
       async func(flags, ...args) {

@@ -55,7 +55,7 @@ export function createContext(
   const port = {
     write: (text: string) => void stderr.write(text),
     isTty: stderr.isTTY === true,
-    columns: stderr.columns ?? 80,
+    columns: stderr.columns === undefined || stderr.columns <= 0 ? 80 : stderr.columns,
     now: Date.now,
   };
   return {

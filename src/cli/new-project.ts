@@ -5,6 +5,7 @@ import { PpmlError } from "../base/index.ts";
 import type { Clock, Secret } from "../base/index.ts";
 import { PROJECT_FILE } from "./config/load.ts";
 import { parseProject } from "./config/parse.ts";
+import { ROOTS_FILE, rootsText } from "./pinned-roots.ts";
 import { createProjectState } from "./project-state.ts";
 import type { Template } from "./templates/template.ts";
 
@@ -35,6 +36,7 @@ export async function createProject(options: NewProject): Promise<readonly strin
   await refuseExisting(root, [
     PROJECT_FILE,
     ".ppml",
+    ROOTS_FILE,
     ...[...texts, ...copies].map(([path]) => path),
   ]);
   const undo: (() => Promise<void>)[] = [];
@@ -43,7 +45,7 @@ export async function createProject(options: NewProject): Promise<readonly strin
     await mkdir(join(root, ".ppml"), { mode: 0o700 });
     // Only now is it ours to remove: mkdir fails where another made it meanwhile.
     undo.push(() => rm(join(root, ".ppml"), { recursive: true, force: true }));
-    await createProjectState({ ...options, config, keks: template.keks });
+    const roots = await createProjectState({ ...options, config, keks: template.keks });
     const make = async (path: string, write: (target: string) => Promise<void>) => {
       const target = join(root, path);
       await makeFolder(dirname(target), undo);
@@ -57,13 +59,14 @@ export async function createProject(options: NewProject): Promise<readonly strin
     }
     for (const [path, text] of texts)
       await make(path, (target) => writeFile(target, text, { flag: "wx" }));
+    await make(ROOTS_FILE, (target) => writeFile(target, rootsText(roots), { flag: "wx" }));
     await ignoreFiles(root, undo);
     await make(PROJECT_FILE, (target) => writeFile(target, options.projectText, { flag: "wx" }));
   } catch (error) {
     for (const step of undo.toReversed()) await step().catch(() => undefined);
     throw error;
   }
-  return [PROJECT_FILE, ".ppml/", ...[...copies, ...texts].map(([path]) => path)];
+  return [PROJECT_FILE, ".ppml/", ROOTS_FILE, ...[...copies, ...texts].map(([path]) => path)];
 }
 
 async function refuseExisting(root: string, paths: readonly string[]): Promise<void> {

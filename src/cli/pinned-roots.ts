@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { fromBase64Url, PpmlError } from "../base/index.ts";
@@ -22,9 +22,9 @@ const rootsSchema = z.strictObject({
 });
 export type PinnedRoots = z.infer<typeof rootsSchema>;
 
-/** Writes the roots of a new project. */
-export async function saveRoots(root: string, roots: PinnedRoots): Promise<void> {
-  await writeFile(join(root, ROOTS_FILE), `${JSON.stringify(roots, null, 2)}\n`, { flag: "wx" });
+/** The roots as their file's text. */
+export function rootsText(roots: PinnedRoots): string {
+  return `${JSON.stringify(roots, null, 2)}\n`;
 }
 
 /** Reads a file of pinned roots. @throws config.invalid */

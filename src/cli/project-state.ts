@@ -6,7 +6,7 @@ import { type BrokerKind, createBrokerState } from "../broker/index.ts";
 import { createEmbeddedVault, createRootKeyFile, createSigningKeyFile } from "../key/index.ts";
 import { projectJsonSchema } from "./config/json-schema.ts";
 import type { ProjectConfig } from "./config/schema.ts";
-import { saveRoots } from "./pinned-roots.ts";
+import type { PinnedRoots } from "./pinned-roots.ts";
 import type { TemplateKek } from "./templates/template.ts";
 
 /** What `.ppml` is made of; its paths are those of the new ppml.yaml. */
@@ -24,10 +24,10 @@ export type NewState = {
 
 /**
  * Fills a project's `.ppml`: root key, vault and its KEKs, owner's key, simulated
- * platform and broker. On failure the caller removes `.ppml`.
+ * platform and broker; gives the public roots to pin. On failure the caller removes `.ppml`.
  * @throws key.vault_exists key.vault_io attest.platform broker.state
  */
-export async function createProjectState(options: NewState): Promise<void> {
+export async function createProjectState(options: NewState): Promise<PinnedRoots> {
   const { root, config, passphrase, keks, clock, onStep } = options;
   const at = (path: string) => join(root, path);
   await writeFile(at(".ppml/.gitignore"), "# Keys and state: never in a repository.\n*\n");
@@ -73,14 +73,7 @@ export async function createProjectState(options: NewState): Promise<void> {
     clock,
   });
   const { mode, releaseRoot, logKey, simulationRoot } = identity;
-  await saveRoots(root, {
-    v: 1,
-    mode,
-    owner: owner.publicJwk,
-    releaseRoot,
-    logKey,
-    simulationRoot,
-  });
+  return { v: 1, mode, owner: owner.publicJwk, releaseRoot, logKey, simulationRoot };
 }
 
 /** The JSON Schema of ppml.yaml as a file's text. */

@@ -57,18 +57,37 @@ function openTerminal(remedy: string): number {
   }
 }
 
-/** Reads raw keys until Enter; nothing is echoed, Backspace and Ctrl-U work. */
+/** Asks for a line without echo. */
 async function askSecret(prompt: string): Promise<Secret> {
   const descriptor = openTerminal("give the passphrase with --passphrase-file FILE, or fd:N");
   const terminal = new ReadStream(descriptor);
-  const typed = new Uint8Array(MAX_SECRET_BYTES);
-  let length = 0;
   try {
     terminal.setRawMode(true);
     writeSync(descriptor, `${printableLines(prompt)}: `);
-    for await (const chunk of terminal) {
+    return await readTypedSecret(terminal);
+  } finally {
+    terminal.setRawMode(false);
+    writeSync(descriptor, "\n");
+    terminal.destroy();
+  }
+}
+
+/**
+ * Reads the keys of a raw terminal until Enter: Backspace takes one character away, Ctrl-U all.
+ * The chunks are zeroed.
+ * @throws cli.cancelled at Ctrl-C, Ctrl-D on an empty line, the end, or over 1,024 bytes
+ */
+export async function readTypedSecret(keys: AsyncIterable<unknown>): Promise<Secret> {
+  const typed = new Uint8Array(MAX_SECRET_BYTES);
+  let length = 0;
+  let pending = new Uint8Array(0);
+  try {
+    for await (const chunk of keys) {
       if (!(chunk instanceof Uint8Array)) continue;
-      for (const byte of chunk) {
+      const bytes = Uint8Array.from(chunk);
+      chunk.fill(0);
+      pending = bytes;
+      for (const byte of bytes) {
         if (byte === ENTER || byte === LINE_FEED) return Secret.copy(typed.subarray(0, length));
         if (byte === CTRL_C || (byte === CTRL_D && length === 0))
           throw new PpmlError("cli.cancelled", "no passphrase was given");
@@ -79,14 +98,12 @@ async function askSecret(prompt: string): Promise<Secret> {
           length += 1;
         } else throw new PpmlError("cli.cancelled", `expected at most ${MAX_SECRET_BYTES} bytes`);
       }
-      chunk.fill(0);
+      bytes.fill(0);
     }
     throw new PpmlError("cli.cancelled", "the terminal was closed");
   } finally {
     typed.fill(0);
-    terminal.setRawMode(false);
-    writeSync(descriptor, "\n");
-    terminal.destroy();
+    pending.fill(0);
   }
 }
 

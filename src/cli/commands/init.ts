@@ -113,10 +113,18 @@ async function initProject(context: CliContext, flags: Flags, dir = ".") {
   const keks = template.keks.map((kek) => kek.name);
   const { style } = context;
   return {
-    data: { project: name, folder, mode: flags.mode, created, keks, next: template.next },
+    data: {
+      project: name,
+      folder,
+      mode: flags.mode,
+      simulated: flags.mode === "simulation",
+      created,
+      keks,
+      next: template.next,
+    },
     human: () => {
       const place = relative(context.cwd, folder);
-      const enter = place === "" ? [] : [`cd ${place}`];
+      const enter = place === "" ? [] : [`cd ${shellWord(place)}`];
       const mark = flags.mode === "simulation" ? `  ${simulatedMark(style)}` : "";
       return [
         `Made project ${style.bold(name)} in ${printable(folder)}${mark}`,
@@ -130,6 +138,11 @@ async function initProject(context: CliContext, flags: Flags, dir = ".") {
       ].join("\n");
     },
   };
+}
+
+/** A path as a word for a POSIX shell. */
+function shellWord(path: string): string {
+  return /^[\w./+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
 function describe(created: readonly string[], keks: readonly string[]): readonly string[] {

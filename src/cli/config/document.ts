@@ -1,10 +1,22 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+} from "yaml";
 import { type Problem, problemsError } from "./problem.ts";
 
 /** Largest ppml.yaml, in bytes of UTF-8. */
 export const MAX_PROJECT_BYTES = 1024 * 1024;
 
-/** How often aliases may repeat their anchors' content in all: bounds a "billion laughs". */
+/**
+ * How many aliases there may be (each takes a search through the document), and how often they may
+ * repeat their anchors' content in all: bounds a "billion laughs".
+ */
 const MAX_ALIASES = 100;
 
 /** A place in a document: line and column from 1. */
@@ -42,20 +54,21 @@ export function parseYaml(text: string, fileName: string): YamlDocument {
       lineCounter: lines,
       prettyErrors: false,
       strict: true,
-      uniqueKeys: true,
+      uniqueKeys: false, // the library's own check is quadratic: see findRefusedKeys
       version: "1.2",
       schema: "core",
       merge: false,
       stringKeys: true,
     });
-    const broken = [...document.errors, ...document.warnings];
-    if (broken.length > 0)
-      throw problemsError(
-        fileName,
-        broken.map(({ code, message, pos }) =>
-          problemAt(at(pos[0]), code === "DUPLICATE_KEY" ? "this key is given twice" : message),
-        ),
-      );
+    // The first only: the others mostly follow from it.
+    const [broken] = [...document.errors, ...document.warnings];
+    if (broken !== undefined)
+      throw problemsError(fileName, [problemAt(at(broken.pos[0]), syntaxMessage(broken))]);
+    if (countAliases(document) > MAX_ALIASES) throw fail(`expected at most ${MAX_ALIASES} aliases`);
+    const refused = findRefusedKeys(document).map(([offset, message]) =>
+      problemAt(at(offset), message),
+    );
+    if (refused.length > 0) throw problemsError(fileName, refused);
     const content: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
     const find = (path: readonly PathPart[]) => findNode(document, path);
     const start = (offset: number | undefined) => at(offset ?? 0);
@@ -75,6 +88,37 @@ export function parseYaml(text: string, fileName: string): YamlDocument {
 
 function problemAt({ line, column }: Position, message: string): Problem {
   return { line, column, path: "", message };
+}
+
+function syntaxMessage(error: { readonly code: string; readonly message: string }): string {
+  if (error.message.includes("call stack")) return "expected less nesting";
+  if (error.code === "MULTIPLE_DOCS") return "expected one document: remove the line ---";
+  return error.message;
+}
+
+function countAliases(document: Parsed): number {
+  let count = 0;
+  visit(document, { Alias: () => void (count += 1) });
+  return count;
+}
+
+/** Keys that stand twice in their map, and `__proto__`, which JavaScript would not keep as a key. */
+function findRefusedKeys(document: Parsed): readonly (readonly [number, string])[] {
+  const refused: [number, string][] = [];
+  visit(document, {
+    Map: (_, map) => {
+      const seen = new Set<string>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        const name = String(key.value);
+        const offset = key.range?.[0] ?? 0;
+        if (seen.has(name)) refused.push([offset, "this key is given twice"]);
+        if (name === "__proto__") refused.push([offset, "this key is not allowed"]);
+        seen.add(name);
+      }
+    },
+  });
+  return refused;
 }
 
 type Found = { readonly value?: Node; readonly key?: Node; readonly isThere: boolean };

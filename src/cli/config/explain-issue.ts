@@ -1,7 +1,11 @@
 import type { z } from "zod";
+import { printable } from "../output/printable.ts";
 import type { PathPart, YamlDocument } from "./document.ts";
 import type { Problem } from "./problem.ts";
 import { nearest, suggestion } from "./suggest.ts";
+
+/** How many unknown keys of one map are explained. */
+const MAX_KEYS = 20;
 
 type Issue = z.core.$ZodIssue;
 
@@ -15,16 +19,14 @@ export function explainIssue(
 ): readonly Problem[] {
   const { document, keysAt } = context;
   const path = issue.path.map((part) => (typeof part === "number" ? part : String(part)));
-  if (issue.code === "unrecognized_keys")
-    return issue.keys.map((key) => {
-      const known = keysAt(path).filter((name) => !document.has([...path, name]));
-      const position = document.keyPositionOf([...path, key]);
-      return {
-        ...position,
-        path: pathText([...path, key]),
-        message: `unknown key${suggestion(key, known)}`,
-      };
+  if (issue.code === "unrecognized_keys") {
+    const known = keysAt(path).filter((name) => !document.has([...path, name]));
+    return issue.keys.slice(0, MAX_KEYS).map((key) => {
+      const { line, column } = document.keyPositionOf([...path, key]);
+      const message = `unknown key${suggestion(key, known)}`;
+      return { line, column, path: pathText([...path, key]), message };
     });
+  }
   if (issue.code === "invalid_key") {
     const message = `${issue.issues[0]?.message ?? issue.message}; came "${short(String(path.at(-1)))}"`;
     return [{ ...document.keyPositionOf(path), path: pathText(path), message }];
@@ -115,7 +117,7 @@ function describe(value: unknown): string {
 }
 
 function short(text: string): string {
-  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+  return printable(text.length <= 60 ? text : `${text.slice(0, 57)}...`);
 }
 
 function valueAt(content: unknown, path: readonly PathPart[]): unknown {

@@ -14,7 +14,7 @@ export function checkReferences(config: ProjectConfig): readonly ReferenceProble
   const add = (path: readonly PathPart[], message: string) => void problems.push({ path, message });
 
   if (config.mode === "simulation" && config.simulation === undefined)
-    add(["mode"], 'mode simulation needs "simulation: {platform: PATH}"');
+    add(["mode"], 'simulation needs a section "simulation: {platform: PATH}"');
   if (config.mode === "production" && config.simulation !== undefined)
     add(["simulation"], "a production project has no simulated platform: remove it");
 

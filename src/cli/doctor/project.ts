@@ -80,15 +80,20 @@ async function examineVault(
 }
 
 async function examineKeks(project: Project, vault: EmbeddedVault): Promise<Finding> {
-  const usable = new Set(
-    (await vault.listKeks()).filter(({ state }) => state === "enabled").map(({ name }) => name),
-  );
+  const stateOf = new Map((await vault.listKeks()).map(({ name, state }) => [name, state]));
   const groups = Object.values(project.config.datasets).flatMap(({ groups: all }) => all);
   const wanted = [...new Set(groups.map(({ kek }) => kek))];
-  const missing = wanted.filter((name) => !usable.has(name));
-  if (missing.length === 0) return ok("keks", `all ${wanted.length} of ppml.yaml are enabled`);
-  const remedy = missing.map((name) => `ppml key create ${name}`).join("; ");
-  return warn("keks", `missing, disabled or destroyed: ${missing.join(", ")}`, remedy);
+  const unusable = wanted.filter((name) => stateOf.get(name) !== "enabled");
+  if (unusable.length === 0) return ok("keks", `all ${wanted.length} of ppml.yaml are enabled`);
+  const remedies = unusable.map((name) => {
+    const state = stateOf.get(name);
+    if (state === undefined) return `ppml key create ${name}`;
+    return state === "disabled"
+      ? `ppml key enable ${name}`
+      : `name another KEK than ${name} in ppml.yaml`;
+  });
+  const found = unusable.map((name) => `${name} is ${stateOf.get(name) ?? "missing"}`).join(", ");
+  return warn("keks", found, remedies.join("; "));
 }
 
 async function examineOwner(project: Project, vault: EmbeddedVault): Promise<Finding> {

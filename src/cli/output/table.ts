@@ -35,7 +35,7 @@ export function renderTable(options: {
       .trimEnd();
   const head = line(
     columns.map((column) => column.title),
-    (cell) => style.bold(cell),
+    (cell) => (cell === "" ? cell : style.bold(cell)),
   );
   const body = rows.map((row) => line(row, (cell, column) => column.paint?.(cell) ?? cell));
   return `${[head, ...body].join("\n")}\n`;

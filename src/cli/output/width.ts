@@ -4,6 +4,8 @@ const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}\p{Cc}]+$/u;
 const EMOJI = /\p{Emoji_Presentation}|\ufe0f/u;
 const WIDE =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u;
+/** Forms that Unicode made narrow, though their script is wide. */
+const HALF_WIDTH = /^[\uff61-\uffdc\uffe8-\uffee]/u;
 
 /** How many terminal columns `text` takes: wide East Asian characters and emoji count two. */
 export function displayWidth(text: string): number {
@@ -11,7 +13,8 @@ export function displayWidth(text: string): number {
   let width = 0;
   for (const { segment } of SEGMENTER.segment(text)) {
     if (ZERO_WIDTH.test(segment)) continue;
-    width += WIDE.test(segment) || EMOJI.test(segment) ? 2 : 1;
+    const isWide = !HALF_WIDTH.test(segment) && (WIDE.test(segment) || EMOJI.test(segment));
+    width += isWide ? 2 : 1;
   }
   return width;
 }
