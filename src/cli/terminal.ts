@@ -17,7 +17,7 @@ export type PassphraseSource = { readonly file?: string | undefined };
 export async function obtainPassphrase(
   source: PassphraseSource & { readonly prompt: string; readonly isNew?: boolean },
 ): Promise<Secret> {
-  if (source.file !== undefined) return readSecretFile(source.file);
+  if (source.file !== undefined) return obtainSecretFile(source.file);
   const first = await askSecret(source.prompt);
   if (source.isNew !== true) return first;
   using second = await askSecret("The same again");
@@ -120,6 +120,16 @@ function lengthWithoutLast(bytes: Uint8Array, length: number): number {
   let end = Math.max(0, length - 1);
   while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
   return end;
+}
+
+/** What descriptors gave: they can be read once, and a command may need the passphrase twice. */
+const fromDescriptors = new Map<string, Secret>();
+
+function obtainSecretFile(place: string): Secret {
+  if (!place.startsWith("fd:")) return readSecretFile(place);
+  const secret = fromDescriptors.get(place) ?? readSecretFile(place);
+  fromDescriptors.set(place, secret);
+  return secret.expose((bytes) => Secret.copy(bytes));
 }
 
 function readSecretFile(place: string): Secret {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { test } from "node:test";
-import { readTypedSecret } from "../../src/cli/terminal.ts";
+import { obtainPassphrase, readTypedSecret } from "../../src/cli/terminal.ts";
+import { temporaryFolder } from "./ppml.ts";
 
 async function typed(...keys: readonly string[]): Promise<string> {
   const chunks = keys.map((key) => Buffer.from(key, "utf8"));
@@ -26,4 +29,16 @@ test("Backspace takes one character, of several bytes too; Ctrl-U takes all", as
 test("Ctrl-C, Ctrl-D at the start, the end and too much are a cancel", async () => {
   for (const keys of ["abc\u0003", "\u0004", "abc", "x".repeat(1025)])
     await assert.rejects(typed(keys), { code: "cli.cancelled" });
+});
+
+test("a descriptor gives its passphrase as often as a command needs it", async (context) => {
+  const path = join(temporaryFolder(context), "pass");
+  writeFileSync(path, "correct horse\r\n");
+  const descriptor = openSync(path, "r");
+  context.after(() => closeSync(descriptor));
+  for (let time = 0; time < 2; time += 1) {
+    using secret = await obtainPassphrase({ file: `fd:${descriptor}`, prompt: "" });
+    const text = secret.expose((bytes) => Buffer.from(bytes).toString("utf8"));
+    assert.equal(text, "correct horse");
+  }
 });
