@@ -30,6 +30,13 @@ try {
     what: "launch request",
   });
   using attester = openSimChannelAttester(ATTESTATION_FD);
+  // A TEE does not outlive its platform, also where that was killed without a word.
+  let isDone = false;
+  const endWithPlatform = async (): Promise<void> => {
+    await attester.closed;
+    if (!isDone) process.exit(1);
+  };
+  void endWithPlatform();
   const here = fileURLToPath(import.meta.url);
   const extension = here.endsWith(".ts") ? "ts" : "js";
   const result = await runJob(
@@ -44,6 +51,7 @@ try {
     },
     request,
   );
+  isDone = true;
   tell({ event: "done", result });
   process.exitCode = 0;
 } catch (error) {

@@ -6,6 +6,7 @@ import { manifestRoot, manifestSchema } from "../format/manifest.ts";
 import type { Manifest, ManifestFile } from "../format/manifest.ts";
 import type { SigningKey } from "../format/jwk.ts";
 import { parseWith } from "../format/schema.ts";
+import { freeChunk } from "../store/index.ts";
 import type { Store } from "../store/index.ts";
 import { makeGroupKey, restGroup } from "./group-key.ts";
 import type { GroupKey, GroupPlan } from "./group-key.ts";
@@ -143,7 +144,7 @@ async function putStream<T>(job: SealJob, sealing: AsyncGenerator<Uint8Array, T>
       yield next.value;
     }
   }
-  await job.options.store.put(job.name, chunks());
+  await job.options.store.put(job.name, chunks(), { recycle: freeChunk });
   const [result] = returned;
   if (result === undefined)
     throw new PpmlError("base.internal", "a sealing ended without a result");
