@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, unlinkSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { SQLInputValue } from "node:sqlite";
 import { z } from "zod";
@@ -71,7 +71,7 @@ export class BrokerDatabase implements Disposable {
   }
 
   /**
-   * Makes a new file of mode 0600 that is there as a whole or not at all.
+   * Makes a new file of mode 0600. What a crash leaves behind is refused by `open`.
    * @throws broker.state where it exists or cannot be written
    */
   static create(
@@ -94,6 +94,7 @@ export class BrokerDatabase implements Disposable {
       return new BrokerDatabase(path, db);
     } catch (cause) {
       db.close();
+      unlinkSync(path);
       throw stateError(path, "it could not be made", cause);
     }
   }
