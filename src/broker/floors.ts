@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { PpmlError } from "../base/index.ts";
 import type { ManifestFloor } from "../format/grant.ts";
-import { ecPublicJwkSchema } from "../format/schema.ts";
+import { ecPublicJwkSchema, sha256HexSchema } from "../format/schema.ts";
 import type { EcPublicJwk } from "../format/schema.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
 import { parseStored } from "./database.ts";
@@ -20,11 +20,16 @@ export type FloorChange = {
 
 /** A dataset's floor as a grant carries it; version 0 where no manifest was ever signed. */
 export function floorOf(db: BrokerDatabase, datasetId: string): ManifestFloor {
-  const row = db.get("SELECT version, signers FROM floors WHERE dataset_id = ?", datasetId);
-  if (row === null) return { datasetId, minVersion: 0, signers: [db.identity.owner] };
+  const row = db.get(
+    "SELECT version, manifest_digest, signers FROM floors WHERE dataset_id = ?",
+    datasetId,
+  );
+  if (row === null)
+    return { datasetId, minVersion: 0, minDigest: null, signers: [db.identity.owner] };
   return {
     datasetId,
     minVersion: Number(row["version"]),
+    minDigest: parseStored(sha256HexSchema, JSON.stringify(row["manifest_digest"]), db.path),
     signers: parseStored(signersSchema, row["signers"], db.path),
   };
 }

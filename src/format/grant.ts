@@ -32,6 +32,8 @@ const manifestFloorSchema = z.strictObject({
   datasetId: datasetIdSchema,
   /** 0 where no manifest was ever signed. */
   minVersion: z.int().min(0),
+  /** Digest of the manifest at `minVersion`: no other of that version is accepted. */
+  minDigest: sha256HexSchema.nullable(),
   signers: z.array(ecPublicJwkSchema).max(20),
 });
 export type ManifestFloor = z.infer<typeof manifestFloorSchema>;

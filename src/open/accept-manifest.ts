@@ -30,6 +30,12 @@ export function acceptManifest(envelope: Envelope, floor: ManifestFloor): Verifi
         "the store was rolled back; put the latest files back, or seal again",
       { detail: { version: manifest.version, minVersion: floor.minVersion } },
     );
+  if (manifest.version === floor.minVersion && verified.digest !== floor.minDigest)
+    throw new PpmlError(
+      "open.manifest",
+      `the manifest of ${manifest.name} is another one of version ${manifest.version} than the release names: put the right one back, or seal again`,
+      { detail: { expected: floor.minDigest, actual: verified.digest } },
+    );
   checkManifest(manifest);
   return verified;
 }
