@@ -19,15 +19,16 @@ const isFresh =
   existsSync(join(root, "node_modules", ".bin", "node"));
 
 if (!isFresh) {
-  process.stderr.write("Installing dependencies (npm install) ...\n");
+  process.stderr.write("Installing dependencies (npm ci) ...\n");
   const npm = process.env.npm_execpath;
-  const args = ["install", "--no-audit", "--no-fund", "--loglevel=error"];
+  // Exactly what package-lock.json holds; npm install may rewrite it for this machine.
+  const args = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
   const done =
     npm !== undefined && npm.endsWith(".js")
       ? spawnSync(process.execPath, [npm, ...args], { cwd: root, stdio: ["ignore", 2, 2] })
       : spawnSync("npm", args, { cwd: root, stdio: ["ignore", 2, 2] });
   if (done.status !== 0) {
-    process.stderr.write("npm install failed: read its message above, then run this again.\n");
+    process.stderr.write("npm ci failed: read its message above, then run this again.\n");
     process.exit(1);
   }
   writeFileSync(stamp, wanted);

@@ -1,5 +1,4 @@
 import type { TeeProfile } from "../../format/attestation-result.ts";
-import type { Evidence } from "../evidence/evidence.ts";
 
 declare const verifiedBrand: unique symbol;
 
@@ -7,7 +6,7 @@ declare const verifiedBrand: unique symbol;
  * Evidence whose signature and certificate chain were checked up to a pinned root. It says what
  * runs where; whether that is acceptable is for `appraise` to say. Only verifiers make one.
  */
-export type Verified<E extends Evidence> = {
+export type Verified<E> = {
   readonly evidence: E;
   /** What the platform excludes, by name. */
   readonly profile: TeeProfile;
@@ -19,7 +18,7 @@ export type Verified<E extends Evidence> = {
 };
 
 /** Mints a Verified. For verifiers alone: not in the stage's public list (a test holds its importers). */
-export function mintVerified<E extends Evidence>(
+export function mintVerified<E>(
   fields: Omit<Verified<E>, typeof verifiedBrand>,
 ): Verified<E> {
   return Object.freeze({ ...fields }) as Verified<E>;
