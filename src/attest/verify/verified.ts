@@ -18,8 +18,6 @@ export type Verified<E> = {
 };
 
 /** Mints a Verified. For verifiers alone: not in the stage's public list (a test holds its importers). */
-export function mintVerified<E>(
-  fields: Omit<Verified<E>, typeof verifiedBrand>,
-): Verified<E> {
+export function mintVerified<E>(fields: Omit<Verified<E>, typeof verifiedBrand>): Verified<E> {
   return Object.freeze({ ...fields }) as Verified<E>;
 }
