@@ -65,13 +65,13 @@ export async function releaseToJob(state: BrokerState, request: ReleaseRequest):
     encryptionKey: jwkThumbprint(runtimeData["tee-pubkey"]),
     signingKey: jwkThumbprint(signingKey),
   };
-  return answer(state, asked, (found) => {
+  return answer(state, asked, async (found) => {
     const nowMs = state.clock();
     const policy = policyInForce(state.db, job.payload.policy);
     found.policy = policy;
     const rules = requireJobRules(policy.payload);
     found.result = appraise({
-      evidence: verifyFor(state.db.identity, evidence, nowMs),
+      evidence: await verifyFor(state.db.identity, evidence, nowMs),
       policy: rules.appraisal,
       reportData: reportDataOf(runtimeData),
     });
@@ -118,13 +118,13 @@ export async function releaseToOwner(state: BrokerState, envelope: Envelope): Pr
 async function answer(
   state: BrokerState,
   asked: Asked,
-  decide: (found: Found) => ReleaseDecision,
+  decide: (found: Found) => ReleaseDecision | Promise<ReleaseDecision>,
 ): Promise<string> {
   requireOpenNonce(state.db, asked.nonce, state.clock());
   const found: Found = { policy: null, result: null };
   let keys: readonly Secret[] = [];
   try {
-    const decision = decide(found);
+    const decision = await decide(found);
     keys = await state.vault.unwrapAll(decision.keys.map((key) => toUnwrapRequest(key)));
     const { index, floors } = commit(state, { asked, found, refusal: null, decision });
     const { releaseKey } = state;

@@ -10,13 +10,13 @@ import type { BrokerIdentity } from "./database.ts";
  * Verifies Evidence as the broker's mode allows: in production nothing reaches the simulation.
  * @throws attest.invalid attest.not_verified attest.simulated attest.unsupported
  */
-export function verifyFor(
+export async function verifyFor(
   identity: BrokerIdentity,
   wire: WireEvidence,
   nowMs: number,
-): Verified<Evidence> {
+): Promise<Verified<Evidence>> {
   if (identity.mode === "production" || !wire.type.startsWith("sim-"))
-    return verifyEvidence(wire, { nowMs });
+    return await verifyEvidence(wire, { nowMs });
   if (identity.simulationRoot === null)
     throw new PpmlError("broker.state", "a simulation's broker has no simulation root");
   const simulationRoot = fromBase64Url(identity.simulationRoot);

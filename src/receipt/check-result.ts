@@ -34,13 +34,13 @@ type Context = {
 };
 
 /** Checks a result's receipt, all but its place in the log; gives what it does not prove. */
-export function checkResult(list: CheckList, context: Context): string[] {
+export async function checkResult(list: CheckList, context: Context): Promise<string[]> {
   const { receipt, envelope, roots } = context;
   const { predicate } = receipt;
   const { runtimeData } = predicate;
   checkSignature(list, envelope, predicate);
-  const evidence = list.run("evidence", () => {
-    const value = verifyAt(predicate, roots.simulationRoot);
+  const evidence = await list.runAsync("evidence", async () => {
+    const value = await verifyAt(predicate, roots.simulationRoot);
     return { value, detail: `${predicate.evidence.type}, signed under the pinned root` };
   });
   if (evidence === null) {
@@ -82,11 +82,14 @@ function checkSignature(list: CheckList, envelope: Envelope, predicate: ResultPr
 }
 
 /** At the time of the result: the collateral of that moment is in the receipt. */
-function verifyAt(predicate: ResultPredicate, root: Uint8Array | null): Verified<Evidence> {
+async function verifyAt(
+  predicate: ResultPredicate,
+  root: Uint8Array | null,
+): Promise<Verified<Evidence>> {
   const nowMs = fromTimestamp(predicate.finishedAt);
   const { evidence, mode } = predicate;
   if (!evidence.type.startsWith("sim-") || mode === "production")
-    return verifyEvidence(evidence, { nowMs });
+    return await verifyEvidence(evidence, { nowMs });
   if (root === null)
     throw new PpmlError(
       "attest.simulated",

@@ -40,6 +40,21 @@ export class CheckList {
     }
   }
 
+  /** As `run`, for a check that takes time. */
+  async runAsync<T>(
+    check: string,
+    work: () => Promise<{ readonly value: T; readonly detail: string }>,
+  ): Promise<T | null> {
+    try {
+      const found = await work();
+      return this.run(check, () => found);
+    } catch (error) {
+      return this.run(check, () => {
+        throw error;
+      });
+    }
+  }
+
   /** Notes that two values have to be the same. */
   same(check: string, said: string, expected: string): void {
     if (said === expected) this.checks.push({ check, outcome: "passed", detail: said });

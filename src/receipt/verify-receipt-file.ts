@@ -46,17 +46,22 @@ export function parseReceiptFile(value: unknown): ReceiptFile {
  * @throws receipt.invalid where the file is no receipt at all
  * @see docs/protocol.md "Receipts"
  */
-export function verifyReceiptFile(options: {
+export async function verifyReceiptFile(options: {
   readonly file: ReceiptFile;
   readonly roots: ReceiptRoots;
   readonly nowMs: number;
-}): ReceiptReport {
+}): Promise<ReceiptReport> {
   const { file, roots, nowMs } = options;
   const receipt = readReceipt(file.receipt);
   const list = new CheckList();
   switch (receipt.predicateType) {
     case RESULT_PREDICATE: {
-      const doesNotProve = checkResult(list, { receipt, envelope: file.receipt, roots, nowMs });
+      const doesNotProve = await checkResult(list, {
+        receipt,
+        envelope: file.receipt,
+        roots,
+        nowMs,
+      });
       checkInclusion(list, { file, logKey: roots.logKey, mode: receipt.predicate.mode });
       const { simulated } = receipt.predicate;
       return report("result", { receipt, list, simulated, doesNotProve });

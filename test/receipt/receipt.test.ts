@@ -55,12 +55,12 @@ before(async () => {
 });
 after(() => fixture.dispose());
 
-const verify = (changed: ReceiptFile, pinned: ReceiptRoots = roots): ReceiptReport =>
+const verify = (changed: ReceiptFile, pinned: ReceiptRoots = roots): Promise<ReceiptReport> =>
   verifyReceiptFile({ file: changed, roots: pinned, nowMs: NOW_MS + 60_000 });
 
 /** The checks that failed. */
-function failedOf(changed: ReceiptFile, pinned?: ReceiptRoots): string[] {
-  const { accepted, checks } = verify(changed, pinned);
+async function failedOf(changed: ReceiptFile, pinned?: ReceiptRoots): Promise<string[]> {
+  const { accepted, checks } = await verify(changed, pinned);
   const failed = checks.filter(({ outcome }) => outcome === "failed").map(({ check }) => check);
   assert.equal(accepted, failed.length === 0);
   return failed;
@@ -75,8 +75,8 @@ async function resultWith(
 }
 
 describe("a result's receipt", () => {
-  test("a good receipt passes every check offline, says SIMULATED and what it does not prove", () => {
-    const report = verify(parseReceiptFile(JSON.parse(JSON.stringify(file))));
+  test("a good receipt passes every check offline, says SIMULATED and what it does not prove", async () => {
+    const report = await verify(parseReceiptFile(JSON.parse(JSON.stringify(file))));
     assert.equal(report.accepted, true);
     assert.deepEqual(
       report.checks.filter(({ outcome }) => outcome !== "passed"),
@@ -87,11 +87,11 @@ describe("a result's receipt", () => {
     assert.ok(report.doesNotProve.includes(EQUIVOCATION));
   });
 
-  test("a receipt without pinned roots proves nothing by itself", () => {
+  test("a receipt without pinned roots proves nothing by itself", async () => {
     const none = { logKey: null, simulationRoot: null, appraisal: null };
-    const report = verify(file, none);
+    const report = await verify(file, none);
     assert.equal(report.accepted, false);
-    assert.deepEqual(failedOf(file, none), ["evidence"]);
+    assert.deepEqual(await failedOf(file, none), ["evidence"]);
     assert.ok(
       report.checks.some(({ check, outcome }) => check === "log" && outcome === "not-checked"),
     );
@@ -100,7 +100,7 @@ describe("a result's receipt", () => {
 
   test("a receipt that another key signed is refused", async () => {
     const forged = await resultWith({ receiptSigner: newSigningKey() });
-    assert.deepEqual(failedOf(forged), ["signature"]);
+    assert.deepEqual(await failedOf(forged), ["signature"]);
   });
 
   test("a receipt whose keys the Evidence does not bind is refused", async () => {
@@ -111,30 +111,30 @@ describe("a result's receipt", () => {
       receiptSigner: stranger,
       predicate: { runtimeData: { ...runtimeData, keys: [runtimeData.keys[0], signing] } },
     });
-    assert.deepEqual(failedOf(forged), ["binding", "appraisal"]);
+    assert.deepEqual(await failedOf(forged), ["binding", "appraisal"]);
   });
 
   test("a receipt of another job than the Evidence binds is refused", async () => {
     const job = { name: "other", digest: "00".repeat(32), purpose: "x", code: [] };
-    assert.deepEqual(failedOf(await resultWith({ predicate: { job } })), ["job"]);
+    assert.deepEqual(await failedOf(await resultWith({ predicate: { job } })), ["job"]);
   });
 
   test("code of another measurement is refused where reference values are given", async () => {
     const appraisal = simulationPolicy(["b2".repeat(48)]);
-    assert.deepEqual(failedOf(file, { ...roots, appraisal }), ["appraisal"]);
+    assert.deepEqual(await failedOf(file, { ...roots, appraisal }), ["appraisal"]);
   });
 
-  test("Evidence of another simulation is refused", () => {
+  test("Evidence of another simulation is refused", async () => {
     const simulationRoot = createSimulationPki({ nowMs: NOW_MS }).ark;
-    assert.deepEqual(failedOf(file, { ...roots, simulationRoot }), ["evidence"]);
+    assert.deepEqual(await failedOf(file, { ...roots, simulationRoot }), ["evidence"]);
   });
 
   test("a receipt that hides that it is simulated is refused", async () => {
     const predicates = [{ simulated: false }, { profile: "snp" as const }];
     for (const predicate of predicates)
-      assert.deepEqual(failedOf(await resultWith({ predicate })), Object.keys(predicate));
+      assert.deepEqual(await failedOf(await resultWith({ predicate })), Object.keys(predicate));
     const production = await resultWith({ predicate: { mode: "production" } });
-    assert.deepEqual(failedOf(production), ["evidence"]);
+    assert.deepEqual(await failedOf(production), ["evidence"]);
   });
 
   test("a receipt from the future, or that ended before it began, is refused", async () => {
@@ -142,10 +142,10 @@ describe("a result's receipt", () => {
       { finishedAt: "2026-11-24T13:00:00Z" },
       { startedAt: "2026-11-24T12:30:00Z" },
     ])
-      assert.deepEqual(failedOf(await resultWith({ predicate })), ["time"]);
+      assert.deepEqual(await failedOf(await resultWith({ predicate })), ["time"]);
   });
 
-  test("a receipt with another place, head or log key is refused", () => {
+  test("a receipt with another place, head or log key is refused", async () => {
     const { inclusion } = file;
     assert.ok(inclusion);
     const head = signObject(
@@ -160,21 +160,24 @@ describe("a result's receipt", () => {
       { ...inclusion, head },
     ];
     for (const variant of variants)
-      assert.deepEqual(failedOf({ ...file, inclusion: variant }), ["log"]);
-    assert.deepEqual(failedOf(file, { ...roots, logKey: newSigningKey().publicJwk }), ["log"]);
+      assert.deepEqual(await failedOf({ ...file, inclusion: variant }), ["log"]);
+    assert.deepEqual(await failedOf(file, { ...roots, logKey: newSigningKey().publicJwk }), [
+      "log",
+    ]);
   });
 
-  test("every changed digit of the payload is refused", () => {
+  test("every changed digit of the payload is refused", async () => {
     const { receipt } = file;
-    fc.assert(
-      fc.property(
+    await fc.assert(
+      fc.asyncProperty(
         fc.nat(receipt.payload.length - 1),
         fc.constantFrom("A", "k", "7"),
-        (at, digit) => {
+        async (at, digit) => {
           const payload = receipt.payload.slice(0, at) + digit + receipt.payload.slice(at + 1);
           if (payload === receipt.payload) return;
           try {
-            assert.equal(verify({ ...file, receipt: { ...receipt, payload } }).accepted, false);
+            const { accepted } = await verify({ ...file, receipt: { ...receipt, payload } });
+            assert.equal(accepted, false);
           } catch (error) {
             assert.ok(isPpmlError(error, "receipt.invalid"), String(error));
           }
@@ -191,12 +194,12 @@ describe("a broker's receipts", () => {
     const { entries } = await logEntries(fixture);
     const receipt = entries[release.logIndex];
     assert.ok(receipt);
-    const report = verify({ v: 1, receipt, inclusion: body["inclusion"] as Inclusion });
+    const report = await verify({ v: 1, receipt, inclusion: body["inclusion"] as Inclusion });
     assert.equal(report.kind, "release");
     assert.equal(report.accepted, true);
     assert.ok(report.doesNotProve.some((line) => line.startsWith("a broker's signature")));
     const stranger = { ...roots, logKey: newSigningKey().publicJwk };
-    assert.deepEqual(failedOf({ v: 1, receipt, inclusion: null }, stranger), ["signature"]);
+    assert.deepEqual(await failedOf({ v: 1, receipt, inclusion: null }, stranger), ["signature"]);
   });
 });
 
@@ -232,7 +235,7 @@ describe("the log", () => {
     for (const [index, receipt] of entries.entries()) {
       const { body } = await call(fixture.app, `/v1/log/proof?index=${index}`);
       const inclusion = body["inclusion"] as Inclusion;
-      const checks = verify({ v: 1, receipt, inclusion }).checks;
+      const { checks } = await verify({ v: 1, receipt, inclusion });
       assert.equal(checks.find(({ check }) => check === "log")?.outcome, "passed");
     }
   });

@@ -14,10 +14,11 @@ export type VerifyOptions = {
  * `sim-*` type is refused. This version knows no hardware type yet.
  * @throws attest.simulated, attest.unsupported
  */
-export function verifyEvidence(
+// oxlint-disable-next-line require-await -- tokens are verified asynchronously; a refusal is a rejection
+export async function verifyEvidence(
   wire: WireEvidence,
   _options: VerifyOptions,
-): Verified<HardwareEvidence> {
+): Promise<Verified<HardwareEvidence>> {
   if (wire.type.startsWith("sim-"))
     throw new PpmlError(
       "attest.simulated",

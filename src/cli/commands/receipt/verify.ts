@@ -52,7 +52,7 @@ export const command = defineCommand<Flags, [string]>({
     const bytes = await readFile(path).catch((cause: unknown) => {
       throw new PpmlError("receipt.invalid", `the receipt ${file} cannot be read`, { cause });
     });
-    const report = verifyReceiptFile({
+    const report = await verifyReceiptFile({
       file: parseReceiptFile(parseJson(bytes, file)),
       roots: {
         logKey: roots.logKey,
