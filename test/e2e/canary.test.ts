@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { makeScratch } from "../compute/fixture.ts";
-import { filesWith, makeTestProject } from "./project.ts";
+import { filesBelow, filesWith, makeTestProject } from "./project.ts";
 import type { TestProject } from "./project.ts";
 
 const IN_DATA = "CANARY-IN-THE-COLUMN-";
@@ -30,10 +30,24 @@ test("the search finds the canaries where they are in the clear", () => {
   assert.deepEqual(filesWith(root, IN_SQL), [join(root, "queries", "answer.sql")]);
 });
 
-test("no file that a run writes holds a value of the data, of the query or of the result", () => {
-  project.must("run", "answer");
-  const opened = project.must("data", "open", "answers", "--json");
-  assert.ok(opened.stdout.includes(IN_RESULT));
+test("the search finds a canary in any encoding that a log or a database might use", () => {
+  const folder = join(project.temporary, "encodings");
+  mkdirSync(folder);
+  for (const [index, text] of [
+    IN_DATA,
+    Buffer.from(`a${IN_DATA}b`).toString("base64"),
+    Buffer.from(`ab${IN_DATA}`).toString("base64"),
+    Buffer.from(`xyz${IN_DATA}`).toString("base64"),
+    Buffer.from(IN_DATA).toString("hex"),
+  ].entries())
+    writeFileSync(join(folder, String(index)), `before ${text} after`);
+  writeFileSync(join(folder, "5"), Buffer.from(IN_DATA, "utf16le"));
+  assert.equal(filesWith(folder, IN_DATA).length, 6);
+  rmSync(folder, { recursive: true });
+});
+
+/** That no file of the project or for temporary files holds a canary, but the owner's own two. */
+function assertNoneInTheClear(): void {
   const clear = new Set(["data/people.parquet", "queries/answer.sql"]);
   for (const text of [IN_DATA, IN_SQL, IN_RESULT])
     for (const folder of [project.root, project.temporary]) {
@@ -42,6 +56,52 @@ test("no file that a run writes holds a value of the data, of the query or of th
         .filter((path) => !clear.has(path));
       assert.deepEqual(found, [], text);
     }
+}
+
+test("no file that a run writes holds a value of the data, of the query or of the result", () => {
+  project.must("run", "answer");
+  const opened = project.must("data", "open", "answers", "--json");
+  assert.ok(opened.stdout.includes(IN_RESULT));
+  const files = filesBelow(project.root).map((path) => relative(project.root, path));
+  for (const kind of [
+    /broker\.db$/,
+    /vault/,
+    /sealed\/answers\/v1\/result\.parquet$/,
+    /sealed\/answers\/manifest\.json$/,
+    /sealed\/answers\/receipt\.json$/,
+    /sealed\/people\/v1\/people\.parquet$/,
+  ])
+    assert.ok(
+      files.some((path) => kind.test(path)),
+      `nothing like ${String(kind)} was searched`,
+    );
+  assertNoneInTheClear();
+});
+
+test("the same search finds the values where the owner writes the opened data out", () => {
+  const out = join(project.temporary, "opened");
+  project.must("data", "open", "answers", "--out", out);
+  for (const text of [IN_DATA, IN_RESULT, IN_SQL])
+    assert.equal(filesWith(out, text).length, 1, text);
+  rmSync(out, { recursive: true });
+});
+
+test("a run that fails over opened data leaves no value in the clear either", () => {
+  const path = join(project.root, "queries", "answer.sql");
+  writeFileSync(path, `${SQL.replace("note,", "note::INTEGER,")}`);
+  project.must("job", "sign", "answer");
+  project.must("policy", "draft", "analysis", "--force");
+  project.must("policy", "apply");
+  const failed = project.run("run", "answer");
+  assert.equal(failed.status, 1);
+  assert.match(failed.stderr, /compute\.sql/);
+  for (const text of [IN_DATA, IN_RESULT])
+    assert.equal(`${failed.stdout}${failed.stderr}`.includes(text), false, text);
+  assertNoneInTheClear();
+  writeFileSync(path, SQL);
+  project.must("job", "sign", "answer");
+  project.must("policy", "draft", "analysis", "--force");
+  project.must("policy", "apply");
 });
 
 test("a run leaves nothing in shared memory or in the folder for temporary files", async () => {

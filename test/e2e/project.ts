@@ -86,14 +86,28 @@ export async function makeTestProject(options: {
   return { root, temporary, run, must };
 }
 
-/** The files below `folder` that hold `text` as UTF-8 or base64. */
-export function filesWith(folder: string, text: string): string[] {
-  const needles = [text, Buffer.from(text).toString("base64").slice(0, 12)];
+/** The files below `folder`, by their whole path. */
+export function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile())
-    .filter((path) => {
-      const bytes = readFileSync(path);
-      return needles.some((needle) => bytes.includes(needle));
-    });
+    .filter((path) => statSync(path).isFile());
+}
+
+/** The files below `folder` that hold `text` as UTF-8, UTF-16, hex or base64 at any alignment. */
+export function filesWith(folder: string, text: string): string[] {
+  const utf8 = Buffer.from(text);
+  const needles = [
+    utf8,
+    Buffer.from(text, "utf16le"),
+    utf8.toString("hex"),
+    utf8.toString("hex").toUpperCase(),
+    // Cut to whole groups of three bytes, the middle of it reads the same wherever it begins.
+    ...[0, 1, 2].map((skip) =>
+      utf8.subarray(skip, skip + Math.floor((utf8.length - skip) / 3) * 3).toString("base64"),
+    ),
+  ];
+  return filesBelow(folder).filter((path) => {
+    const bytes = readFileSync(path);
+    return needles.some((needle) => bytes.includes(needle));
+  });
 }
