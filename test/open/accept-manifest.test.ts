@@ -100,6 +100,14 @@ test("a missing and an added file are refused", () => {
   });
 });
 
+test("a renamed file is refused, whether or not its old name still exists", () => {
+  const manifest = manifestOf();
+  for (const stored of [["v3/b.parquet"], [FILE.name, "v3/b.parquet"], ["v3/A.parquet"]])
+    assert.throws(() => checkListing(manifest, ["manifest.json", ...stored]), {
+      code: "open.manifest",
+    });
+});
+
 test("a plaintext, a cut and an extended file are refused before any key is used", async () => {
   await checkStored(FILE, bytesOf("PARE", 12));
   await assert.rejects(checkStored(FILE, bytesOf("PAR1", 12)), { code: "open.plaintext" });
