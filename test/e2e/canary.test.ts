@@ -88,7 +88,7 @@ test("the same search finds the values where the owner writes the opened data ou
 
 test("a run that fails over opened data leaves no value in the clear either", () => {
   const path = join(project.root, "queries", "answer.sql");
-  writeFileSync(path, `${SQL.replace("note,", "note::INTEGER,")}`);
+  writeFileSync(path, SQL.replace("note,", "note::INTEGER,"));
   project.must("job", "sign", "answer");
   project.must("policy", "draft", "analysis", "--force");
   project.must("policy", "apply");

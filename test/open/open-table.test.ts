@@ -61,18 +61,21 @@ before(async () => {
   };
 });
 
+const closed: TableKeyFor = () => Promise.resolve(null);
+const wrong: TableKeyFor = () => Promise.resolve(Secret.copy(new Uint8Array(32).fill(7)));
+
 async function refused(
   bytes: Uint8Array,
   code: string | RegExp,
   expected = first.file,
 ): Promise<void> {
-  const before = asked;
+  const askedBefore = asked;
   await assert.rejects(
     openTable({ source: sourceOf(bytes), expected, keyFor }),
     (error) =>
       isPpmlError(error) && (code instanceof RegExp ? code.test(error.code) : code === error.code),
   );
-  assert.equal(asked, before, "no key is used for a file that the manifest does not list");
+  assert.equal(asked, askedBefore, "no key is used for a file that the manifest does not list");
 }
 
 test("each table of a dataset opens under its own name", async () => {
@@ -116,12 +119,10 @@ test("a footer that differs in one bit from the listed one is refused before any
 });
 
 test("a key that was not released leaves the table closed", async () => {
-  const closed: TableKeyFor = () => Promise.resolve(null);
   await assert.rejects(
     openTable({ source: sourceOf(first.bytes), expected: first.file, keyFor: closed }),
     { code: "open.no_key" },
   );
-  const wrong: TableKeyFor = () => Promise.resolve(Secret.copy(new Uint8Array(32).fill(7)));
   await assert.rejects(
     openTable({ source: sourceOf(first.bytes), expected: first.file, keyFor: wrong }),
     { code: "open.not_authentic" },

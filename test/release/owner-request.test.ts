@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toTimestamp } from "../../src/base/index.ts";
 import type { OwnerRequest } from "../../src/format/protocol.ts";
-import { envelopeDigest, signObject } from "../../src/format/signed-object.ts";
+import { signObject, verifyObject } from "../../src/format/signed-object.ts";
 import type { VerifiedObject } from "../../src/format/signed-object.ts";
 import { verifyOwnerRequest } from "../../src/release/owner-request.ts";
+import { policySchema } from "../../src/release/policy.ts";
 import type { Policy } from "../../src/release/policy.ts";
 import { newSigningKey, NOW_MS, randomNonce } from "../broker/fixture.ts";
 
@@ -22,7 +23,8 @@ function policyOf(name: string, ownerOpen: Policy["ownerOpen"]): VerifiedObject<
     ownerOpen: [...ownerOpen],
   };
   const envelope = signObject("policy", payload, owner);
-  return { payload, envelope, digest: envelopeDigest(envelope), keyId: owner.keyId };
+  const signers = [owner.publicJwk];
+  return verifyObject({ kind: "policy", schema: policySchema, envelope, signers });
 }
 
 function requestOf(changes: Partial<OwnerRequest> = {}): OwnerRequest {

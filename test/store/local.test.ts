@@ -120,12 +120,12 @@ describe("symbolic links", () => {
   });
 });
 
-describe("half-written files", () => {
-  const failing = function* (): Generator<Uint8Array> {
-    for (let index = 0; index < 40; index += 1) yield new Uint8Array(100_000).fill(7);
-    throw new Error("the source broke");
-  };
+function* failing(): Generator<Uint8Array> {
+  for (let index = 0; index < 40; index += 1) yield new Uint8Array(100_000).fill(7);
+  throw new Error("the source broke");
+}
 
+describe("half-written files", () => {
   test("a write whose chunks fail leaves no object and no temporary file", async () => {
     await assert.rejects(store.put("folder/new", failing()), { message: "the source broke" });
     assert.deepEqual(stored(), ["folder"]);
