@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
-import { unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, rename, rm, unlink } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { fromTimestamp, PpmlError, toBase64Url, toHex, toTimestamp } from "../base/index.ts";
 import type { Clock } from "../base/index.ts";
 import { releaseKeySchema } from "../format/grant.ts";
@@ -11,6 +10,7 @@ import type { SigningKey } from "../format/jwk.ts";
 import type { Mode } from "../format/kek.ts";
 import type { EcPublicJwk } from "../format/schema.ts";
 import { signObject, verifyObject } from "../format/signed-object.ts";
+import { errnoOf, syncFolder, temporaryPath } from "../key/private-file.ts";
 import type { RootKey } from "../key/root-key.ts";
 import { createSigningKeyFile, loadSigningKey } from "../key/signing-key.ts";
 import type { Vault } from "../key/vault.ts";
@@ -34,7 +34,8 @@ export type BrokerKind =
 /**
  * Makes a broker's state in a new or empty folder (0700): broker.db, release root, a certified
  * release key and the log key, under the vault's root key. Mode, owner and roots never change.
- * @throws broker.state key.vault_io where something of it exists or cannot be written
+ * The folder is made beside and renamed when it is whole; what a crash left beside goes first.
+ * @throws broker.state where something of it exists or cannot be written; key.vault_io
  */
 export async function createBrokerState(options: {
   readonly dir: string;
@@ -43,8 +44,32 @@ export async function createBrokerState(options: {
   readonly root: RootKey;
   readonly clock: Clock;
 }): Promise<BrokerIdentity> {
+  const dir = resolve(options.dir);
+  const made = temporaryPath(dir);
+  try {
+    await mkdir(dirname(dir), { recursive: true, mode: 0o700 });
+    await removeLeftovers(dir);
+    await mkdir(made, { mode: 0o700 });
+    const identity = await fillBrokerState({ ...options, dir: made });
+    await syncFolder(made);
+    await rename(made, dir);
+    await syncFolder(dirname(dir));
+    return identity;
+  } catch (cause) {
+    await rm(made, { recursive: true, force: true });
+    if (errnoOf(cause) === "") throw cause;
+    throw new PpmlError(
+      "broker.state",
+      `${dir} cannot be made: expected a new or empty folder whose parent can be written (${errnoOf(cause)}): name another one`,
+      { cause },
+    );
+  }
+}
+
+async function fillBrokerState(
+  options: Parameters<typeof createBrokerState>[0],
+): Promise<BrokerIdentity> {
   const { dir, kind, owner, root, clock } = options;
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
   const make = (name: string): Promise<SigningKey> =>
     createSigningKeyFile({ path: join(dir, name), root, purpose: "service" });
   const releaseRoot = await make(FILES.root);
@@ -60,9 +85,15 @@ export async function createBrokerState(options: {
   };
   const place = { dir, root, mode: kind.mode, nowMs: clock() };
   const { stored: releaseKey } = await makeReleaseKey(releaseRoot, place);
-  // The database last: a state without one was never made.
   BrokerDatabase.create(join(dir, FILES.db), { identity, releaseKey })[Symbol.dispose]();
   return identity;
+}
+
+/** Removes what earlier runs for the same folder left when they were cut off. */
+async function removeLeftovers(dir: string): Promise<void> {
+  for (const name of await readdir(dirname(dir)))
+    if (name.startsWith(`.${basename(dir)}.`) && /\.[0-9a-f]{16}\.tmp$/.test(name))
+      await rm(join(dirname(dir), name), { recursive: true, force: true });
 }
 
 /**

@@ -1,11 +1,12 @@
 import { constants } from "node:fs";
-import { copyFile, lstat, mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { PpmlError } from "../base/index.ts";
 import type { Clock, Secret } from "../base/index.ts";
 import { PROJECT_FILE } from "./config/load.ts";
 import { parseProject } from "./config/parse.ts";
 import { ROOTS_FILE, rootsText } from "./pinned-roots.ts";
+import { clearLeftovers, exists, makeStaging, STAGING, STATE_FOLDER } from "./project-staging.ts";
 import { createProjectState } from "./project-state.ts";
 import type { Template } from "./templates/template.ts";
 
@@ -24,77 +25,90 @@ export type NewProject = {
 };
 
 /**
- * Makes a project: all of it or nothing; ppml.yaml comes last.
+ * Makes a project: all of it or nothing. Everything is made in a staging folder inside; then files
+ * take their names, and `.ppml` takes its own last. What a killed init left is cleared first.
  * Gives the paths made, relative to the folder.
- * @throws cli.exists where a file would be written over
+ * @throws cli.exists where a file would be written over, or another init is at work
  */
 export async function createProject(options: NewProject): Promise<readonly string[]> {
   const { root, template, onStep } = options;
   const config = parseProject(options.projectText, PROJECT_FILE);
   const texts = Object.entries(template.files);
   const copies = Object.entries(template.copies);
-  await refuseExisting(root, [
-    PROJECT_FILE,
-    ".ppml",
-    ROOTS_FILE,
-    ...[...texts, ...copies].map(([path]) => path),
-  ]);
+  const names = [...copies, ...texts].map(([path]) => path);
+  const leftovers = await clearLeftovers(root);
+  await refuseExisting(root, [PROJECT_FILE, STATE_FOLDER, ROOTS_FILE, ...names], leftovers);
   const undo: (() => Promise<void>)[] = [];
   try {
     await makeFolder(root, undo);
-    await mkdir(join(root, ".ppml"), { mode: 0o700 });
-    // Only now is it ours to remove: mkdir fails where another made it meanwhile.
-    undo.push(() => rm(join(root, ".ppml"), { recursive: true, force: true }));
-    const roots = await createProjectState({ ...options, config, keks: template.keks });
-    const make = async (path: string, write: (target: string) => Promise<void>) => {
-      const target = join(root, path);
-      await makeFolder(dirname(target), undo);
-      await write(target);
-      undo.push(() => rm(target, { force: true }));
-    };
+    using staging = await makeStaging(root);
+    // Only now is it ours to remove: making it fails where another made it meanwhile.
+    undo.push(() => staging.remove());
+    const { tree } = staging;
+    const roots = await createProjectState({
+      ...options,
+      root: tree,
+      config,
+      keks: template.keks,
+    });
     for (const [path, source] of copies) {
       onStep(`copying ${path}`);
-      const mode = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE;
-      await make(path, (target) => copyFile(source, target, mode));
+      const target = await stagedPath(tree, path);
+      await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     }
-    for (const [path, text] of texts)
-      await make(path, (target) => writeFile(target, text, { flag: "wx" }));
-    await make(ROOTS_FILE, (target) => writeFile(target, rootsText(roots), { flag: "wx" }));
+    for (const [path, text] of [
+      ...texts,
+      [ROOTS_FILE, rootsText(roots)] as const,
+      [PROJECT_FILE, options.projectText] as const,
+    ])
+      await writeFile(await stagedPath(tree, path), text, { flag: "wx" });
+    for (const path of [...names, ROOTS_FILE, PROJECT_FILE]) {
+      onStep(`placing ${path}`);
+      await makeFolder(dirname(join(root, path)), undo);
+      await staging.place(path);
+      undo.push(() => rm(join(root, path), { force: true }));
+    }
+    onStep("placing .gitignore");
     await ignoreFiles(root, undo);
-    await make(PROJECT_FILE, (target) => writeFile(target, options.projectText, { flag: "wx" }));
+    onStep(`placing ${STATE_FOLDER}`);
+    await staging.commit();
+    undo.length = 0; // the project is whole, whatever happens to the staging folder
+    onStep("clearing up");
+    await staging.remove();
   } catch (error) {
     for (const step of undo.toReversed()) await step().catch(() => undefined);
     throw error;
   }
-  return [PROJECT_FILE, ".ppml/", ROOTS_FILE, ...[...copies, ...texts].map(([path]) => path)];
+  return [PROJECT_FILE, `${STATE_FOLDER}/`, ROOTS_FILE, ...names];
 }
 
-async function refuseExisting(root: string, paths: readonly string[]): Promise<void> {
+async function stagedPath(tree: string, path: string): Promise<string> {
+  const target = join(tree, path);
+  await mkdir(dirname(target), { recursive: true });
+  return target;
+}
+
+async function refuseExisting(
+  root: string,
+  paths: readonly string[],
+  leftovers: Awaited<ReturnType<typeof clearLeftovers>>,
+): Promise<void> {
   const found: string[] = [];
   for (const path of paths) if (await exists(join(root, path))) found.push(path);
   if (found.length === 0) return;
-  const half = found.includes(".ppml") && !found.includes(PROJECT_FILE);
+  const half = found.includes(STATE_FOLDER) && !found.includes(PROJECT_FILE);
+  const remedies = {
+    half: `if an earlier init was cut off, remove ${join(root, STATE_FOLDER)}; otherwise choose another folder`,
+    completed:
+      "the init before this one was cut off after it had made the project: use it as it is",
+    whole: "choose another folder: ppml init DIR",
+  };
+  const remedy = leftovers === "completed" ? "completed" : half ? "half" : "whole";
   throw new PpmlError(
     "cli.exists",
     `${root} already has ${found.join(", ")}: nothing was changed`,
-    {
-      detail: {
-        paths: found,
-        remedy: half
-          ? "if an earlier init was cut off, remove .ppml; otherwise choose another folder"
-          : "choose another folder: ppml init DIR",
-      },
-    },
+    { detail: { paths: found, remedy: remedies[remedy] } },
   );
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Makes a folder and those above it; undoing removes what was made, where it is empty. */
@@ -126,5 +140,8 @@ async function ignoreFiles(root: string, undo: (() => Promise<void>)[]): Promise
   const block = ["# ppml: keys and state, plaintext data", ...missing, ""].join("\n");
   const gap = before === undefined || before === "" ? "" : before.endsWith("\n") ? "\n" : "\n\n";
   undo.push(() => (before === undefined ? rm(path, { force: true }) : writeFile(path, before)));
-  await writeFile(path, (before ?? "") + gap + block);
+  // Renamed when it is whole: a crash is not to cost lines that were there.
+  const whole = join(root, STAGING, "gitignore");
+  await writeFile(whole, (before ?? "") + gap + block, { flush: true });
+  await rename(whole, path);
 }

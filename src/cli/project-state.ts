@@ -11,7 +11,7 @@ import type { TemplateKek } from "./templates/template.ts";
 
 /** What `.ppml` is made of; its paths are those of the new ppml.yaml. */
 export type NewState = {
-  /** Absolute path of the project's folder, with an empty `.ppml` of mode 0700 in it. */
+  /** Absolute path of the folder, with an empty `.ppml` of mode 0700 in it; it may be renamed later. */
   readonly root: string;
   readonly config: ProjectConfig;
   /** Where the project asks for a passphrase; it is not disposed here. */

@@ -45,8 +45,13 @@ export async function publishFile(temporary: string, path: string): Promise<void
   // link() and not rename(): rename would replace a file that came into being meanwhile.
   await link(temporary, path);
   await unlink(temporary);
+  await syncFolder(dirname(path));
+}
+
+/** Makes the names in a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
   if (process.platform === "win32") return; // folders cannot be opened there
-  const folder = await open(dirname(path), "r");
+  const folder = await open(path, "r");
   try {
     await folder.sync();
   } finally {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fromHex, isPpmlError } from "../../src/base/index.ts";
@@ -129,8 +130,41 @@ describe("the broker's state", () => {
         root,
         clock: () => NOW_MS,
       }),
-      (error) => isPpmlError(error, "key.vault_io"),
+      (error) => isPpmlError(error, "broker.state"),
     );
+    assert.deepEqual(
+      readdirSync(fixture.dir).filter((name) => name.endsWith(".tmp")),
+      [],
+    );
+  });
+
+  test("a state whose making was cut off or failed can be made again, and leaves nothing", async () => {
+    using root = await loadRootKeyFile({ path: join(fixture.dir, "root.key") });
+    const folder = join(fixture.dir, "again");
+    const dir = join(folder, "broker");
+    // What a kill in the middle leaves: a folder under a temporary name with some of the keys.
+    const left = join(folder, ".broker.0123456789abcdef.tmp");
+    mkdirSync(left, { recursive: true });
+    writeFileSync(join(left, "release-root.key"), "half");
+    const make = (clock: () => number) =>
+      createBrokerState({
+        dir,
+        kind: { mode: "production", simulationRoot: null },
+        owner: fixture.owner.publicJwk,
+        root,
+        clock,
+      });
+    const failure = new Error("the clock stopped");
+    await assert.rejects(
+      make(() => {
+        throw failure;
+      }),
+      (error) => error === failure,
+    );
+    assert.deepEqual(readdirSync(folder), []);
+    await make(() => NOW_MS);
+    assert.deepEqual(readdirSync(folder), ["broker"]);
+    assert.equal(statSync(dir).mode & 0o777, 0o700);
   });
 
   test("the release key is renewed before it ends, under the same root", async () => {
