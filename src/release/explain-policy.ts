@@ -1,3 +1,4 @@
+import type { ReferenceSet } from "../attest/appraise/rules.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
 import type { PolicyFile } from "./policy.ts";
 import { operatorOf } from "./skr/skr-policy.ts";
@@ -29,6 +30,7 @@ function explainJobs(policy: PolicyFile): string[] {
     `  its result is sealed for the KEK version ${list(jobs.outputKeks)}`,
     `  it runs in a TEE of the kind ${appraisal.tee}, whose Evidence was made for this job and this moment, and says:`,
     ...explainAppraisal(appraisal, ""),
+    ...appraisal.references.flatMap(explainReference),
     "  and the release policy holds, for one of these issuers:",
     ...release.anyOf.flatMap((entry) => {
       const { authority, ...condition } = entry;
@@ -39,15 +41,27 @@ function explainJobs(policy: PolicyFile): string[] {
 
 function explainAppraisal(rules: object, prefix: string): string[] {
   return Object.entries(rules).flatMap(([name, rule]: [string, unknown]) => {
-    if (name === "tee") return [];
+    if (name === "tee" || name === "profile" || name === "references") return [];
     if (rule === "any") return [`    ${prefix}${name}: not looked at`];
+    if (rule === "reference") return [`    ${prefix}${name} is that of a reference set`];
     if (typeof rule !== "object" || rule === null) return [];
     if ("equals" in rule) return [`    ${prefix}${name} is ${String(rule.equals)}`];
     if ("atLeast" in rule) return [`    ${prefix}${name} is at least ${String(rule.atLeast)}`];
     if ("oneOf" in rule && Array.isArray(rule.oneOf))
       return [`    ${prefix}${name} is ${list(rule.oneOf.map(String))}`];
+    if ("only" in rule && Array.isArray(rule.only))
+      return [`    ${prefix}${name} holds nothing but ${list(rule.only.map(String))}`];
     return explainAppraisal(rule, `${prefix}${name}.`);
   });
+}
+
+function explainReference(set: ReferenceSet): string[] {
+  const state = set.state === "staged" ? "staged, not accepted yet" : "accepted";
+  const until = set.expiresAt === null ? "" : `, until ${set.expiresAt}`;
+  return [
+    `    reference set ${JSON.stringify(set.label)} (${state}${until}):`,
+    ...Object.entries(set.values).map(([claim, value]) => `      ${claim} is ${value}`),
+  ];
 }
 
 function explainCondition(condition: SkrCondition, indent: string): string[] {

@@ -1,48 +1,66 @@
 import { z } from "zod";
-import { anySchema, bytesRuleSchema, flagRuleSchema, numberRuleSchema } from "./rules.ts";
+import { simSnpPolicySchema } from "./kinds/snp.ts";
+import type { Rule } from "./rules.ts";
 
-const bytesOrAny = (length: number) => z.union([bytesRuleSchema(length), anySchema]);
-const numberOrAny = z.union([numberRuleSchema, anySchema]);
-const flagOrAny = z.union([flagRuleSchema, anySchema]);
-
-/** VMPL: 0 is the most privileged, so that a minimum would say the wrong thing. */
-const vmplSchema = z.union([
-  z.strictObject({ equals: z.int().min(0).max(3) }),
-  z.strictObject({ oneOf: z.array(z.int().min(0).max(3)).min(1).max(4) }),
-  anySchema,
-]);
-
-const simSnpPolicySchema = z.strictObject({
-  tee: z.literal("sim-snp"),
-  /** The workload's identity: never "any". Several values stand side by side while a new one rolls out. */
-  measurement: bytesRuleSchema(48),
-  hostData: bytesOrAny(32),
-  familyId: bytesOrAny(16),
-  imageId: bytesOrAny(16),
-  idKeyDigest: bytesOrAny(48),
-  authorKeyDigest: bytesOrAny(48),
-  chipId: bytesOrAny(64),
-  guestSvn: numberOrAny,
-  vmpl: vmplSchema,
-  debug: flagOrAny,
-  migrationAllowed: flagOrAny,
-  smtAllowed: flagOrAny,
-  singleSocket: flagOrAny,
-  reportedTcb: z.strictObject({
-    bootloader: numberOrAny,
-    tee: numberOrAny,
-    snp: numberOrAny,
-    microcode: numberOrAny,
-  }),
-});
+const NO_CLAIMS = new Set(["tee", "profile", "references"]);
 
 /**
  * What Evidence has to say to be accepted: every claim of the TEE's kind named with a value, a set,
- * a minimum or "any". A claim left out, and one that is not known, is refused.
+ * a minimum, "reference" or "any". A claim left out, and one that is not known, is refused.
  * @see docs/attestation.md section "Appraisal policy"
  */
-export const appraisalPolicySchema = z.discriminatedUnion("tee", [simSnpPolicySchema]);
+export const appraisalPolicySchema = z
+  .discriminatedUnion("tee", [simSnpPolicySchema])
+  .superRefine((policy, context) => {
+    const claims = referenceClaims(policy);
+    policy.references.forEach((set, index) => {
+      const named = Object.keys(set.values).sort();
+      if (named.join() !== claims.join())
+        context.addIssue({
+          code: "custom",
+          path: ["references", index, "values"],
+          message: `expected the values of exactly the claims whose rule is "reference" (${claims.join(", ") || "none"}), got ${named.join(", ") || "none"}`,
+        });
+    });
+    if (claims.length > 0 && policy.references.length === 0)
+      context.addIssue({
+        code: "custom",
+        path: ["references"],
+        message: `${claims.join(", ")} refer to reference sets, and there is none`,
+      });
+  });
 export type AppraisalPolicy = z.infer<typeof appraisalPolicySchema>;
+
+/** The claims, by their paths and in order, whose rule is "reference". */
+export function referenceClaims(policy: AppraisalPolicy): string[] {
+  return listRules(policy)
+    .filter(([, rule]) => rule === "reference")
+    .map(([claim]) => claim)
+    .sort();
+}
+
+/** Every rule of a policy under its claim's path. */
+export function listRules(policy: AppraisalPolicy): (readonly [claim: string, rule: Rule])[] {
+  return Object.entries(policy).flatMap(([name, value]) =>
+    NO_CLAIMS.has(name) ? [] : rulesIn(name, value),
+  );
+}
+
+function rulesIn(path: string, value: unknown): (readonly [claim: string, rule: Rule])[] {
+  if (isRule(value)) return [[path, value]];
+  return Object.entries(value ?? {}).flatMap(([name, inner]: [string, unknown]) =>
+    rulesIn(`${path}.${name}`, inner),
+  );
+}
+
+function isRule(value: unknown): value is Rule {
+  if (typeof value === "string") return true;
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    ["equals", "oneOf", "atLeast", "only"].some((operator) => operator in value)
+  );
+}
 
 /**
  * The policy that simulation starts from: these measurements (48 bytes, lower-case hex, at least
@@ -51,6 +69,7 @@ export type AppraisalPolicy = z.infer<typeof appraisalPolicySchema>;
 export function simulationPolicy(measurements: readonly string[]): AppraisalPolicy {
   return appraisalPolicySchema.parse({
     tee: "sim-snp",
+    references: [],
     measurement: { oneOf: measurements },
     hostData: { equals: "00".repeat(32) },
     familyId: "any",
@@ -70,5 +89,5 @@ export function simulationPolicy(measurements: readonly string[]): AppraisalPoli
       snp: { atLeast: 0 },
       microcode: { atLeast: 0 },
     },
-  } satisfies Record<keyof AppraisalPolicy, unknown>);
+  });
 }

@@ -31,3 +31,11 @@ export const REMEDIES = {
   "reportedTcb.snp": TCB,
   "reportedTcb.microcode": TCB,
 } as const;
+
+/** The remedy of a claim, by its path. @throws RangeError where the table lacks it: a test walks all policies */
+export function remedyOf(claim: string): string {
+  const remedies: Readonly<Record<string, string>> = REMEDIES;
+  const remedy = Object.hasOwn(remedies, claim) ? remedies[claim] : undefined;
+  if (remedy === undefined) throw new RangeError(`the claim ${claim} has no remedy`);
+  return remedy;
+}

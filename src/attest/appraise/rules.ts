@@ -1,22 +1,36 @@
 import { z } from "zod";
-import type { ClaimOutcome } from "../../format/attestation-result.ts";
+import { timestampSchema } from "../../format/schema.ts";
 
 const MAX_VALUES = 100;
-const MAX_TEXT = 1000;
+const MAX_TEXT = 200;
 
 /** The policy does not look at the claim: it has to say so in this word. */
 export const anySchema = z.literal("any");
 
-/** Rule for bytes: one value, or one of several; hex of exactly `length` bytes. */
-export function bytesRuleSchema(length: number): z.ZodType<BytesRule> {
-  const hex = z
+/** The claim has to be that of one of the policy's reference sets. */
+export const referenceSchema = z.literal("reference");
+
+const hexSchema = (length: number) =>
+  z
     .string()
     .regex(new RegExp(`^[0-9a-f]{${2 * length}}$`), `expected ${length} bytes in lower-case hex`);
+
+/** Rule for bytes: one value, or one of several; hex of exactly `length` bytes. */
+export function bytesRuleSchema(length: number): z.ZodType<BytesRule> {
+  const hex = hexSchema(length);
   return z.union([
     z.strictObject({ equals: hex }),
     z.strictObject({ oneOf: z.array(hex).min(1).max(MAX_VALUES) }),
   ]);
 }
+
+/** Rule for what tells a workload: a value, a set, or the reference sets; never "any". */
+export const identitySchema = (length: number) =>
+  z.union([bytesRuleSchema(length), referenceSchema]);
+
+/** Rule for bytes that a policy may leave open. */
+export const bytesSchema = (length: number) =>
+  z.union([bytesRuleSchema(length), referenceSchema, anySchema]);
 
 /** Rule for an unsigned number of 32 bits. */
 export const numberRuleSchema = z.union([
@@ -25,44 +39,68 @@ export const numberRuleSchema = z.union([
   z.strictObject({ atLeast: z.int().min(0).max(0xffffffff) }),
 ]);
 
-/** Rule for a yes or no. */
-export const flagRuleSchema = z.strictObject({ equals: z.boolean() });
+/** Rule for a number that a policy may leave open. */
+export const numberSchema = z.union([numberRuleSchema, referenceSchema, anySchema]);
+
+/** Rule for a yes or no that a policy may leave open. */
+export const flagSchema = z.union([z.strictObject({ equals: z.boolean() }), anySchema]);
+
+/** Rule for a word out of a list that the standard gives; more than one may be accepted. */
+export function wordSchema<const Word extends string>(words: readonly [Word, ...Word[]]) {
+  const word = z.enum(words);
+  return z.union([
+    z.strictObject({ equals: word }),
+    z.strictObject({ oneOf: z.array(word).min(1).max(MAX_VALUES) }),
+    anySchema,
+  ]);
+}
+
+/** Rule for free text of at most 200 characters, such as a provider's URL. */
+export const textRuleSchema = z.union([
+  z.strictObject({ equals: z.string().max(MAX_TEXT) }),
+  z.strictObject({ oneOf: z.array(z.string().max(MAX_TEXT)).min(1).max(MAX_VALUES) }),
+]);
+
+/** Rule for a list, such as advisories: nothing may be in it that the rule does not name. */
+export const onlySchema = z.union([
+  z.strictObject({ only: z.array(z.string().max(MAX_TEXT)).max(1000) }),
+  anySchema,
+]);
+
+/**
+ * One accepted workload: all its values together. `staged` is compared and reported, never accepted;
+ * after `expiresAt` a set is not accepted either.
+ */
+export const referenceSetSchema = z.strictObject({
+  label: z.string().min(1).max(100),
+  state: z.enum(["accepted", "staged"]),
+  expiresAt: timestampSchema.nullable(),
+  values: z.record(z.string().max(100), z.union([z.string().max(MAX_TEXT), z.number()])),
+});
+export type ReferenceSet = z.infer<typeof referenceSetSchema>;
+
+/** The reference sets of a policy; empty where no claim's rule is "reference". */
+export const referencesSchema = z.array(referenceSetSchema).max(MAX_VALUES);
 
 export type BytesRule = { readonly equals: string } | { readonly oneOf: readonly string[] };
-export type NumberRule = z.infer<typeof numberRuleSchema>;
-export type FlagRule = z.infer<typeof flagRuleSchema>;
-export type Rule = BytesRule | NumberRule | FlagRule | "any";
-export type ClaimValue = string | number | boolean;
+/** What a policy says of one claim. */
+export type Rule =
+  | { readonly equals: string | number | boolean }
+  | { readonly oneOf: readonly (string | number)[] }
+  | { readonly atLeast: number }
+  | { readonly only: readonly string[] }
+  | "reference"
+  | "any";
 
-/** Compares one claim with its rule; `remedy` is what to do where it is not met. */
-export function checkClaim(options: {
-  readonly claim: string;
-  readonly rule: Rule;
-  readonly actual: ClaimValue;
-  readonly remedy: string;
-}): ClaimOutcome {
-  const { claim, rule, actual } = options;
-  const outcome = rule === "any" ? "not-checked" : satisfies(rule, actual) ? "met" : "not-met";
-  return {
-    claim,
-    outcome,
-    expected: describeRule(rule),
-    actual,
-    remedy: outcome === "not-met" ? options.remedy : null,
-  };
-}
+/** What Evidence says of one claim; null where this Evidence does not have it. */
+export type ClaimValue = string | number | boolean | readonly string[] | null;
 
-function satisfies(rule: Exclude<Rule, "any">, actual: ClaimValue): boolean {
-  if ("equals" in rule) return rule.equals === actual;
-  if ("oneOf" in rule) return rule.oneOf.some((value: string | number) => value === actual);
-  return typeof actual === "number" && actual >= rule.atLeast;
-}
+/** Every claim of a policy's type by its path: one that is left out does not compile. */
+export type ClaimPath<P> = {
+  [K in Exclude<keyof P & string, "tee" | "profile" | "references">]: P[K] extends Rule
+    ? K
+    : `${K}.${keyof P[K] & string}`;
+}[Exclude<keyof P & string, "tee" | "profile" | "references">];
 
-function describeRule(rule: Rule): ClaimValue {
-  if (rule === "any") return "any";
-  if ("equals" in rule) return rule.equals;
-  if ("atLeast" in rule) return `at least ${rule.atLeast}`;
-  const text = rule.oneOf.join(", ");
-  const shown = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}...` : text;
-  return rule.oneOf.length === 1 ? shown : `one of ${shown}`;
-}
+/** For every claim of a policy its rule and what the Evidence says. */
+export type ClaimList<P> = Readonly<Record<ClaimPath<P>, readonly [Rule, ClaimValue]>>;
