@@ -1,5 +1,9 @@
 import { PpmlError } from "../../base/index.ts";
-import type { SnpReport } from "./snp-report.ts";
+import type { SnpCpuid, SnpReport } from "./snp-report.ts";
+
+/** AMD's product lines with keys of their own. @see AMD 57230 (VCEK), product_name */
+export const SNP_PRODUCTS = ["Milan", "Genoa", "Turin"] as const;
+export type SnpProduct = (typeof SNP_PRODUCTS)[number];
 
 /** The bits of a guest's POLICY. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 4.3 */
 export type SnpGuestPolicy = {
@@ -24,6 +28,35 @@ export type SnpTcb = {
   readonly fmc: number | null;
 };
 
+/**
+ * The product line of a CPUID. Bergamo and Siena (family 19h, models A0h to AFh) have Genoa's keys.
+ * @throws attest.unsupported
+ * @see AMD 57230 (VCEK), product_name; family and model as in CPUID Fn0000_0001_EAX
+ */
+export function snpProductOfCpuid({ famId, modId }: SnpCpuid): SnpProduct {
+  if (famId === 0x19 && modId <= 0x0f) return "Milan";
+  if (famId === 0x19 && ((modId >= 0x10 && modId <= 0x1f) || modId >>> 4 === 0xa)) return "Genoa";
+  if (famId === 0x1a && modId <= 0x1f) return "Turin";
+  throw new PpmlError(
+    "attest.unsupported",
+    `expected a report of Milan, Genoa or Turin, got CPUID family 0x${famId.toString(16)}, model 0x${modId.toString(16)}`,
+  );
+}
+
+/**
+ * The product line of a certificate's product name: the part before a stepping, as in "Milan-B0".
+ * @throws attest.unsupported
+ * @see AMD 57230 (VCEK), product_name
+ */
+export function snpProductOfName(name: string): SnpProduct {
+  const line = SNP_PRODUCTS.find((product) => name === product || name.startsWith(`${product}-`));
+  if (line !== undefined) return line;
+  throw new PpmlError(
+    "attest.unsupported",
+    `expected a certificate of Milan, Genoa or Turin, got the product "${name}"`,
+  );
+}
+
 /** Reads the u64 POLICY. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 4.3 */
 export function parseSnpGuestPolicy(policy: bigint): SnpGuestPolicy {
   const bit = (index: bigint): boolean => ((policy >> index) & 1n) === 1n;
@@ -44,8 +77,17 @@ export function parseSnpGuestPolicy(policy: bigint): SnpGuestPolicy {
  * @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 2.2
  */
 export function parseSnpTcb(tcb: bigint, report: Pick<SnpReport, "cpuid">): SnpTcb {
+  return parseSnpTcbOf(tcb, report.cpuid?.famId === 0x1a ? "Turin" : "Genoa");
+}
+
+/**
+ * Reads a u64 TCB_VERSION in the layout of a product.
+ * @throws attest.invalid where a reserved byte is not zero
+ * @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 2.2
+ */
+export function parseSnpTcbOf(tcb: bigint, product: SnpProduct): SnpTcb {
   const byte = (index: number): number => Number((tcb >> BigInt(8 * index)) & 0xffn);
-  const turin = report.cpuid?.famId === 0x1a;
+  const turin = product === "Turin";
   for (const reserved of turin ? [4, 5, 6] : [2, 3, 4, 5])
     if (byte(reserved) !== 0)
       throw new PpmlError(

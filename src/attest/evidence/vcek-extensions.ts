@@ -13,12 +13,21 @@ export const VCEK_OID = {
   microcode: "1.3.6.1.4.1.3704.1.3.8",
   fmc: "1.3.6.1.4.1.3704.1.3.9",
   hwId: "1.3.6.1.4.1.3704.1.4",
+  cspId: "1.3.6.1.4.1.3704.1.5",
 } as const;
 
-/** What a VCEK certificate says of the chip: its product, its id (64 bytes) and its TCB. */
+/** What a VCEK certificate says of the chip: its product, its id (64 bytes, Turin 8) and its TCB. */
 export type VcekExtensions = {
   readonly productName: string;
   readonly hwId: Uint8Array;
+  readonly tcb: SnpTcb;
+};
+
+/** What a VLEK certificate says: its product, the cloud provider it was loaded for and its TCB. */
+export type VlekExtensions = {
+  readonly productName: string;
+  /** As in "CN=cc-us-east-2.amazonaws.com". */
+  readonly cspId: string;
   readonly tcb: SnpTcb;
 };
 
@@ -28,27 +37,49 @@ export type VcekExtensions = {
  * @see AMD 57230 (VCEK), custom extensions: SVNs are INTEGERs of one byte, the chip id stands without a tag
  */
 export function parseVcekExtensions(certificate: Certificate): VcekExtensions {
-  const value = (oid: string): Uint8Array => {
-    const extension = certificate.extensions.get(oid);
-    if (extension === undefined)
-      throw new PpmlError("attest.invalid", `the VCEK certificate has no extension ${oid}`);
-    return extension.value;
-  };
-  const svn = (oid: string): number => {
-    const number = readDerSmallInteger(readDer(value(oid), DER.integer));
-    if (number > 255)
-      throw new PpmlError("attest.invalid", `the VCEK's extension ${oid} is over 255`);
-    return number;
-  };
-  const hwId = value(VCEK_OID.hwId);
-  if (hwId.byteLength !== 64)
+  const common = parseCommon(certificate, "VCEK");
+  if (certificate.extensions.has(VCEK_OID.cspId))
+    throw new PpmlError("attest.invalid", "a VCEK certificate names no cloud provider");
+  // Milan and Genoa have ids of 64 bytes, Turin of 8 (AMD 57230, tables of structVersion 0 and 1).
+  const length = common.tcb.fmc === null ? 64 : 8;
+  const value = valueOf(certificate, VCEK_OID.hwId, "VCEK");
+  // Newer certificates wrap the id in an OCTET STRING, older ones do not.
+  const hwId = value.byteLength === length + 2 ? readDer(value, DER.octetString).content : value;
+  if (hwId.byteLength !== length)
     throw new PpmlError(
       "attest.invalid",
-      `expected a chip id of 64 bytes in the VCEK certificate, got ${hwId.byteLength}`,
+      `expected a chip id of ${length} bytes in the VCEK certificate, got ${hwId.byteLength}`,
     );
+  return { ...common, hwId };
+}
+
+/**
+ * Reads AMD's extensions of a VLEK: the cloud provider in place of the chip.
+ * @throws attest.invalid
+ * @see AMD 58369 (VLEK), custom extensions
+ */
+export function parseVlekExtensions(certificate: Certificate): VlekExtensions {
+  const common = parseCommon(certificate, "VLEK");
+  if (certificate.extensions.has(VCEK_OID.hwId))
+    throw new PpmlError("attest.invalid", "a VLEK certificate names no chip");
+  const cspId = readDerText(readDer(valueOf(certificate, VCEK_OID.cspId, "VLEK"), DER.ia5String));
+  return { ...common, cspId };
+}
+
+function parseCommon(
+  certificate: Certificate,
+  kind: "VCEK" | "VLEK",
+): Pick<VcekExtensions, "productName" | "tcb"> {
+  const svn = (oid: string): number => {
+    const number = readDerSmallInteger(readDer(valueOf(certificate, oid, kind), DER.integer));
+    if (number > 255)
+      throw new PpmlError("attest.invalid", `the ${kind}'s extension ${oid} is over 255`);
+    return number;
+  };
   return {
-    productName: readDerText(readDer(value(VCEK_OID.productName), DER.ia5String)),
-    hwId,
+    productName: readDerText(
+      readDer(valueOf(certificate, VCEK_OID.productName, kind), DER.ia5String),
+    ),
     tcb: {
       bootloader: svn(VCEK_OID.bootloader),
       tee: svn(VCEK_OID.tee),
@@ -57,4 +88,11 @@ export function parseVcekExtensions(certificate: Certificate): VcekExtensions {
       fmc: certificate.extensions.has(VCEK_OID.fmc) ? svn(VCEK_OID.fmc) : null,
     },
   };
+}
+
+function valueOf(certificate: Certificate, oid: string, kind: "VCEK" | "VLEK"): Uint8Array {
+  const extension = certificate.extensions.get(oid);
+  if (extension === undefined)
+    throw new PpmlError("attest.invalid", `the ${kind} certificate has no extension ${oid}`);
+  return extension.value;
 }
