@@ -17,7 +17,7 @@ import type { SnpVector } from "../vectors.ts";
 
 /** A TCB_VERSION as the index prints it: its bytes in the report's order. */
 const tcbText = (tcb: bigint): string =>
-  tcb.toString(16).padStart(16, "0").match(/../g)?.reverse().join("") ?? "";
+  tcb.toString(16).padStart(16, "0").match(/../g)?.toReversed().join("") ?? "";
 
 function certificateOf(file: string): Certificate {
   const [first] = parsePemCertificates(vectorText(file));
@@ -132,6 +132,11 @@ for (const vector of vectorIndex.snp)
     });
   });
 
+function keyOfType(type: "VCEK" | "VLEK"): Certificate {
+  const found = vectorIndex.snp.find(({ endorsement }) => endorsement?.type === type);
+  return certificateOf(found?.endorsement?.file ?? "");
+}
+
 function otherKeys(vector: SnpVector, own: Certificate): Certificate[] {
   return vectorIndex.snp
     .filter(({ id }) => id !== vector.id)
@@ -142,12 +147,8 @@ function otherKeys(vector: SnpVector, own: Certificate): Certificate[] {
 }
 
 test("a VCEK is not read as a VLEK, nor a VLEK as a VCEK", { skip }, () => {
-  const of = (type: string): Certificate => {
-    const found = vectorIndex.snp.find(({ endorsement }) => endorsement?.type === type);
-    return certificateOf(found?.endorsement?.file ?? "");
-  };
-  assert.throws(() => parseVcekExtensions(of("VLEK")), { code: "attest.invalid" });
-  assert.throws(() => parseVlekExtensions(of("VCEK")), { code: "attest.invalid" });
+  assert.throws(() => parseVcekExtensions(keyOfType("VLEK")), { code: "attest.invalid" });
+  assert.throws(() => parseVlekExtensions(keyOfType("VCEK")), { code: "attest.invalid" });
 });
 
 test("a report's zero bytes of every vector are where the parser demands them", { skip }, () => {
