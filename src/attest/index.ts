@@ -8,6 +8,7 @@ export {
 export type { Attester } from "./collect/attester.ts";
 export { openSimChannelAttester, type SimChannelAttester } from "./collect/sim-channel.ts";
 export type { Evidence, HardwareEvidence, SimSnpEvidence } from "./evidence/evidence.ts";
+export type { MaaEvidence, MaaTee } from "./evidence/maa-evidence.ts";
 export { explainResult } from "./explain/explain.ts";
 export {
   createSimulationPki,
@@ -19,5 +20,11 @@ export {
 } from "./sim/pki.ts";
 export { openSimulatedPlatform, type SimulatedPlatform } from "./sim/platform.ts";
 export { SIMULATION_MARK, verifySimulatedEvidence } from "./sim/verify-sim.ts";
+export { verifySimulatedMaaToken } from "./sim/verify-sim-maa.ts";
+export type { MaaRuntimeData } from "./verify/maa-binding.ts";
+export { MAA_CLOCK_SKEW_SECONDS, type MaaDemands } from "./verify/maa-check.ts";
+export { type MaaJwks, parseMaaJwks } from "./verify/maa-jwks.ts";
+export { isSharedProvider, type MaaProvider } from "./verify/maa-providers.ts";
+export { verifyMaaToken } from "./verify/maa-token.ts";
 export type { Verified } from "./verify/verified.ts";
 export { verifyEvidence, type VerifyOptions } from "./verify/verify.ts";

@@ -1,6 +1,7 @@
 import { equalBytes, fromBase64Url, PpmlError } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
 import type { SimSnpEvidence } from "../evidence/evidence.ts";
+import { SIMULATION_MARK } from "../evidence/simulation-mark.ts";
 import { parseSnpTcb } from "../evidence/snp-fields.ts";
 import { parseSnpReport } from "../evidence/snp-report.ts";
 import type { SnpReport } from "../evidence/snp-report.ts";
@@ -12,8 +13,7 @@ import { parseCertificate } from "../x509/certificate.ts";
 import type { Certificate } from "../x509/certificate.ts";
 import { ECDSA_P384_SHA384, verifyChain } from "../x509/chain.ts";
 
-/** Stands in every name of the simulation's certificates. */
-export const SIMULATION_MARK = "PPML SIMULATION - NOT HARDWARE";
+export { SIMULATION_MARK };
 
 /** VMPLs are 0 to 3; a report that the host asked for has FFFFFFFFh. @see AMD 56860 table 23 */
 const MAX_VMPL = 3;
