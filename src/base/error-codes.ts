@@ -55,6 +55,8 @@ export const ERROR_CODES = {
   // attest
   "attest.invalid": "The Evidence does not have the form that its type demands.",
   "attest.not_verified": "The Evidence's signature or certificate chain does not verify.",
+  "attest.collateral": "The collateral is out of date, or is not of this platform: fetch it again.",
+  "attest.revoked": "A certificate or the platform's TCB was revoked by its vendor.",
   "attest.unsupported": "The Evidence's type is not known here.",
   "attest.simulated": "Simulated Evidence came where only hardware is accepted.",
   "attest.unavailable": "No TEE answers on this machine.",

@@ -16,6 +16,7 @@ export const DER = {
   octetString: 0x04,
   null: 0x05,
   oid: 0x06,
+  enumerated: 0x0a,
   utf8String: 0x0c,
   printableString: 0x13,
   ia5String: 0x16,
@@ -39,10 +40,15 @@ export function readDer(bytes: Uint8Array, tag: number): DerValue {
 
 /** The values inside a constructed one, at most 1,000. @throws attest.invalid */
 export function readDerSequence(value: DerValue): DerValue[] {
+  return readDerItems(value, 1000);
+}
+
+/** The values inside a constructed one, at most `max`. @throws attest.invalid */
+export function readDerItems(value: DerValue, max: number): DerValue[] {
   const values: DerValue[] = [];
   let offset = 0;
   while (offset < value.content.byteLength) {
-    if (values.length === 1000) throw invalid("more than 1,000 values in one");
+    if (values.length === max) throw invalid(`more than ${max} values in one`);
     const inner = readValue(value.content, offset);
     values.push(inner);
     offset += inner.encoded.byteLength;

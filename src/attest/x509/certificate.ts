@@ -26,6 +26,8 @@ export type Certificate = {
   readonly algorithm: Uint8Array;
   readonly algorithmOid: string;
   readonly signature: Uint8Array;
+  /** The serial number's INTEGER: its content. */
+  readonly serial: Uint8Array;
   /** Encoded names, compared byte by byte. */
   readonly issuer: Uint8Array;
   readonly subject: Uint8Array;
@@ -60,7 +62,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const tbs = expectTag(outer[0], DER.sequence);
   const algorithm = expectTag(outer[1], DER.sequence);
   const fields = readDerSequence(tbs);
-  const [version, , innerAlgorithm, issuer, validity, subject, spki, extensions] = fields;
+  const [version, serial, innerAlgorithm, issuer, validity, subject, spki, extensions] = fields;
   if (outer.length !== 3 || fields.length !== 8) throw invalid("expected an X.509 version 3 form");
   requireVersion3(version);
   // RFC 5280 4.1.1.2: "This field MUST contain the same algorithm identifier as the signature field".
@@ -72,6 +74,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
     algorithm: algorithm.encoded,
     algorithmOid: readDerOid(readDerSequence(algorithm)[0]),
     signature: readDerBitString(outer[2]),
+    serial: readSerial(serial),
     issuer: expectTag(issuer, DER.sequence).encoded,
     subject: expectTag(subject, DER.sequence).encoded,
     commonName: readCommonName(expectTag(subject, DER.sequence)),
@@ -80,6 +83,27 @@ export function parseCertificate(der: Uint8Array): Certificate {
     publicKey: readPublicKey(expectTag(spki, DER.sequence)),
     ...readExtensions(expectTag(extensions, 0xa3)),
   };
+}
+
+/**
+ * The content of a serial number's INTEGER, 1 to 21 bytes in its shortest form.
+ * @throws attest.invalid
+ * @see RFC 5280 section 4.1.2.2: at most 20 octets, and one more for the sign
+ */
+export function readSerial(value: DerValue | undefined): Uint8Array {
+  const { content } = expectTag(value, DER.integer);
+  const [first = 0, second = 0] = content;
+  const padded =
+    content.byteLength > 1 &&
+    ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80));
+  if (content.byteLength === 0 || content.byteLength > 21 || padded)
+    throw invalid("expected a serial number of 1 to 21 bytes in its shortest form");
+  return content;
+}
+
+/** A certificate's name for messages. */
+export function nameOf(certificate: Pick<Certificate, "commonName">): string {
+  return `"${certificate.commonName}"`;
 }
 
 function requireVersion3(value: DerValue | undefined): void {

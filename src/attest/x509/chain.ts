@@ -1,6 +1,7 @@
 import { verify } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { equalBytes, PpmlError, toTimestamp } from "../../base/index.ts";
+import { nameOf } from "./certificate.ts";
 import type { Certificate } from "./certificate.ts";
 
 /** A signature algorithm that a chain may use: its exact AlgorithmIdentifier and its check. */
@@ -18,9 +19,22 @@ export const ECDSA_P384_SHA384: ChainAlgorithm = {
     isP384(key) && verify("sha384", tbs, { key, dsaEncoding: "der" }, signature),
 };
 
+/** ecdsa-with-SHA256 (1.2.840.10045.4.3.2, no parameters) on P-256. @see RFC 5758 section 3.2 */
+export const ECDSA_P256_SHA256: ChainAlgorithm = {
+  name: "ecdsa-with-SHA256 on P-256",
+  identifier: Uint8Array.of(0x30, 10, 0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02),
+  verify: (tbs, key, signature) =>
+    isP256(key) && verify("sha256", tbs, { key, dsaEncoding: "der" }, signature),
+};
+
 /** Tells whether a key is an EC key on P-384. */
 export function isP384(key: KeyObject): boolean {
   return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "secp384r1";
+}
+
+/** Tells whether a key is an EC key on P-256. */
+export function isP256(key: KeyObject): boolean {
+  return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "prime256v1";
 }
 
 /**
@@ -105,8 +119,4 @@ function refused(certificate: Certificate, what: string): PpmlError {
   return new PpmlError("attest.not_verified", `the certificate ${nameOf(certificate)} ${what}`, {
     detail: { certificate: certificate.commonName },
   });
-}
-
-function nameOf(certificate: Certificate): string {
-  return `"${certificate.commonName}"`;
 }

@@ -28,6 +28,16 @@ export function parsePemCertificates(text: string): Uint8Array[] {
   return certificates;
 }
 
+/**
+ * DER of 1 to 10 certificates in the bytes of PEM text; NULs may end it, as they end texts of C.
+ * @throws attest.invalid
+ */
+export function parsePemChain(pem: Uint8Array): Uint8Array[] {
+  let end = pem.byteLength;
+  while (end > 0 && pem[end - 1] === 0) end -= 1;
+  return parsePemCertificates(Buffer.from(pem.buffer, pem.byteOffset, end).toString("latin1"));
+}
+
 function decode(text: string): Uint8Array {
   try {
     return fromBase64(text);

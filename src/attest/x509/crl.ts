@@ -1,0 +1,171 @@
+import type { KeyObject } from "node:crypto";
+import { equalBytes, PpmlError, toHex, toTimestamp } from "../../base/index.ts";
+import {
+  DER,
+  expectTag,
+  readDer,
+  readDerBitString,
+  readDerBoolean,
+  readDerItems,
+  readDerOid,
+  readDerSequence,
+  readDerSmallInteger,
+  readDerTime,
+} from "../der/read.ts";
+import type { DerValue } from "../der/read.ts";
+import { nameOf, readSerial } from "./certificate.ts";
+import type { Certificate } from "./certificate.ts";
+import type { ChainAlgorithm } from "./chain.ts";
+
+const MAX_CRL_BYTES = 4 * 1024 * 1024;
+const OID_CRL_NUMBER = "2.5.29.20";
+const OID_AUTHORITY_KEY_IDENTIFIER = "2.5.29.35";
+
+/** A certificate revocation list of version 2. Nothing here is verified. @see RFC 5280 section 5 */
+export type Crl = {
+  /** What the signature covers. */
+  readonly tbs: Uint8Array;
+  /** AlgorithmIdentifier, the same inside and outside: its encoding. */
+  readonly algorithm: Uint8Array;
+  readonly signature: Uint8Array;
+  /** Encoded name, compared byte by byte. */
+  readonly issuer: Uint8Array;
+  readonly thisUpdateMs: number;
+  readonly nextUpdateMs: number;
+  /** Serial numbers of the revoked certificates: their INTEGERs' content in lower-case hex. */
+  readonly revoked: ReadonlySet<string>;
+};
+
+/**
+ * Parses a DER CRL of version 2, at most 4 MiB, strictly. A CRL that does not list all that its issuer
+ * revoked (delta, indirect or partitioned) has a critical extension for it, and is refused.
+ * @throws attest.invalid
+ * @see RFC 5280 section 5.1
+ */
+export function parseCrl(der: Uint8Array): Crl {
+  if (der.byteLength > MAX_CRL_BYTES)
+    throw invalid(`expected at most ${MAX_CRL_BYTES} bytes, got ${der.byteLength}`);
+  const outer = readDerSequence(readDer(der, DER.sequence));
+  const tbs = expectTag(outer[0], DER.sequence);
+  const algorithm = expectTag(outer[1], DER.sequence);
+  if (outer.length !== 3) throw invalid("expected three parts");
+  const fields = readDerSequence(tbs);
+  const [version, innerAlgorithm, issuer, thisUpdate, nextUpdate] = fields;
+  // RFC 5280 5.1.2.1: extensions are there, so that version "MUST be present and MUST specify version 2".
+  if (readDerSmallInteger(version) !== 1) throw invalid("expected version 2");
+  // RFC 5280 5.1.1.2: "This field MUST contain the same algorithm identifier as the signature field".
+  if (!equalBytes(expectTag(innerAlgorithm, DER.sequence).encoded, algorithm.encoded))
+    throw invalid("the signature algorithms inside and outside differ");
+  const rest = fields.slice(5);
+  const list = rest[0]?.tag === DER.sequence ? rest.shift() : undefined;
+  checkExtensions(expectTag(rest.shift(), 0xa0));
+  if (rest.length > 0) throw invalid("parts after the extensions");
+  return {
+    tbs: tbs.encoded,
+    algorithm: algorithm.encoded,
+    signature: readDerBitString(outer[2]),
+    issuer: expectTag(issuer, DER.sequence).encoded,
+    thisUpdateMs: readDerTime(thisUpdate),
+    // RFC 5280 5.1.2.5: "Conforming CRL issuers MUST include the nextUpdate field in all CRLs."
+    nextUpdateMs: readDerTime(nextUpdate),
+    revoked: list === undefined ? new Set() : readRevoked(list),
+  };
+}
+
+/**
+ * Verifies a CRL of `issuer`, whose certificate or key the caller trusts: the issuer's name, the
+ * signature and that `nowMs` lies between thisUpdate and nextUpdate.
+ * @throws attest.not_verified, attest.collateral where it is not of this time
+ * @see RFC 5280 section 6.3.3
+ */
+export function verifyCrl(
+  crl: Crl,
+  options: {
+    readonly issuer: { readonly name: Uint8Array; readonly key: KeyObject };
+    readonly algorithm: ChainAlgorithm;
+    readonly nowMs: number;
+    readonly what: string;
+  },
+): void {
+  const { issuer, algorithm, nowMs, what } = options;
+  if (!equalBytes(crl.issuer, issuer.name))
+    throw new PpmlError("attest.not_verified", `${what} is of another issuer: fetch it again`);
+  if (
+    !equalBytes(crl.algorithm, algorithm.identifier) ||
+    !algorithm.verify(crl.tbs, issuer.key, crl.signature)
+  )
+    throw new PpmlError("attest.not_verified", `${what} is not signed by its issuer's key`);
+  checkCrlTime(crl, { nowMs, what });
+}
+
+/** Refuses a CRL outside its time. @throws attest.collateral */
+export function checkCrlTime(
+  crl: Pick<Crl, "thisUpdateMs" | "nextUpdateMs">,
+  options: { readonly nowMs: number; readonly what: string },
+): void {
+  const { nowMs, what } = options;
+  // Written so that a NaN is refused.
+  if (!(nowMs >= crl.thisUpdateMs && nowMs <= crl.nextUpdateMs))
+    throw new PpmlError(
+      "attest.collateral",
+      `${what} is of ${toTimestamp(crl.thisUpdateMs)} and due for an update at ${toTimestamp(crl.nextUpdateMs)}, not good at ${Number.isFinite(nowMs) ? toTimestamp(nowMs) : nowMs}: fetch the collateral again`,
+    );
+}
+
+/** Refuses a certificate that the CRL of its issuer lists. @throws attest.revoked */
+export function checkNotRevoked(certificate: Certificate, crl: Crl): void {
+  if (!equalBytes(certificate.issuer, crl.issuer))
+    throw new PpmlError(
+      "attest.not_verified",
+      `no CRL of the issuer of ${nameOf(certificate)} is there: its revocation is not known`,
+    );
+  if (crl.revoked.has(toHex(certificate.serial)))
+    throw new PpmlError(
+      "attest.revoked",
+      `the certificate ${nameOf(certificate)} was revoked by its issuer: the platform or key is not to be trusted any more`,
+      { detail: { serial: toHex(certificate.serial) } },
+    );
+}
+
+/** RFC 5280 section 5.1.2.6. */
+function readRevoked(list: DerValue): Set<string> {
+  const serials = new Set<string>();
+  for (const entry of readDerItems(list, MAX_CRL_BYTES)) {
+    const [serial, date, extensions, ...more] = readDerSequence(expectTag(entry, DER.sequence));
+    readDerTime(date);
+    if (more.length > 0) throw invalid("an entry has more than three parts");
+    // RFC 5280 5.3: an unknown critical extension of an entry says that the list cannot be used.
+    if (extensions !== undefined) readExtensions(expectTag(extensions, DER.sequence));
+    serials.add(toHex(readSerial(serial)));
+  }
+  return serials;
+}
+
+function checkExtensions(wrapper: DerValue): void {
+  const [list, ...rest] = readDerSequence(wrapper);
+  if (rest.length > 0) throw invalid("more than one list of extensions");
+  const oids = readExtensions(expectTag(list, DER.sequence));
+  // RFC 5280 5.2.1 and 5.2.3: both "MUST" be in every CRL.
+  for (const oid of [OID_CRL_NUMBER, OID_AUTHORITY_KEY_IDENTIFIER])
+    if (!oids.has(oid)) throw invalid(`it lacks the extension ${oid}`);
+}
+
+/** The OIDs of a list of extensions, none of which may be critical. */
+function readExtensions(list: DerValue): ReadonlySet<string> {
+  const oids = new Set<string>();
+  for (const item of readDerSequence(list)) {
+    const parts = readDerSequence(expectTag(item, DER.sequence));
+    const oid = readDerOid(parts[0]);
+    const critical = parts.length === 3 && readDerBoolean(parts[1]);
+    expectTag(parts.at(-1), DER.octetString);
+    if (parts.length < 2 || parts.length > 3 || oids.has(oid))
+      throw invalid(`the extension ${oid} is malformed or there twice`);
+    if (critical) throw invalid(`it has a critical extension ${oid} that is not known`);
+    oids.add(oid);
+  }
+  return oids;
+}
+
+function invalid(what: string): PpmlError {
+  return new PpmlError("attest.invalid", `not a valid CRL: ${what}`);
+}

@@ -1,0 +1,154 @@
+import { PpmlError } from "../../base/index.ts";
+import {
+  DER,
+  expectTag,
+  readDer,
+  readDerBoolean,
+  readDerOid,
+  readDerSequence,
+  readDerSmallInteger,
+} from "../der/read.ts";
+import type { DerValue } from "../der/read.ts";
+import type { Certificate } from "./certificate.ts";
+
+/** Intel's extension of a PCK certificate. @see Intel SGX PCK Certificate and CRL Profile Specification rev. 1.5, 1.3.5 */
+export const SGX_OID = "1.2.840.113741.1.13.1";
+
+/** What a PCK certificate says of its platform. */
+export type PckPlatform = {
+  /** 16 bytes: the platform's provisioning id. */
+  readonly ppid: Uint8Array;
+  /** The 16 SVNs that TCB info compares. */
+  readonly tcbComponents: readonly number[];
+  readonly pceSvn: number;
+  /** 16 bytes: the CPUSVN that the certificate was made for. */
+  readonly cpuSvn: Uint8Array;
+  /** 2 bytes. */
+  readonly pceId: Uint8Array;
+  /** 6 bytes: family, model, stepping, platform and configuration. */
+  readonly fmspc: Uint8Array;
+  readonly sgxType: "standard" | "scalable" | "scalable-with-integrity";
+  /** 16 bytes; null in certificates of the Processor CA. */
+  readonly platformInstanceId: Uint8Array | null;
+  /** Null in certificates of the Processor CA. */
+  readonly configuration: PckConfiguration | null;
+};
+
+/** The platform's configuration; a flag that the certificate does not have is null. */
+export type PckConfiguration = {
+  /** Packages can be added. */
+  readonly dynamicPlatform: boolean | null;
+  /** Intel's registration service keeps the platform's root keys. */
+  readonly cachedKeys: boolean | null;
+  /** Simultaneous multithreading is on. */
+  readonly smtEnabled: boolean | null;
+};
+
+const SGX_TYPES = ["standard", "scalable", "scalable-with-integrity"] as const;
+const TCB_COMPONENTS = 16;
+
+/**
+ * Reads Intel's extension of a PCK certificate, all of it: members that are not known are refused.
+ * @throws attest.invalid
+ * @see Intel SGX PCK Certificate and CRL Profile Specification rev. 1.5, 1.3.5
+ */
+export function parsePckPlatform(certificate: Certificate): PckPlatform {
+  const extension = certificate.extensions.get(SGX_OID);
+  if (extension === undefined)
+    throw new PpmlError(
+      "attest.invalid",
+      `expected a PCK certificate, got "${certificate.commonName}", which has no extension ${SGX_OID}`,
+    );
+  const members = readMembers(readDer(extension.value, DER.sequence), SGX_OID);
+  const take = (number: number): DerValue | undefined => {
+    const value = members.get(number);
+    members.delete(number);
+    return value;
+  };
+  const tcb = readTcb(expectTag(take(2), DER.sequence));
+  const type = SGX_TYPES[readEnumerated(take(5))];
+  if (type === undefined) throw invalid("an unknown SGX type");
+  const instance = take(6);
+  const configuration = take(7);
+  const platform = {
+    ppid: readOctets(take(1), 16),
+    ...tcb,
+    pceId: readOctets(take(3), 2),
+    fmspc: readOctets(take(4), 6),
+    sgxType: type,
+    platformInstanceId: instance === undefined ? null : readOctets(instance, 16),
+    configuration:
+      configuration === undefined
+        ? null
+        : readConfiguration(expectTag(configuration, DER.sequence)),
+  };
+  requireNone(members);
+  return platform;
+}
+
+/** 1.2: sixteen SVNs, then 17 PCESVN and 18 CPUSVN. */
+function readTcb(value: DerValue): Pick<PckPlatform, "tcbComponents" | "pceSvn" | "cpuSvn"> {
+  const members = readMembers(value, `${SGX_OID}.2`);
+  const small = (number: number, max: number): number => {
+    const svn = readDerSmallInteger(members.get(number));
+    if (svn > max) throw invalid(`an SVN over ${max}`);
+    members.delete(number);
+    return svn;
+  };
+  const tcbComponents = Array.from({ length: TCB_COMPONENTS }, (_, index) => small(index + 1, 255));
+  const pceSvn = small(17, 0xffff);
+  const cpuSvn = readOctets(members.get(18), 16);
+  members.delete(18);
+  requireNone(members);
+  return { tcbComponents, pceSvn, cpuSvn };
+}
+
+/** 1.7: 1 dynamic platform, 2 cached keys, 3 SMT. */
+function readConfiguration(value: DerValue): PckConfiguration {
+  const members = readMembers(value, `${SGX_OID}.7`);
+  const flag = (number: number): boolean | null => {
+    const member = members.get(number);
+    members.delete(number);
+    return member === undefined ? null : readDerBoolean(member);
+  };
+  const configuration = { dynamicPlatform: flag(1), cachedKeys: flag(2), smtEnabled: flag(3) };
+  requireNone(members);
+  return configuration;
+}
+
+/** The members of a list of (OID, value), by the number behind `prefix`. */
+function readMembers(list: DerValue, prefix: string): Map<number, DerValue> {
+  const members = new Map<number, DerValue>();
+  for (const item of readDerSequence(list)) {
+    const [oid, value, ...rest] = readDerSequence(expectTag(item, DER.sequence));
+    const text = readDerOid(oid);
+    const number = text.startsWith(`${prefix}.`)
+      ? Number(text.slice(prefix.length + 1))
+      : Number.NaN;
+    if (value === undefined || rest.length > 0 || Number.isNaN(number) || members.has(number))
+      throw invalid(`a member ${text} that is malformed or there twice`);
+    members.set(number, value);
+  }
+  return members;
+}
+
+function requireNone(members: ReadonlyMap<number, DerValue>): void {
+  const [number] = members.keys();
+  if (number !== undefined) throw invalid(`a member with number ${number} that is not known`);
+}
+
+function readOctets(value: DerValue | undefined, length: number): Uint8Array {
+  const { content } = expectTag(value, DER.octetString);
+  if (content.byteLength !== length)
+    throw invalid(`a member of ${content.byteLength} bytes, expected ${length}`);
+  return content;
+}
+
+function readEnumerated(value: DerValue | undefined): number {
+  const { content } = expectTag(value, DER.enumerated);
+  return content.byteLength === 1 ? (content[0] ?? -1) : -1;
+}
+
+function invalid(what: string): PpmlError {
+  return new PpmlError("attest.invalid", `the PCK certificate's SGX extension has ${what}`);
+}
