@@ -1,11 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { PpmlError } from "../../base/error.ts";
-
-/** `ppmv`: marks the file in SQLite's header. */
-export const APPLICATION_ID = 0x70706d76;
-
-/** Version of the tables below. */
-export const SCHEMA_VERSION = 1;
+import { schemaFault } from "../checked-schema.ts";
+import type { DatabaseSchema } from "../checked-schema.ts";
 
 /** 64 MiB: bounds what a hostile file can make us read; some 15,000 KEK versions fit. */
 export const MAX_FILE_BYTES = 64 * 1024 * 1024;
@@ -13,10 +9,14 @@ export const MAX_FILE_BYTES = 64 * 1024 * 1024;
 const PAGE_BYTES = 4096;
 const BUSY_TIMEOUT_MS = 10_000;
 
-const TABLES = [
-  {
-    name: "kek",
-    sql: `CREATE TABLE kek (
+/** `ppmv` in SQLite's header, and the vault's tables. */
+export const SCHEMA: DatabaseSchema = {
+  applicationId: 0x70706d76,
+  version: 1,
+  tables: [
+    {
+      name: "kek",
+      sql: `CREATE TABLE kek (
   name TEXT NOT NULL PRIMARY KEY,
   kind TEXT NOT NULL,
   purpose TEXT,
@@ -25,10 +25,10 @@ const TABLES = [
   current_version TEXT NOT NULL,
   mac BLOB NOT NULL
 ) STRICT, WITHOUT ROWID`,
-  },
-  {
-    name: "kek_version",
-    sql: `CREATE TABLE kek_version (
+    },
+    {
+      name: "kek_version",
+      sql: `CREATE TABLE kek_version (
   name TEXT NOT NULL,
   number INTEGER NOT NULL,
   version TEXT NOT NULL,
@@ -40,10 +40,10 @@ const TABLES = [
   mac BLOB NOT NULL,
   PRIMARY KEY (name, number)
 ) STRICT, WITHOUT ROWID`,
-  },
-  {
-    name: "vault",
-    sql: `CREATE TABLE vault (
+    },
+    {
+      name: "vault",
+      sql: `CREATE TABLE vault (
   id INTEGER NOT NULL PRIMARY KEY,
   vault_id TEXT NOT NULL,
   mode TEXT NOT NULL,
@@ -58,8 +58,9 @@ const TABLES = [
   revision INTEGER NOT NULL,
   state_mac BLOB NOT NULL
 ) STRICT`,
-  },
-] as const;
+    },
+  ],
+};
 
 /**
  * Opens the SQLite file with the settings that crash-safety, deletion and hostile files ask for.
@@ -92,12 +93,6 @@ export function openDatabase(path: string): DatabaseSync {
   });
 }
 
-/** Writes the tables and marks into an empty file. @throws key.vault_io */
-export function createTables(db: DatabaseSync): void {
-  db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION};`);
-  for (const table of TABLES) db.exec(table.sql);
-}
-
 /**
  * Runs `work` inside one transaction: all of it is durable when this returns, or none happened.
  * `write` takes the file's lock at once, so that what was read still holds when it is written.
@@ -111,7 +106,8 @@ export function inTransaction<T>(
   return mapped(path, () => {
     db.exec(write ? "BEGIN IMMEDIATE" : "BEGIN");
     try {
-      checkSchema(db, path);
+      const fault = schemaFault(db, SCHEMA);
+      if (fault !== null) throw invalid(path, fault);
       const result = work();
       db.exec("COMMIT");
       return result;
@@ -122,14 +118,6 @@ export function inTransaction<T>(
   });
 }
 
-/**
- * A number that differs, inside a transaction, where another connection committed since the last one.
- * @see https://sqlite.org/pragma.html#pragma_data_version
- */
-export function dataVersionOf(db: DatabaseSync): number {
-  return Number(db.prepare("PRAGMA data_version").get()?.["data_version"]);
-}
-
 /** The error for a file that is not as this program writes it. */
 export function invalid(path: string, what: string, cause?: unknown): PpmlError {
   return new PpmlError(
@@ -137,23 +125,6 @@ export function invalid(path: string, what: string, cause?: unknown): PpmlError 
     `${path} is not a ppml vault, or was changed by something else: ${what}. Restore it from a backup`,
     { detail: { path }, cause },
   );
-}
-
-// A planted trigger or view would run inside our own statements; hence the exact comparison, each time.
-function checkSchema(db: DatabaseSync, path: string): void {
-  const marks = db.prepare("PRAGMA application_id").get()?.["application_id"];
-  if (marks !== APPLICATION_ID) throw invalid(path, "it lacks the vault's application id");
-  const version = db.prepare("PRAGMA user_version").get()?.["user_version"];
-  if (version !== SCHEMA_VERSION)
-    throw invalid(path, `its schema version is ${String(version)}, known is ${SCHEMA_VERSION}`);
-  const rows = db.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY name LIMIT 10").all();
-  const asWritten =
-    rows.length === TABLES.length &&
-    TABLES.every(({ name, sql }, index) => {
-      const row = rows[index];
-      return row?.["type"] === "table" && row["name"] === name && row["sql"] === sql;
-    });
-  if (!asWritten) throw invalid(path, "its tables are not the vault's");
 }
 
 function mapped<T>(path: string, work: () => T): T {

@@ -4,6 +4,7 @@ import { PpmlError } from "../../base/error.ts";
 import type { Secret } from "../../base/secret.ts";
 import { type Clock, toTimestamp } from "../../base/time.ts";
 import type { KekPublicKey, Mode } from "../../format/kek.ts";
+import { dataVersionOf } from "../checked-schema.ts";
 import { kekPublicKeyOf } from "../public-key.ts";
 import type { RootKey, VaultRoot } from "../root-key.ts";
 import type { KekInfo, NewKek, UnwrapRequest, Vault } from "../vault.ts";
@@ -17,7 +18,7 @@ import {
   setState,
   type Target,
 } from "./changes.ts";
-import { dataVersionOf, inTransaction } from "./database.ts";
+import { inTransaction } from "./database.ts";
 import { createVaultFile, type UnlockedFile, unlockVaultFile } from "./file.ts";
 import { checkKekName, embeddedKekId, nameOfKekId } from "./kek-id.ts";
 import {

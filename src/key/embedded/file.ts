@@ -5,6 +5,7 @@ import { equalBytes, fromUtf8, toHex } from "../../base/bytes.ts";
 import { PpmlError } from "../../base/error.ts";
 import type { Secret } from "../../base/secret.ts";
 import type { Mode } from "../../format/kek.ts";
+import { createSchema } from "../checked-schema.ts";
 import { encodeFields } from "../fields.ts";
 import { errnoOf, publishFile, temporaryPath } from "../private-file.ts";
 import {
@@ -16,7 +17,7 @@ import {
   type ScryptParameters,
   type VaultRoot,
 } from "../root-key.ts";
-import { createTables, inTransaction, invalid, MAX_FILE_BYTES, openDatabase } from "./database.ts";
+import { inTransaction, invalid, MAX_FILE_BYTES, openDatabase, SCHEMA } from "./database.ts";
 import { type HeaderRow, insertHeader, loadState, readHeader, type VaultFile } from "./records.ts";
 
 /** An open vault file with the keys that its root key gives. */
@@ -66,7 +67,7 @@ export async function createVaultFile(options: {
     const db = openDatabase(temporary);
     try {
       db.exec("BEGIN IMMEDIATE");
-      createTables(db);
+      createSchema(db, SCHEMA);
       insertHeader({ db, path: temporary, macKey }, header);
       db.exec("COMMIT");
     } finally {

@@ -1,10 +1,9 @@
-import { createHmac } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { concatBytes, equalBytes } from "../../base/bytes.ts";
 import type { Secret } from "../../base/secret.ts";
 import { kekKindSchema, kekVersionSchema, modeSchema } from "../../format/kek.ts";
-import { encodeFields } from "../fields.ts";
+import { macOf } from "../row-mac.ts";
 import { invalid } from "./database.ts";
 
 const bytesSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
@@ -177,28 +176,20 @@ function versionFields(row: VersionRow) {
 type Identity = Pick<HeaderRow, "vault_id" | "mode">;
 
 function kekMac(key: Secret, { vault_id, mode }: Identity, row: KekRow): Uint8Array {
-  return hmac(key, encodeFields("ppml vault kek v1", vault_id, mode, ...kekFields(row)));
+  return macOf(key, "ppml vault kek v1", vault_id, mode, ...kekFields(row));
 }
 
 function versionMac(key: Secret, { vault_id, mode }: Identity, row: VersionRow): Uint8Array {
   const fields = versionFields(row);
-  return hmac(key, encodeFields("ppml vault kek version v1", vault_id, mode, ...fields));
+  return macOf(key, "ppml vault kek version v1", vault_id, mode, ...fields);
 }
 
 // Over the rows' MACs in their order: which rows there are, and that they are all of one time.
 function stateMac(key: Secret, { header, keks, versions, macs }: VaultState): Uint8Array {
   const rows = [...keks, ...versions].map((row) => macs.get(row) ?? new Uint8Array(0));
   const counts = [keks.length, versions.length];
-  return hmac(
-    key,
-    encodeFields("ppml vault state v1", ...headerFields(header), ...counts, concatBytes(...rows)),
-  );
-}
-
-function hmac(key: Secret, message: Uint8Array): Uint8Array {
-  return key.expose(
-    (bytes) => new Uint8Array(createHmac("sha256", bytes).update(message).digest()),
-  );
+  const fields = headerFields(header);
+  return macOf(key, "ppml vault state v1", ...fields, ...counts, concatBytes(...rows));
 }
 
 function parseRow<T>(
