@@ -85,7 +85,7 @@ async function fillBrokerState(
   };
   const place = { dir, root, mode: kind.mode, nowMs: clock() };
   const { stored: releaseKey } = await makeReleaseKey(releaseRoot, place);
-  BrokerDatabase.create(join(dir, FILES.db), { identity, releaseKey })[Symbol.dispose]();
+  BrokerDatabase.create(join(dir, FILES.db), { identity, releaseKey, root })[Symbol.dispose]();
   return identity;
 }
 
@@ -108,7 +108,7 @@ export async function openBrokerState(options: {
   readonly clock: Clock;
 }): Promise<BrokerState> {
   const { dir, vault, root, clock } = options;
-  const db = BrokerDatabase.open(join(dir, FILES.db));
+  const db = BrokerDatabase.open(join(dir, FILES.db), root);
   try {
     const { mode } = db.identity;
     if (vault.mode !== mode)

@@ -1,6 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { closeSync, openSync, unlinkSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import type { SQLInputValue } from "node:sqlite";
 import { z } from "zod";
 import { PpmlError } from "../base/index.ts";
 import { modeSchema } from "../format/kek.ts";
@@ -11,31 +11,17 @@ import {
   timestampSchema,
 } from "../format/schema.ts";
 import { envelopeSchema } from "../format/signed-object.ts";
+import { schemaFault } from "../key/checked-schema.ts";
+import type { RootKey } from "../key/root-key.ts";
+import { AuthenticRows, stateError } from "./authentic-rows.ts";
+import type { Row } from "./authentic-rows.ts";
+import { stateKeysOf } from "./state-mac.ts";
+import type { LogMark, Value } from "./state-mac.ts";
+import { SCHEMA } from "./tables.ts";
+import type { TableName } from "./tables.ts";
 
-/** `ppmb`: marks the file in SQLite's header. */
-const APPLICATION_ID = 0x70706d62;
-const SCHEMA_VERSION = 1;
 const BUSY_TIMEOUT_MS = 10_000;
-
-const TABLES = `
-CREATE TABLE identity (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL) STRICT;
-CREATE TABLE release_key (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL) STRICT;
-CREATE TABLE nonces (nonce TEXT NOT NULL PRIMARY KEY, expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE policies (
-  name TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, digest TEXT NOT NULL, envelope TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE floors (
-  dataset_id TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, manifest_digest TEXT NOT NULL,
-  signers TEXT NOT NULL, delegated_by TEXT
-) STRICT, WITHOUT ROWID;
-CREATE TABLE releases (
-  log_index INTEGER NOT NULL PRIMARY KEY, signing_key TEXT NOT NULL UNIQUE, json TEXT NOT NULL,
-  receipt_index INTEGER, receipt_digest TEXT
-) STRICT;
-CREATE TABLE leaves (
-  log_index INTEGER NOT NULL PRIMARY KEY, envelope TEXT NOT NULL, hash BLOB NOT NULL
-) STRICT;
-`;
+const SALT_BYTES = 32;
 
 /** What a broker is, fixed when it is made. */
 const identitySchema = z.strictObject({
@@ -58,16 +44,21 @@ const storedReleaseKeySchema = z.strictObject({
 /** The release key in use: its file beside broker.db, and its certificate. */
 export type StoredReleaseKey = z.infer<typeof storedReleaseKeySchema>;
 
-/** broker.db: nonces, policies, manifest floors and the log. It owns the SQLite connection. */
+/**
+ * broker.db: nonces, policies, manifest floors, releases and the log. It owns the SQLite connection
+ * and the keys that authenticate what is in it.
+ */
 export class BrokerDatabase implements Disposable {
   readonly path: string;
   readonly identity: BrokerIdentity;
   readonly #db: DatabaseSync;
+  readonly #rows: AuthenticRows;
 
-  private constructor(path: string, db: DatabaseSync) {
+  private constructor(path: string, open: Opened) {
     this.path = path;
-    this.#db = db;
-    this.identity = readIdentity(db, path);
+    this.#db = open.db;
+    this.#rows = open.rows;
+    this.identity = identityOf(open.rows, path);
   }
 
   /**
@@ -76,7 +67,11 @@ export class BrokerDatabase implements Disposable {
    */
   static create(
     path: string,
-    fixed: { readonly identity: BrokerIdentity; readonly releaseKey: StoredReleaseKey },
+    fixed: {
+      readonly identity: BrokerIdentity;
+      readonly releaseKey: StoredReleaseKey;
+      readonly root: RootKey;
+    },
   ): BrokerDatabase {
     try {
       // SQLite gives its journals the rights of this file.
@@ -85,13 +80,15 @@ export class BrokerDatabase implements Disposable {
       throw stateError(path, "it exists already, or its folder cannot be written", cause);
     }
     const db = connect(path);
+    const salt = Uint8Array.from(randomBytes(SALT_BYTES));
+    const keys = stateKeysOf(fixed.root, salt);
     try {
-      db.exec(`BEGIN IMMEDIATE; PRAGMA application_id = ${APPLICATION_ID};
-        PRAGMA user_version = ${SCHEMA_VERSION}; ${TABLES}`);
-      db.prepare("INSERT INTO identity VALUES (1, ?)").run(JSON.stringify(fixed.identity));
-      db.prepare("INSERT INTO release_key VALUES (1, ?)").run(JSON.stringify(fixed.releaseKey));
-      db.exec("COMMIT");
-      return new BrokerDatabase(path, db);
+      const rows = new AuthenticRows(db, { path, keys });
+      rows.create(salt, () => {
+        rows.put("identity", [1, JSON.stringify(fixed.identity)]);
+        rows.put("release_key", [1, JSON.stringify(fixed.releaseKey)]);
+      });
+      return new BrokerDatabase(path, { db, rows });
     } catch (cause) {
       db.close();
       unlinkSync(path);
@@ -99,8 +96,11 @@ export class BrokerDatabase implements Disposable {
     }
   }
 
-  /** Opens an existing file. @throws broker.state */
-  static open(path: string): BrokerDatabase {
+  /**
+   * Opens an existing file and verifies all that is in it.
+   * @throws broker.state where it was changed from outside, or is another root key's
+   */
+  static open(path: string, root: RootKey): BrokerDatabase {
     try {
       closeSync(openSync(path, "r+"));
     } catch (cause) {
@@ -108,8 +108,8 @@ export class BrokerDatabase implements Disposable {
     }
     const db = connect(path);
     try {
-      requireSchema(db, path);
-      return new BrokerDatabase(path, db);
+      const keys = stateKeysOf(root, readSalt(db, path));
+      return new BrokerDatabase(path, { db, rows: new AuthenticRows(db, { path, keys }) });
     } catch (error) {
       db.close();
       throw error;
@@ -117,49 +117,85 @@ export class BrokerDatabase implements Disposable {
   }
 
   get releaseKey(): StoredReleaseKey {
-    const row = this.#db.prepare("SELECT json FROM release_key WHERE id = 1").get();
-    return parseStored(storedReleaseKeySchema, row?.["json"], this.path);
+    return parseStored(storedReleaseKeySchema, this.row("release_key", 1)?.[1], this.path);
   }
 
   set releaseKey(value: StoredReleaseKey) {
-    this.run("UPDATE release_key SET json = ? WHERE id = 1", JSON.stringify(value));
+    this.transaction(() => {
+      this.put("release_key", [1, JSON.stringify(value)]);
+    });
   }
 
-  /** Runs a statement; gives the number of rows that it changed. */
-  run(sql: string, ...values: readonly SQLInputValue[]): number {
-    return Number(this.#db.prepare(sql).run(...values).changes);
+  /** The verified row of a key, or null. @throws broker.state */
+  row(table: TableName, key: Value): Row | null {
+    return this.#rows.get(table, key);
   }
 
-  /** The first row, or null. */
-  get(sql: string, ...values: readonly SQLInputValue[]): Readonly<Record<string, unknown>> | null {
-    return this.#db.prepare(sql).get(...values) ?? null;
+  /** Adds a row or replaces the one of its key. Call it inside a transaction. */
+  put(table: TableName, row: Row): void {
+    this.#rows.put(table, row);
   }
 
-  /** All rows. */
-  all(
-    sql: string,
-    ...values: readonly SQLInputValue[]
-  ): readonly Readonly<Record<string, unknown>>[] {
-    return this.#db.prepare(sql).all(...values);
+  /** Removes a row; false where there is none. Call it inside a transaction. */
+  remove(table: TableName, key: Value): boolean {
+    return this.#rows.remove(table, key);
+  }
+
+  /** How many rows a table has. */
+  count(table: TableName): number {
+    return this.#rows.count(table);
+  }
+
+  /** Nonces that ended at `nowMs` or before. */
+  noncesUntil(nowMs: number): string[] {
+    return this.#db
+      .prepare("SELECT nonce FROM nonces WHERE expires_ms <= ?")
+      .all(nowMs)
+      .map((row) => String(row["nonce"]));
+  }
+
+  /** The log's size and hash chain, as the state's MAC covers them. @throws broker.state */
+  get logMark(): LogMark {
+    return this.#rows.log();
+  }
+
+  /** Appends a leaf and gives its index. Call it inside a transaction. */
+  appendLeaf(envelope: string, hash: Uint8Array): number {
+    const { size } = this.#rows.log();
+    this.#db.prepare("INSERT INTO leaves VALUES (?, ?, ?)").run(size, envelope, hash);
+    this.#rows.addLeaf(hash);
+    return size;
+  }
+
+  /** Envelopes of the log from an index on, as they are stored: whoever reads them compares hashes. */
+  *leavesFrom(index: number): Generator<string, void, undefined> {
+    const leaves = this.#db.prepare("SELECT envelope FROM leaves WHERE log_index = ?");
+    for (let at = index; ; at += 1) {
+      const row = leaves.get(at);
+      if (row === undefined) return;
+      yield String(row["envelope"]);
+    }
+  }
+
+  /** Runs `work` over one verified snapshot. @throws broker.state */
+  read<T>(work: () => T): T {
+    return this.#rows.read(work);
   }
 
   /** Runs `work` in one transaction that holds the write lock: durable when it returns, or undone. */
   transaction<T>(work: () => T): T {
-    this.#db.exec("BEGIN IMMEDIATE");
-    try {
-      const result = work();
-      this.#db.exec("COMMIT");
-      return result;
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      throw error;
-    }
+    return this.#rows.write(work);
   }
 
   [Symbol.dispose](): void {
     if (this.#db.isOpen) this.#db.close();
   }
 }
+
+type Opened = {
+  readonly db: DatabaseSync;
+  readonly rows: AuthenticRows;
+};
 
 /** Parses JSON of a column. @throws broker.state */
 export function parseStored<T>(schema: z.ZodType<T>, json: unknown, path: string): T {
@@ -175,6 +211,7 @@ function connect(path: string): DatabaseSync {
   try {
     // FULL: with WAL, a commit is on the disk when it returns; NORMAL would lose acknowledged ones.
     db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA trusted_schema = OFF;
+      PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;
       PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL;`);
     return db;
   } catch (cause) {
@@ -183,22 +220,22 @@ function connect(path: string): DatabaseSync {
   }
 }
 
-function requireSchema(db: DatabaseSync, path: string): void {
-  const id = db.prepare("PRAGMA application_id").get()?.["application_id"];
-  const version = db.prepare("PRAGMA user_version").get()?.["user_version"];
-  if (id !== APPLICATION_ID) throw stateError(path, "it is not a broker's database");
-  if (version !== SCHEMA_VERSION)
-    throw stateError(path, `its version is ${String(version)}, known is ${SCHEMA_VERSION}`);
+/** Before anything is verified: without the salt there are no keys to verify with. */
+function readSalt(db: DatabaseSync, path: string): Uint8Array {
+  try {
+    const fault = schemaFault(db, SCHEMA);
+    if (fault !== null) throw stateError(path, `it is not a broker's database: ${fault}`);
+    const salt = db.prepare("SELECT salt FROM state WHERE id = 1").get()?.["salt"];
+    if (salt instanceof Uint8Array && salt.byteLength === SALT_BYTES) return salt;
+  } catch (cause) {
+    throw cause instanceof PpmlError ? cause : stateError(path, "it cannot be read", cause);
+  }
+  throw stateError(path, "its state has no salt: restore the folder as a whole from a backup");
 }
 
-function readIdentity(db: DatabaseSync, path: string): BrokerIdentity {
-  const row = db.prepare("SELECT json FROM identity WHERE id = 1").get();
-  const identity = parseStored(identitySchema, row?.["json"], path);
+function identityOf(rows: AuthenticRows, path: string): BrokerIdentity {
+  const identity = parseStored(identitySchema, rows.get("identity", 1)?.[1], path);
   if ((identity.simulationRoot === null) !== (identity.mode === "production"))
     throw stateError(path, "a simulation root belongs to simulation mode, and only to it");
   return identity;
-}
-
-function stateError(path: string, what: string, cause?: unknown): PpmlError {
-  return new PpmlError("broker.state", `${path}: ${what}`, { detail: { path }, cause });
 }

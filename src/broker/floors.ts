@@ -20,17 +20,15 @@ export type FloorChange = {
 
 /** A dataset's floor as a grant carries it; version 0 where no manifest was ever signed. */
 export function floorOf(db: BrokerDatabase, datasetId: string): ManifestFloor {
-  const row = db.get(
-    "SELECT version, manifest_digest, signers FROM floors WHERE dataset_id = ?",
-    datasetId,
-  );
+  const row = db.row("floors", datasetId);
   if (row === null)
     return { datasetId, minVersion: 0, minDigest: null, signers: [db.identity.owner] };
+  const [, version, manifestDigest, signers] = row;
   return {
     datasetId,
-    minVersion: Number(row["version"]),
-    minDigest: parseStored(sha256HexSchema, JSON.stringify(row["manifest_digest"]), db.path),
-    signers: parseStored(signersSchema, row["signers"], db.path),
+    minVersion: Number(version),
+    minDigest: parseStored(sha256HexSchema, JSON.stringify(manifestDigest), db.path),
+    signers: parseStored(signersSchema, signers, db.path),
   };
 }
 
@@ -41,12 +39,10 @@ export function floorOf(db: BrokerDatabase, datasetId: string): ManifestFloor {
  */
 export function raiseFloor(db: BrokerDatabase, change: FloorChange): boolean {
   const { datasetId, version, manifestDigest, delegate } = change;
-  const row = db.get(
-    "SELECT version, manifest_digest, delegated_by FROM floors WHERE dataset_id = ?",
-    datasetId,
-  );
-  const floor = row === null ? 0 : Number(row["version"]);
-  if (version === floor && row?.["manifest_digest"] === manifestDigest) return false;
+  const row = db.row("floors", datasetId);
+  const [, lowest = 0, lowestDigest = null, , writtenBy = null] = row ?? [];
+  const floor = Number(lowest);
+  if (version === floor && lowestDigest === manifestDigest) return false;
   if (version <= floor)
     throw refused(
       change,
@@ -57,21 +53,15 @@ export function raiseFloor(db: BrokerDatabase, change: FloorChange): boolean {
       change,
       `dataset ${datasetId} is at manifest version ${floor}: a job's result has to be version ${floor + 1}, came ${version}`,
     );
-  if (delegate !== null && row !== null && row["delegated_by"] !== delegate.policy)
+  if (delegate !== null && row !== null && writtenBy !== delegate.policy)
     throw refused(
       change,
       `dataset ${datasetId} is not one that jobs under policy ${delegate.policy} write: give the job an output of its own`,
     );
   // Who began a dataset says who may go on with it; the owner's own re-signing changes nothing there.
-  const delegatedBy = row === null ? (delegate?.policy ?? null) : row["delegated_by"];
-  db.run(
-    "INSERT OR REPLACE INTO floors VALUES (?, ?, ?, ?, ?)",
-    datasetId,
-    version,
-    manifestDigest,
-    JSON.stringify(signersOf(db.identity.owner, delegate?.signer ?? null)),
-    typeof delegatedBy === "string" ? delegatedBy : null,
-  );
+  const delegatedBy = row === null ? (delegate?.policy ?? null) : writtenBy;
+  const signers = JSON.stringify(signersOf(db.identity.owner, delegate?.signer ?? null));
+  db.put("floors", [datasetId, version, manifestDigest, signers, delegatedBy]);
   return true;
 }
 

@@ -5,8 +5,10 @@ import type { Inclusion, LogHead } from "../format/protocol.ts";
 import { logLeafOf } from "../format/receipt.ts";
 import { envelopeSchema, signObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
+import { stateError } from "./authentic-rows.ts";
 import { parseStored } from "./database.ts";
 import type { BrokerDatabase } from "./database.ts";
+import { EMPTY_LOG, nextMark } from "./state-mac.ts";
 
 const MAX_PAGE_ENTRIES = 1000;
 const MAX_PAGE_BYTES = 8 * 1024 * 1024;
@@ -20,6 +22,7 @@ export class LogStore {
   readonly #key: SigningKey;
   /** `#levels[k][i]`: hash of the complete subtree over leaves i * 2^k to (i + 1) * 2^k - 1. */
   readonly #levels: Uint8Array[][] = [[]];
+  #mark = EMPTY_LOG;
 
   constructor(db: BrokerDatabase, key: SigningKey) {
     this.#db = db;
@@ -28,11 +31,7 @@ export class LogStore {
 
   /** Appends an entry and gives its index. Call it inside a transaction. */
   append(envelope: Envelope): number {
-    const row = this.#db.get("SELECT coalesce(max(log_index) + 1, 0) AS n FROM leaves");
-    const index = Number(row?.["n"]);
-    const hash = leafHash(logLeafOf(envelope));
-    this.#db.run("INSERT INTO leaves VALUES (?, ?, ?)", index, JSON.stringify(envelope), hash);
-    return index;
+    return this.#db.appendLeaf(JSON.stringify(envelope), leafHash(logLeafOf(envelope)));
   }
 
   /** The present head, signed. */
@@ -71,50 +70,57 @@ export class LogStore {
     return { index, hashes, head };
   }
 
-  /** Entries from number `from` on: at most 1,000 and about 8 MiB, at least one where there is one. */
+  /**
+   * Entries from number `from` on: at most 1,000 and about 8 MiB, at least one where there is one.
+   * @throws broker.state where one is not as it was appended
+   */
   page(from: number): Envelope[] {
-    const entries: Envelope[] = [];
-    let bytes = 0;
-    while (entries.length < MAX_PAGE_ENTRIES && bytes < MAX_PAGE_BYTES) {
-      const row = this.#db.get(
-        "SELECT envelope FROM leaves WHERE log_index = ?",
-        from + entries.length,
-      );
-      if (row === null) break;
-      bytes += String(row["envelope"]).length;
-      entries.push(parseStored(envelopeSchema, row["envelope"], this.#db.path));
-    }
-    return entries;
-  }
-
-  /** One entry. @throws broker.state where it is missing */
-  entry(index: number): Envelope {
-    const row = this.#db.get("SELECT envelope FROM leaves WHERE log_index = ?", index);
-    return parseStored(envelopeSchema, row?.["envelope"], this.#db.path);
+    return this.#db.read(() => {
+      this.#sync();
+      const entries: Envelope[] = [];
+      let bytes = 0;
+      for (const json of this.#db.leavesFrom(from)) {
+        const envelope = this.#parse(json);
+        const known = this.#levels[0]?.[from + entries.length];
+        if (known === undefined || !equalBytes(leafHash(logLeafOf(envelope)), known))
+          throw this.#changed();
+        entries.push(envelope);
+        bytes += json.length;
+        if (entries.length === MAX_PAGE_ENTRIES || bytes >= MAX_PAGE_BYTES) break;
+      }
+      return entries;
+    });
   }
 
   /** Reads what was committed since, here or by another process; gives the log's size. */
   #sync(): number {
-    const rows = this.#db.all(
-      "SELECT log_index, envelope, hash FROM leaves WHERE log_index >= ? ORDER BY log_index",
-      this.#size(),
+    return this.#db.read(() => {
+      const { size, chain } = this.#db.logMark;
+      if (this.#size() === size) return size;
+      const hashes: Uint8Array[] = [];
+      let mark = this.#mark;
+      for (const json of this.#db.leavesFrom(mark.size)) {
+        const hash = leafHash(logLeafOf(this.#parse(json)));
+        hashes.push(hash);
+        mark = nextMark(mark, hash);
+      }
+      // The chain is under the state's MAC: these are the entries that were appended.
+      if (mark.size !== size || !equalBytes(mark.chain, chain)) throw this.#changed();
+      for (const hash of hashes) this.#push(hash);
+      this.#mark = mark;
+      return size;
+    });
+  }
+
+  #parse(json: string): Envelope {
+    return parseStored(envelopeSchema, json, this.#db.path);
+  }
+
+  #changed(): PpmlError {
+    return stateError(
+      this.#db.path,
+      "an entry of the log is missing or was changed: restore the folder as a whole from a backup",
     );
-    for (const row of rows) {
-      const envelope = parseStored(envelopeSchema, row["envelope"], this.#db.path);
-      const hash = leafHash(logLeafOf(envelope));
-      const stored = row["hash"];
-      if (
-        Number(row["log_index"]) !== this.#size() ||
-        !(stored instanceof Uint8Array) ||
-        !equalBytes(hash, stored)
-      )
-        throw new PpmlError(
-          "broker.state",
-          `${this.#db.path}: log entry ${String(row["log_index"])} is missing or was changed: restore the file from a backup`,
-        );
-      this.#push(hash);
-    }
-    return this.#size();
   }
 
   #size(): number {

@@ -23,22 +23,21 @@ export function makeNonce(
   const expiresMs = (Math.floor(nowMs / 1000) + NONCE_TTL_SECONDS) * 1000;
   const nonce = toBase64Url(random(32));
   db.transaction(() => {
-    db.run("DELETE FROM nonces WHERE expires_ms <= ?", nowMs);
-    const open = Number(db.get("SELECT count(*) AS n FROM nonces")?.["n"]);
-    if (open >= MAX_OPEN_NONCES)
+    for (const old of db.noncesUntil(nowMs)) db.remove("nonces", old);
+    if (db.count("nonces") >= MAX_OPEN_NONCES)
       throw new PpmlError(
         "broker.busy",
         `${MAX_OPEN_NONCES} challenges are open: try again in ${NONCE_TTL_SECONDS} seconds`,
       );
-    db.run("INSERT INTO nonces VALUES (?, ?)", nonce, expiresMs);
+    db.put("nonces", [nonce, expiresMs]);
   });
   return { nonce, expiresMs };
 }
 
 /** Refuses a nonce that is not open, without spending it. @throws release.nonce */
 export function requireOpenNonce(db: BrokerDatabase, nonce: string, nowMs: number): void {
-  const row = db.get("SELECT expires_ms FROM nonces WHERE nonce = ?", nonce);
-  if (row === null || Number(row["expires_ms"]) <= nowMs) throw notOpen();
+  const row = db.row("nonces", nonce);
+  if (row === null || Number(row[1]) <= nowMs) throw notOpen();
 }
 
 /**
@@ -46,8 +45,8 @@ export function requireOpenNonce(db: BrokerDatabase, nonce: string, nowMs: numbe
  * @throws release.nonce where it is unknown, spent or too old
  */
 export function spendNonce(db: BrokerDatabase, nonce: string, nowMs: number): void {
-  if (db.run("DELETE FROM nonces WHERE nonce = ? AND expires_ms > ?", nonce, nowMs) !== 1)
-    throw notOpen();
+  requireOpenNonce(db, nonce, nowMs);
+  db.remove("nonces", nonce);
 }
 
 function notOpen(): PpmlError {

@@ -12,14 +12,14 @@ import type { BrokerDatabase } from "./database.ts";
  * @throws release.policy
  */
 export function policyInForce(db: BrokerDatabase, name: string): VerifiedObject<Policy> {
-  const row = db.get("SELECT envelope FROM policies WHERE name = ?", name);
+  const row = db.row("policies", name);
   if (row === null)
     throw new PpmlError(
       "release.policy",
       `no policy ${name} is in force: put it in force with \`ppml policy apply ${name}\``,
       { detail: { policy: name } },
     );
-  return verifyPolicy(db, parseStored(envelopeSchema, row["envelope"], db.path));
+  return verifyPolicy(db, parseStored(envelopeSchema, row[3], db.path));
 }
 
 /** Verifies that the owner signed a policy that may be put in force here. @throws release.policy */
@@ -44,22 +44,16 @@ export function verifyNewPolicy(db: BrokerDatabase, envelope: Envelope): Verifie
  */
 export function storePolicy(db: BrokerDatabase, policy: VerifiedObject<Policy>): boolean {
   const { name, version } = policy.payload;
-  const row = db.get("SELECT version, digest FROM policies WHERE name = ?", name);
-  if (row?.["digest"] === policy.digest) return false;
-  const current = row === null ? 0 : Number(row["version"]);
+  const [, inForce = 0, digest = null] = db.row("policies", name) ?? [];
+  if (digest === policy.digest) return false;
+  const current = Number(inForce);
   if (version <= current)
     throw new PpmlError(
       "release.policy",
       `policy ${name} is in force in version ${current} and came in version ${version}: sign it with version ${current + 1}`,
       { detail: { policy: name, inForce: current, version } },
     );
-  db.run(
-    "INSERT OR REPLACE INTO policies VALUES (?, ?, ?, ?)",
-    name,
-    version,
-    policy.digest,
-    JSON.stringify(policy.envelope),
-  );
+  db.put("policies", [name, version, policy.digest, JSON.stringify(policy.envelope)]);
   return true;
 }
 

@@ -36,23 +36,18 @@ export function recordRelease(db: BrokerDatabase, index: number, decision: Relea
       "the TEE's signing key was used in an earlier release: start the job anew, with fresh keys",
     );
   const record = { jobDigest: decision.request.digest, signingKey, policy, output };
-  db.run(
-    "INSERT INTO releases VALUES (?, ?, ?, NULL, NULL)",
-    index,
-    thumbprint,
-    JSON.stringify(record),
-  );
+  db.put("releases", [thumbprint, index, JSON.stringify(record), null, null]);
 }
 
 /** The granted release that bound the TEE's signing key with that thumbprint, or null. */
 export function findRelease(db: BrokerDatabase, thumbprint: string): ReleaseRecord | null {
-  const row = db.get("SELECT * FROM releases WHERE signing_key = ?", thumbprint);
+  const row = db.row("releases", thumbprint);
   if (row === null) return null;
-  const digest = row["receipt_digest"];
+  const [, logIndex, json, receiptIndex, digest] = row;
   return {
-    ...parseStored(recordSchema, row["json"], db.path),
-    logIndex: Number(row["log_index"]),
-    receipt: typeof digest === "string" ? { index: Number(row["receipt_index"]), digest } : null,
+    ...parseStored(recordSchema, json, db.path),
+    logIndex: Number(logIndex),
+    receipt: typeof digest === "string" ? { index: Number(receiptIndex), digest } : null,
   };
 }
 
@@ -62,11 +57,9 @@ export function recordReceipt(
   release: ReleaseRecord,
   receipt: { readonly index: number; readonly digest: string },
 ): void {
-  const changed = db.run(
-    "UPDATE releases SET receipt_index = ?, receipt_digest = ? WHERE log_index = ? AND receipt_digest IS NULL",
-    receipt.index,
-    receipt.digest,
-    release.logIndex,
-  );
-  if (changed !== 1) throw new PpmlError("base.internal", "a release got a second receipt");
+  const row = db.row("releases", jwkThumbprint(release.signingKey));
+  const [thumbprint = null, logIndex = null, json = null, , digest = null] = row ?? [];
+  if (row === null || digest !== null)
+    throw new PpmlError("base.internal", "a release got a second receipt");
+  db.put("releases", [thumbprint, logIndex, json, receipt.index, receipt.digest]);
 }

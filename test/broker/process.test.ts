@@ -184,7 +184,7 @@ describe("the broker's edges", () => {
     const { state, time } = fixture;
     state.db.transaction(() => {
       for (let index = 0; index < MAX_OPEN_NONCES; index += 1)
-        state.db.run("INSERT INTO nonces VALUES (?, ?)", `n${index}`, time.nowMs + 1000);
+        state.db.put("nonces", [`n${index}`, time.nowMs + 1000]);
     });
     const answer = await call(fixture.app, "/v1/challenge", { v: 1 });
     assert.equal(answer.code, "broker.busy");

@@ -308,12 +308,8 @@ describe("a production broker", () => {
       assert.equal(answer.code, "release.policy");
       assert.match(answer.message, /simulated/);
       // Even with such a policy in force (a broker from before), simulated Evidence gets nothing.
-      production.state.db.run(
-        "INSERT INTO policies VALUES (?, 1, ?, ?)",
-        policy.name,
-        "00",
-        JSON.stringify(object),
-      );
+      const { db } = production.state;
+      db.transaction(() => db.put("policies", [policy.name, 1, "00", JSON.stringify(object)]));
       const asked = await requestOf(production);
       const release = await call(production.app, "/v1/release", asked.request);
       assert.equal(release.code, "attest.simulated");

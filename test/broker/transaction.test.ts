@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, test } from "node:test";
 import { fromHex, isPpmlError } from "../../src/base/index.ts";
 import { inclusionProof, leafHash, merkleRoot, verifyInclusion } from "../../src/format/merkle.ts";
@@ -43,7 +44,13 @@ describe("nonce and log entry", () => {
     const { entries } = await logEntries(fixture);
     const child = spawn(
       process.execPath,
-      [join(import.meta.dirname, "kill-in-transaction.ts"), dbPath(), nonce, String(NOW_MS)],
+      [
+        join(import.meta.dirname, "kill-in-transaction.ts"),
+        dbPath(),
+        nonce,
+        String(NOW_MS),
+        join(fixture.dir, "root.key"),
+      ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     const output: Buffer[] = [];
@@ -179,7 +186,8 @@ describe("the broker's state", () => {
     }
   });
 
-  test("what is not a broker's database is refused", () => {
+  test("what is not a broker's database is refused", async () => {
+    using root = await loadRootKeyFile({ path: join(fixture.dir, "root.key") });
     const paths = [
       join(fixture.dir, "vault.db"),
       join(fixture.dir, "none.db"),
@@ -187,7 +195,7 @@ describe("the broker's state", () => {
     ];
     for (const path of paths)
       assert.throws(
-        () => BrokerDatabase.open(path),
+        () => BrokerDatabase.open(path, root),
         (error) => isPpmlError(error, "broker.state"),
       );
   });
@@ -197,13 +205,18 @@ describe("the broker's state", () => {
     try {
       for (const name of ["a", "b", "c"]) await applyPolicy(other, policyOf(other, { name }));
       const { db, logKey } = other.state;
-      const row = db.get("SELECT envelope FROM leaves WHERE log_index = 0");
-      db.run("UPDATE leaves SET envelope = ? WHERE log_index = 1", String(row?.["envelope"]));
+      const run = (sql: string): void => {
+        using direct = new DatabaseSync(join(other.dir, "broker", "broker.db"));
+        direct.exec(sql);
+      };
+      run(
+        "UPDATE leaves SET envelope = (SELECT envelope FROM leaves WHERE log_index = 0) WHERE log_index = 1",
+      );
       assert.throws(
         () => new LogStore(db, logKey).head(NOW_MS),
         (error) => isPpmlError(error, "broker.state"),
       );
-      db.run("DELETE FROM leaves WHERE log_index = 1");
+      run("DELETE FROM leaves WHERE log_index = 1");
       assert.throws(
         () => new LogStore(db, logKey).head(NOW_MS),
         (error) => isPpmlError(error, "broker.state"),
