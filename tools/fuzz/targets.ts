@@ -1,0 +1,15 @@
+import { ATTEST_TARGETS } from "./attest-targets.ts";
+import { MESSAGE_TARGETS } from "./message-targets.ts";
+import { PARQUET_TARGETS } from "./parquet-targets.ts";
+import { SEALED_FILE_TARGETS } from "./sealed-file-targets.ts";
+import { STATE_TARGETS } from "./state-targets.ts";
+import type { FuzzTarget } from "./target.ts";
+
+/** Every target, group by group: a new parser gets its own here. */
+export const TARGETS: readonly FuzzTarget[] = [
+  ...SEALED_FILE_TARGETS,
+  ...PARQUET_TARGETS,
+  ...MESSAGE_TARGETS,
+  ...ATTEST_TARGETS,
+  ...STATE_TARGETS,
+];
