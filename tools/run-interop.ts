@@ -1,4 +1,4 @@
-// `npm run test:interop`: our formats against other people's programs, both ways. Python's packages
+// `npm run test:interop`: our formats and scripts against other people's programs, both ways. Python's packages
 // go into an environment of their own outside the tree, named for what is in it.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -72,9 +72,12 @@ const pythonVersion = outputOf("python3", "-c", "import sys; print(sys.version, 
 const missing = [
   ...(pythonVersion === null ? ["python3 (3.10 or newer, with venv and pip)"] : []),
   ...(outputOf("openssl", "version") === null ? ["openssl (3.0 or newer)"] : []),
+  ...["zsh", "fish"].filter((shell) => outputOf(shell, "--version") === null),
 ];
 if (pythonVersion === null || missing.length > 0)
-  fail(`The interop tests need ${missing.join(" and ")} on the PATH: install it, then run again.`);
+  fail(
+    `The interop tests need ${missing.join(" and ")} on the PATH: install what is missing (on Debian: apt-get install zsh fish), then run again.`,
+  );
 
 const wanted = process.argv.slice(2);
 const files = wanted.length > 0 ? wanted : globSync("test/interop/*.test.ts", { cwd: ROOT }).sort();

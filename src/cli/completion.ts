@@ -50,11 +50,17 @@ _ppml() {
 }
 if [ "$funcstack[1]" = "_ppml" ]; then _ppml "$@"; else compdef _ppml ppml; fi
 `,
+  // -f: fish would mix file names into every answer; they are for where ppml proposes nothing.
   fish: `# fish completion for ppml:  ppml completion fish | source
 function __ppml_complete
   set -l words (commandline -opc) (commandline -ct)
-  $words[1] __complete $words[2..-1] 2>/dev/null
+  set -l proposals ($words[1] __complete $words[2..-1] 2>/dev/null)
+  if set -q proposals[1]
+    printf '%s\\n' $proposals
+  else
+    __fish_complete_path (commandline -ct)
+  end
 end
-complete -c ppml -a '(__ppml_complete)'
+complete -c ppml -f -a '(__ppml_complete)'
 `,
 };

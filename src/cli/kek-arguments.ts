@@ -1,3 +1,5 @@
+import type { CliContext } from "./context.ts";
+import { proposeKekNames } from "./kek-names.ts";
 import type { VaultFlags } from "./vault.ts";
 import { vaultFlags } from "./vault.ts";
 
@@ -19,5 +21,14 @@ export const kekFlags = {
 /** The argument NAME of a command on one KEK. */
 export const kekArgument = {
   kind: "tuple",
-  parameters: [{ placeholder: "NAME", brief: "The KEK's name", parse: String }],
+  parameters: [
+    {
+      placeholder: "NAME",
+      brief: "The KEK's name",
+      parse: String,
+      proposeCompletions(this: CliContext) {
+        return proposeKekNames(this);
+      },
+    },
+  ],
 } as const;

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { dirname } from "node:path";
+import { writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { PPML, ppml } from "./ppml.ts";
+import { PPML, ppml, runInProcess, temporaryFolder } from "./ppml.ts";
 
 /** Completes a line in a real bash that sourced our script; gives the proposals. */
 function complete(...words: readonly string[]): readonly string[] {
@@ -36,6 +37,34 @@ test("the script registers itself with complete", () => {
 test("words that would be shell code stay words", () => {
   assert.deepEqual(complete("ppml", "$(touch /nosuch)"), []);
   assert.deepEqual(complete("ppml", "key", "show", "a b; exit 3"), []);
+});
+
+test("names of KEKs are proposed from the vault, and nothing where there is no project", async (context) => {
+  const cwd = temporaryFolder(context);
+  assert.equal(
+    (await ppml(["__complete", "key", "show", ""], { cwd })).stdout.includes("people"),
+    false,
+  );
+  await runInProcess(["init", ".", "--template", "people", "--rows", "1"], { cwd });
+  await runInProcess(["key", "create", "planes"], { cwd });
+  const named = await ppml(["__complete", "key", "show", "p"], { cwd });
+  assert.deepEqual(
+    named.stdout.split("\n").map((line) => line.split("\t")[0]),
+    ["people", "planes", ""],
+  );
+  assert.equal(named.stderr, "");
+});
+
+test("a vault with a passphrase is not asked about: ppml.yaml names the KEKs", async (context) => {
+  const cwd = temporaryFolder(context);
+  writeFileSync(join(cwd, "pass"), "correct horse\n", { mode: 0o600 });
+  const secret = ["--root", "passphrase", "--passphrase-file", join(cwd, "pass")];
+  const made = await runInProcess(["init", "p", "--template", "people", "--rows", "1", ...secret], {
+    cwd,
+  });
+  assert.equal(made.code, 0, made.stderr);
+  const named = await ppml(["__complete", "key", "show", "p"], { cwd: join(cwd, "p") });
+  assert.match(named.stdout, /^people\t/m);
 });
 
 test("every shell's script is there, as JSON too", async () => {

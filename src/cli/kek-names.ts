@@ -1,0 +1,29 @@
+import { loadProject, type Project } from "./config/load.ts";
+import type { CliContext } from "./context.ts";
+import { openVaultOf } from "./vault.ts";
+
+/**
+ * Names of KEKs to propose while a command line is typed: those of the vault where a root-key file
+ * opens it, otherwise those that ppml.yaml names. Never asks for anything; gives none where there is
+ * no project, or where something of it cannot be read: a command will say why.
+ */
+export async function proposeKekNames(context: Pick<CliContext, "cwd">): Promise<string[]> {
+  try {
+    const project = await loadProject({ cwd: context.cwd });
+    return project.config.vault.rootKeyFile === undefined
+      ? namedInProject(project)
+      : await namedInVault(project);
+  } catch {
+    return [];
+  }
+}
+
+async function namedInVault(project: Project): Promise<string[]> {
+  using vault = await openVaultOf(project);
+  return (await vault.listKeks()).map(({ name }) => name);
+}
+
+function namedInProject({ config }: Project): string[] {
+  const groups = Object.values(config.datasets).flatMap((dataset) => dataset.groups);
+  return [...new Set(groups.map(({ kek }) => kek))].toSorted();
+}
