@@ -58,6 +58,8 @@ export const ERROR_CODES = {
   "attest.collateral": "The collateral is out of date, or is not of this platform: fetch it again.",
   "attest.revoked": "A certificate or the platform's TCB was revoked by its vendor.",
   "attest.unsupported": "The Evidence's type is not known here.",
+  "attest.collateral":
+    "What verification needs besides the Evidence (keys, certificates) is not there or not of its form.",
   "attest.simulated": "Simulated Evidence came where only hardware is accepted.",
   "attest.unavailable": "No TEE answers on this machine.",
   "attest.platform": "The simulated platform's folder is missing, exists already or is not valid.",
