@@ -7,6 +7,17 @@ export {
 } from "./appraise/policy.ts";
 export type { Attester } from "./collect/attester.ts";
 export { openSimChannelAttester, type SimChannelAttester } from "./collect/sim-channel.ts";
+export { createMaaJwksSource, loadMaaJwksFile, type MaaJwksSource } from "./collateral/maa-jwks.ts";
+export {
+  type Ear,
+  type EarAppraisal,
+  earTeePubkey,
+  TRUSTEE_PROFILE,
+  VERAISON_PROFILE,
+} from "./ear/ear.ts";
+export { type CpuAppraisal, type EarSigner, issueEar } from "./ear/issue-ear.ts";
+export { tierOf, type TrustTier, type TrustVector } from "./ear/tiers.ts";
+export { type EarKey, type VerifiedEar, verifyEar } from "./ear/verify-ear.ts";
 export type { Evidence, HardwareEvidence, SimSnpEvidence } from "./evidence/evidence.ts";
 export type { MaaEvidence, MaaTee } from "./evidence/maa-evidence.ts";
 export { explainResult } from "./explain/explain.ts";

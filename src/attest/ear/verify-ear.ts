@@ -1,0 +1,114 @@
+import type { KeyObject } from "node:crypto";
+import { compactVerify } from "jose";
+import { z } from "zod";
+import { PpmlError } from "../../base/index.ts";
+import { parseWith } from "../../format/schema.ts";
+import { parseCompactJws } from "../token/compact-jws.ts";
+import { readEar } from "./ear.ts";
+import type { Ear } from "./ear.ts";
+
+/** Clocks differ by so much at most: for exp, nbf and iat. */
+export const EAR_CLOCK_SKEW_SECONDS = 60;
+
+declare const earBrand: unique symbol;
+/** An EAR whose signature, profile and times were checked. Only `verifyEar` makes one. */
+export type VerifiedEar = { readonly ear: Ear; readonly [earBrand]: true };
+
+/** A key of a Verifier that is trusted, with the one algorithm that it signs with. */
+export type EarKey = {
+  readonly algorithm: "ES256" | "ES384" | "RS256";
+  readonly publicKey: KeyObject;
+};
+
+/** Keys that a header brings (Trustee's `jwk`) are allowed to stand there, and are never read. */
+const headerSchema = z.strictObject({
+  alg: z.enum(["ES256", "ES384", "RS256"]),
+  typ: z.string().max(40).optional(),
+  kid: z.string().max(200).optional(),
+  jwk: z.record(z.string(), z.unknown()).optional(),
+});
+
+/**
+ * Verifies an EAR token by keys that the caller pins: signature, profile, times, and that no status
+ * promises more than its vector. Whether a status is enough is for the relying party to say.
+ * @throws attest.invalid, attest.not_verified, attest.simulated
+ * @see draft-ietf-rats-ear, RFC 9711, RFC 7519
+ */
+export async function verifyEar(
+  token: string,
+  options: {
+    readonly keys: readonly EarKey[];
+    /** Accepted values of eat_profile. */
+    readonly profiles: readonly string[];
+    /** A nonce that the token must hold, or that freshness comes from its age alone. */
+    readonly nonce: { readonly equals: string } | "by-age";
+    readonly maxAgeSeconds: number;
+    /** Whether tokens with the mark of a simulation are accepted; then no others are. */
+    readonly simulated: boolean;
+    /** Milliseconds since 1970. */
+    readonly nowMs: number;
+  },
+): Promise<VerifiedEar> {
+  const jws = parseCompactJws(token, "the EAR token");
+  const { alg } = parseWith(headerSchema, jws.header, {
+    what: "the header of the EAR token",
+    code: "attest.invalid",
+  });
+  await checkSignature(
+    jws.token,
+    options.keys.filter((key) => key.algorithm === alg),
+  );
+  const ear = readEar(jws.payload);
+  if (!options.profiles.includes(ear.profile))
+    throw refused(`expected an EAR of ${options.profiles.join(" or ")}, got ${ear.profile}`);
+  checkTimes(ear, options);
+  if (options.nonce !== "by-age" && !ear.nonces.includes(options.nonce.equals))
+    throw refused("the EAR token does not hold the nonce of this request: ask for a new token");
+  if (ear.simulated !== options.simulated)
+    throw new PpmlError(
+      "attest.simulated",
+      options.simulated
+        ? "expected an EAR token of a simulation, got one without the claim ppml"
+        : "expected an EAR token about hardware, got one with the claim ppml of a simulation",
+    );
+  return Object.freeze({ ear }) as VerifiedEar;
+}
+
+async function checkSignature(token: string, keys: readonly EarKey[]): Promise<void> {
+  const causes: unknown[] = [];
+  for (const { algorithm, publicKey } of keys) {
+    try {
+      await compactVerify(token, publicKey, { algorithms: [algorithm] });
+      return;
+    } catch (cause) {
+      causes.push(cause);
+    }
+  }
+  throw new PpmlError(
+    "attest.not_verified",
+    "the EAR token is not signed by a pinned key with its algorithm: pin the Verifier's key if you trust it",
+    { cause: new AggregateError(causes) },
+  );
+}
+
+/** Written so that a NaN is refused. */
+function checkTimes(
+  ear: Ear,
+  options: { readonly nowMs: number; readonly maxAgeSeconds: number },
+): void {
+  const { nowMs } = options;
+  const skewMs = EAR_CLOCK_SKEW_SECONDS * 1000;
+  const ageMs = nowMs - ear.issuedAtMs;
+  if (!(ageMs >= -skewMs && (ear.notBeforeMs ?? 0) <= nowMs + skewMs))
+    throw refused("the EAR token is of the future: set the clock of this machine or its issuer's");
+  if (!(nowMs < (ear.expiresAtMs ?? Infinity) + skewMs))
+    throw refused("the EAR token is past its exp: ask for a new one");
+  if (!(ageMs <= options.maxAgeSeconds * 1000))
+    throw refused(
+      `the EAR token is ${Math.round(ageMs / 1000)} seconds old, at most ${options.maxAgeSeconds} are accepted: ask for a new one`,
+    );
+}
+
+function refused(message: string): PpmlError {
+  return new PpmlError("attest.not_verified", message);
+}
