@@ -55,11 +55,10 @@ export const ERROR_CODES = {
   // attest
   "attest.invalid": "The Evidence does not have the form that its type demands.",
   "attest.not_verified": "The Evidence's signature or certificate chain does not verify.",
-  "attest.collateral": "The collateral is out of date, or is not of this platform: fetch it again.",
+  "attest.collateral":
+    "The collateral is missing, out of date, or not of this platform or provider: fetch it again.",
   "attest.revoked": "A certificate or the platform's TCB was revoked by its vendor.",
   "attest.unsupported": "The Evidence's type is not known here.",
-  "attest.collateral":
-    "What verification needs besides the Evidence (keys, certificates) is not there or not of its form.",
   "attest.simulated": "Simulated Evidence came where only hardware is accepted.",
   "attest.unavailable": "No TEE answers on this machine.",
   "attest.platform": "The simulated platform's folder is missing, exists already or is not valid.",
