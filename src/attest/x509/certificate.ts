@@ -35,6 +35,9 @@ export type Certificate = {
   readonly commonName: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** SubjectPublicKeyInfo: its encoding. */
+  readonly spki: Uint8Array;
+  /** The same as a key, made when it is first asked for. @throws attest.invalid */
   readonly publicKey: KeyObject;
   /** Null where the certificate has no basicConstraints. */
   readonly basicConstraints: { readonly ca: boolean; readonly pathLength: number | null } | null;
@@ -44,8 +47,12 @@ export type Certificate = {
   readonly extensions: ReadonlyMap<string, CertificateExtension>;
 };
 
-/** The two usages that attestation asks for. @see RFC 5280 section 4.2.1.3 */
-export type KeyUsage = { readonly digitalSignature: boolean; readonly keyCertSign: boolean };
+/** The usages that attestation asks for. @see RFC 5280 section 4.2.1.3 */
+export type KeyUsage = {
+  readonly digitalSignature: boolean;
+  readonly keyCertSign: boolean;
+  readonly cRLSign: boolean;
+};
 
 /** An extension's flag and its value's bytes. */
 export type CertificateExtension = { readonly critical: boolean; readonly value: Uint8Array };
@@ -69,6 +76,8 @@ export function parseCertificate(der: Uint8Array): Certificate {
   if (!equalBytes(expectTag(innerAlgorithm, DER.sequence).encoded, algorithm.encoded))
     throw invalid("the signature algorithms inside and outside differ");
   const times = readDerSequence(expectTag(validity, DER.sequence));
+  const key = expectTag(spki, DER.sequence).encoded;
+  let publicKey: KeyObject | null = null;
   return {
     tbs: tbs.encoded,
     algorithm: algorithm.encoded,
@@ -80,7 +89,12 @@ export function parseCertificate(der: Uint8Array): Certificate {
     commonName: readCommonName(expectTag(subject, DER.sequence)),
     notBeforeMs: readDerTime(times[0]),
     notAfterMs: readDerTime(times[1]),
-    publicKey: readPublicKey(expectTag(spki, DER.sequence)),
+    spki: key,
+    // Importing a key costs as much as a signature's verification, and not every key is used.
+    get publicKey() {
+      publicKey ??= readPublicKey(key);
+      return publicKey;
+    },
     ...readExtensions(expectTag(extensions, 0xa3)),
   };
 }
@@ -121,9 +135,9 @@ function readCommonName(name: DerValue): string {
   return "";
 }
 
-function readPublicKey(spki: DerValue): KeyObject {
+function readPublicKey(spki: Uint8Array): KeyObject {
   try {
-    return createPublicKey({ key: Buffer.from(spki.encoded), format: "der", type: "spki" });
+    return createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
   } catch (cause) {
     throw new PpmlError(
       "attest.invalid",
@@ -174,7 +188,11 @@ function readBasicConstraints(
 function readKeyUsage(extension: CertificateExtension | undefined): KeyUsage | null {
   if (extension === undefined) return null;
   const [, first = 0] = readDer(extension.value, DER.bitString).content;
-  return { digitalSignature: (first & 0x80) !== 0, keyCertSign: (first & 0x04) !== 0 };
+  return {
+    digitalSignature: (first & 0x80) !== 0,
+    keyCertSign: (first & 0x04) !== 0,
+    cRLSign: (first & 0x02) !== 0,
+  };
 }
 
 function invalid(what: string): PpmlError {

@@ -37,6 +37,32 @@ export function isP256(key: KeyObject): boolean {
   return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "prime256v1";
 }
 
+/** A root that the caller trusts: what its certificate says of itself is not asked. @see RFC 5280 section 6.1.1 */
+export type TrustAnchor = {
+  /** Encoded name. */
+  readonly name: Uint8Array;
+  /** The name for messages. */
+  readonly commonName: string;
+  /** The serial number of the certificate that it was taken from. */
+  readonly serial: Uint8Array;
+  readonly spki: Uint8Array;
+  readonly publicKey: KeyObject;
+};
+
+/** The trust anchor that a certificate stands for. */
+export function trustAnchorOf(certificate: Certificate): TrustAnchor {
+  const { subject, commonName, serial, spki } = certificate;
+  return {
+    name: subject,
+    commonName,
+    serial,
+    spki,
+    get publicKey() {
+      return certificate.publicKey;
+    },
+  };
+}
+
 /**
  * Verifies a chain, root first, whose root the caller trusts (it compared the root's bytes): names,
  * signatures, validity at `nowMs`, CA flags, path lengths and key usage. Critical extensions that
@@ -49,29 +75,61 @@ export function verifyChain(options: {
   readonly algorithm: ChainAlgorithm;
   readonly nowMs: number;
 }): void {
-  const { certificates, algorithm, nowMs } = options;
-  let issuer = certificates[0];
-  certificates.forEach((certificate, index) => {
-    if (issuer === undefined) return;
-    const below = certificates.length - 1 - index;
-    checkSignature(certificate, issuer, algorithm);
-    checkValidity(certificate, nowMs);
-    if (below === 0) checkLeaf(certificate);
-    else checkAuthority(certificate, below - 1);
-    for (const [oid, { critical }] of certificate.extensions)
-      if (critical) throw refused(certificate, `has a critical extension ${oid} that is not known`);
-    issuer = certificate;
-  });
-  if (certificates.length < 2)
+  const [root] = options.certificates;
+  if (root === undefined || options.certificates.length < 2)
     throw new PpmlError("attest.not_verified", "expected a certificate chain of two or more");
+  const anchor = trustAnchorOf(root);
+  checkLink(root, { ...options, issuer: anchor, below: options.certificates.length - 1 });
+  verifyChainBelow({ ...options, certificates: options.certificates.slice(1), anchor });
+}
+
+/**
+ * Verifies the certificates below a trust anchor, the nearest to it first, one or more: as
+ * `verifyChain`, but nothing is asked of the root itself.
+ * @throws attest.not_verified
+ * @see RFC 5280 section 6.1
+ */
+export function verifyChainBelow(options: {
+  readonly anchor: TrustAnchor;
+  readonly certificates: readonly Certificate[];
+  readonly algorithm: ChainAlgorithm;
+  readonly nowMs: number;
+}): void {
+  const { anchor, certificates } = options;
+  if (certificates.length === 0)
+    throw new PpmlError("attest.not_verified", "expected a certificate below the root, got none");
+  let issuer = anchor;
+  certificates.forEach((certificate, index) => {
+    checkLink(certificate, { ...options, issuer, below: certificates.length - 1 - index });
+    issuer = trustAnchorOf(certificate);
+  });
+}
+
+/** One certificate against its issuer, with `below` certificates under it. */
+function checkLink(
+  certificate: Certificate,
+  options: {
+    readonly issuer: TrustAnchor;
+    readonly below: number;
+    readonly algorithm: ChainAlgorithm;
+    readonly nowMs: number;
+  },
+): void {
+  const { issuer, below, algorithm, nowMs } = options;
+  checkSignature(certificate, issuer, algorithm);
+  checkValidity(certificate, nowMs);
+  if (below === 0) checkLeaf(certificate);
+  else checkAuthority(certificate, below - 1);
+  for (const [oid, { critical }] of certificate.extensions)
+    if (critical) throw refused(certificate, `has a critical extension ${oid} that is not known`);
 }
 
 function checkSignature(
   certificate: Certificate,
-  issuer: Certificate,
+  issuer: TrustAnchor,
   algorithm: ChainAlgorithm,
 ): void {
-  if (!equalBytes(certificate.issuer, issuer.subject))
+  if (!equalBytes(certificate.issuer, issuer.name))
     throw refused(certificate, `was not issued by ${nameOf(issuer)}: send the chain in its order`);
   if (!equalBytes(certificate.algorithm, algorithm.identifier))
     throw refused(

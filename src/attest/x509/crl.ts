@@ -89,21 +89,15 @@ export function verifyCrl(
 ): void {
   const { issuer, algorithm, nowMs, what } = options;
   if (!equalBytes(crl.issuer, issuer.name))
-    throw new PpmlError("attest.not_verified", `${what} is of another issuer: fetch it again`);
+    throw new PpmlError(
+      "attest.collateral",
+      `${what} is of another issuer: fetch the collateral of this platform's PCK certificate`,
+    );
   if (
     !equalBytes(crl.algorithm, algorithm.identifier) ||
     !algorithm.verify(crl.tbs, issuer.key, crl.signature)
   )
     throw new PpmlError("attest.not_verified", `${what} is not signed by its issuer's key`);
-  checkCrlTime(crl, { nowMs, what });
-}
-
-/** Refuses a CRL outside its time. @throws attest.collateral */
-export function checkCrlTime(
-  crl: Pick<Crl, "thisUpdateMs" | "nextUpdateMs">,
-  options: { readonly nowMs: number; readonly what: string },
-): void {
-  const { nowMs, what } = options;
   // Written so that a NaN is refused.
   if (!(nowMs >= crl.thisUpdateMs && nowMs <= crl.nextUpdateMs))
     throw new PpmlError(
@@ -112,12 +106,17 @@ export function checkCrlTime(
     );
 }
 
+/** The time in which a CRL is good. */
+export function crlValidity(crl: Crl): { readonly fromMs: number; readonly toMs: number } {
+  return { fromMs: crl.thisUpdateMs, toMs: crl.nextUpdateMs };
+}
+
 /** Refuses a certificate that the CRL of its issuer lists. @throws attest.revoked */
 export function checkNotRevoked(certificate: Certificate, crl: Crl): void {
   if (!equalBytes(certificate.issuer, crl.issuer))
     throw new PpmlError(
-      "attest.not_verified",
-      `no CRL of the issuer of ${nameOf(certificate)} is there: its revocation is not known`,
+      "attest.collateral",
+      `no CRL of the issuer of ${nameOf(certificate)} is there: fetch the collateral of this platform's PCK certificate`,
     );
   if (crl.revoked.has(toHex(certificate.serial)))
     throw new PpmlError(

@@ -24,7 +24,9 @@ test("simulated Evidence under the name of hardware is refused", async () => {
 });
 
 test("production's verifier reaches nothing of the simulation, by any import", () => {
-  const starts = readdirSync(join(attest, "verify")).map((name) => join(attest, "verify", name));
+  const starts = readdirSync(join(attest, "verify"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(attest, "verify", name));
   const reached = new Set(starts);
   for (const file of reached)
     for (const [, specifier = ""] of readFileSync(file, "utf8").matchAll(
@@ -33,7 +35,9 @@ test("production's verifier reaches nothing of the simulation, by any import", (
       reached.add(join(dirname(file), specifier));
   assert.ok(reached.has(join(attest, "evidence/snp-report.ts")), "control: imports are found");
   assert.deepEqual(
-    [...reached].filter((file) => file.includes(join("attest", "sim")) || file.includes("launch")),
+    [...reached].filter(
+      (file) => file.includes(join("attest", "sim")) || file.includes(join("src", "launch")),
+    ),
     [],
   );
 });
@@ -48,6 +52,7 @@ test("only verifiers mint Verified, and only appraise mints an Attestation Resul
   assert.deepEqual(having(/\bmintVerified\b/), [
     "attest/sim/verify-sim-maa.ts",
     "attest/sim/verify-sim.ts",
+    "attest/verify/dcap/verify-dcap.ts",
     "attest/verify/maa-token.ts",
     "attest/verify/verified.ts",
   ]);

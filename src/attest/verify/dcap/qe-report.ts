@@ -1,0 +1,131 @@
+import { createPublicKey, verify } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { concatBytes, equalBytes, fromHex, PpmlError, sha256, toHex } from "../../../base/index.ts";
+import type { QeIdentity, QeTcbLevel } from "../../collateral/qe-identity.ts";
+import type { DcapSignature } from "../../evidence/dcap-signature.ts";
+import { sgxAttributes } from "../../evidence/sgx-report.ts";
+import type { SgxReport } from "../../evidence/sgx-report.ts";
+import { isP256 } from "../../x509/chain.ts";
+
+/** QE Authentication Data of Intel's QEs has 32 bytes. */
+const QE_AUTH_DATA_BYTES = 32;
+
+/** SubjectPublicKeyInfo of an EC key on P-256 up to its point's x and y. @see RFC 5480 section 2 */
+const P256_SPKI_PREFIX = fromHex("3059301306072a8648ce3d020106082a8648ce3d03010703420004");
+
+/**
+ * Verifies who stands behind the attestation key: the PCK signed the Quoting Enclave's report, and
+ * that report binds the key: SHA-256 of the key and the QE Authentication Data, then 32 zero bytes.
+ * @throws attest.not_verified
+ * @see SGX ECDSA QuoteLibReference DCAP API rev. 1.21, A.4 table 4, "QE Report"
+ */
+export function verifyQeReport(signature: DcapSignature, pckKey: KeyObject): void {
+  const signed =
+    isP256(pckKey) &&
+    verify(
+      "sha256",
+      signature.qeReportBytes,
+      { key: pckKey, dsaEncoding: "ieee-p1363" },
+      signature.qeReportSignature,
+    );
+  if (!signed)
+    throw new PpmlError(
+      "attest.not_verified",
+      "the Quoting Enclave's report is not signed by the key in the PCK certificate",
+    );
+  if (signature.qeAuthData.byteLength !== QE_AUTH_DATA_BYTES)
+    throw new PpmlError(
+      "attest.not_verified",
+      `expected ${QE_AUTH_DATA_BYTES} bytes of QE Authentication Data, got ${signature.qeAuthData.byteLength}`,
+    );
+  const bound = sha256(signature.attestationKey, signature.qeAuthData);
+  if (!equalBytes(signature.qeReport.reportData, concatBytes(bound, new Uint8Array(32))))
+    throw new PpmlError(
+      "attest.not_verified",
+      "the Quoting Enclave's report does not bind this attestation key",
+    );
+}
+
+/**
+ * Verifies the attestation key's signature over the quote's header and body.
+ * @throws attest.not_verified
+ */
+export function verifyQuoteSignature(signedBytes: Uint8Array, signature: DcapSignature): void {
+  const ok = verify(
+    "sha256",
+    signedBytes,
+    { key: importP256(signature.attestationKey), dsaEncoding: "ieee-p1363" },
+    signature.quoteSignature,
+  );
+  if (!ok)
+    throw new PpmlError(
+      "attest.not_verified",
+      "the quote is not signed by its attestation key: its header or body was changed",
+    );
+}
+
+/**
+ * Compares the Quoting Enclave with the identity that Intel published, under its masks, and gives the
+ * TCB level that it meets: the first one whose ISVSVN it reaches.
+ * @throws attest.not_verified
+ * @see Intel SGX and TDX PCS API v4, Enclave Identity V2, "Enclave TCB status determination"
+ */
+export function matchQeIdentity(report: SgxReport, identity: QeIdentity): QeTcbLevel {
+  if (!equalBytes(report.mrSigner, identity.mrsigner))
+    throw mismatch("MRSIGNER", toHex(identity.mrsigner), toHex(report.mrSigner));
+  if (sgxAttributes(report.attributes).debug)
+    throw new PpmlError(
+      "attest.not_verified",
+      "the Quoting Enclave runs in debug mode: its keys are readable",
+    );
+  if (report.isvProdId !== identity.isvprodid)
+    throw mismatch("ISVPRODID", String(identity.isvprodid), String(report.isvProdId));
+  const miscSelect = new Uint8Array(4);
+  new DataView(miscSelect.buffer).setUint32(0, report.miscSelect, true);
+  requireMasked("MISCSELECT", miscSelect, {
+    value: identity.miscselect,
+    mask: identity.miscselectMask,
+  });
+  requireMasked("ATTRIBUTES", report.attributes, {
+    value: identity.attributes,
+    mask: identity.attributesMask,
+  });
+  const level = identity.tcbLevels.find(({ tcb }) => report.isvSvn >= tcb.isvsvn);
+  if (level === undefined)
+    throw new PpmlError(
+      "attest.not_verified",
+      `the Quoting Enclave's ISVSVN ${report.isvSvn} is below all that its identity lists: update the platform's QE`,
+    );
+  return level;
+}
+
+function requireMasked(
+  what: string,
+  actual: Uint8Array,
+  expected: { readonly value: Uint8Array; readonly mask: Uint8Array },
+): void {
+  const { value, mask } = expected;
+  const bits = (bytes: Uint8Array): string =>
+    toHex(bytes.map((byte, index) => byte & (mask[index] ?? 0)));
+  if (bits(actual) !== bits(value)) throw mismatch(`masked ${what}`, bits(value), bits(actual));
+}
+
+function importP256(point: Uint8Array): KeyObject {
+  try {
+    const key = Buffer.concat([P256_SPKI_PREFIX, point]);
+    return createPublicKey({ key, format: "der", type: "spki" });
+  } catch (cause) {
+    throw new PpmlError(
+      "attest.not_verified",
+      "the quote's attestation key is not a point of P-256",
+      { cause },
+    );
+  }
+}
+
+function mismatch(what: string, expected: string, actual: string): PpmlError {
+  return new PpmlError(
+    "attest.not_verified",
+    `expected a Quoting Enclave with ${what} ${expected}, got ${actual}: it is not the one that the collateral describes`,
+  );
+}
