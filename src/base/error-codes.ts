@@ -61,6 +61,8 @@ export const ERROR_CODES = {
   "attest.unsupported": "The Evidence's type is not known here.",
   "attest.simulated": "Simulated Evidence came where only hardware is accepted.",
   "attest.unavailable": "No TEE answers on this machine.",
+  "attest.fetch":
+    "A service that gives collateral or quotes does not answer, refuses, or sends something else.",
   "attest.platform": "The simulated platform's folder is missing, exists already or is not valid.",
 
   // release
