@@ -59,6 +59,8 @@ export const ERROR_CODES = {
     "The collateral is missing, out of date, or not of this platform or provider: fetch it again.",
   "attest.revoked": "A certificate or the platform's TCB was revoked by its vendor.",
   "attest.unsupported": "The Evidence's type is not known here.",
+  "attest.denied":
+    "The Evidence is one whose private key was published: anybody can use it, it proves nothing.",
   "attest.simulated": "Simulated Evidence came where only hardware is accepted.",
   "attest.unavailable": "No TEE answers on this machine.",
   "attest.fetch":

@@ -8,6 +8,8 @@ import type { Certificate } from "./certificate.ts";
 export type ChainAlgorithm = {
   readonly name: string;
   readonly identifier: Uint8Array;
+  /** Other encodings of the same algorithm that issuers write. */
+  readonly otherIdentifiers?: readonly Uint8Array[];
   readonly verify: (tbs: Uint8Array, key: KeyObject, signature: Uint8Array) => boolean;
 };
 
@@ -131,7 +133,8 @@ function checkSignature(
 ): void {
   if (!equalBytes(certificate.issuer, issuer.name))
     throw refused(certificate, `was not issued by ${nameOf(issuer)}: send the chain in its order`);
-  if (!equalBytes(certificate.algorithm, algorithm.identifier))
+  const { identifier, otherIdentifiers = [] } = algorithm;
+  if (![identifier, ...otherIdentifiers].some((known) => equalBytes(certificate.algorithm, known)))
     throw refused(
       certificate,
       `is signed with ${certificate.algorithmOid}, expected ${algorithm.name}`,
