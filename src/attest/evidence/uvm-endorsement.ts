@@ -1,11 +1,12 @@
 import { z } from "zod";
 import { fromHex, fromUtf8, PpmlError } from "../../base/index.ts";
-import { cborEntry, readCbor } from "../cbor/read.ts";
-import type { CborValue } from "../cbor/read.ts";
+import { cborMapGet, decodeCbor, expectCbor } from "../cbor/decode.ts";
+import type { CborValue } from "../cbor/decode.ts";
+import { encodeCbor } from "../cbor/encode.ts";
 
 /** COSE_Sign1's tag; header labels alg, content type, x5chain. @see RFC 9052 sections 2, 3.1; RFC 9360 section 2 */
 const COSE_SIGN1_TAG = 18n;
-const LABEL = { alg: 1, contentType: 3, x5chain: 33 };
+const LABEL = { alg: 1n, contentType: 3n, x5chain: 33n };
 const MAX_CHAIN = 5;
 const MAX_CERTIFICATE_BYTES = 16 * 1024;
 
@@ -44,26 +45,26 @@ export type UvmEndorsement = {
  * @see RFC 9052 section 4.2; github.com/microsoft/confidential-sidecar-containers, "reference-info-base64"
  */
 export function parseUvmEndorsement(bytes: Uint8Array): UvmEndorsement {
-  const outer = readCbor(bytes);
-  const parts = outer.kind === "tag" && outer.tag === COSE_SIGN1_TAG ? outer.value : null;
-  if (parts?.kind !== "array" || parts.value.length !== 4)
+  const outer = decodeCbor(bytes);
+  const parts = outer.kind === "tag" && outer.tag === COSE_SIGN1_TAG ? outer.item : null;
+  if (parts?.kind !== "array" || parts.items.length !== 4)
     throw invalid("expected a tagged COSE_Sign1 of four parts");
-  const [protectedHeader, unprotected, payload, signature] = parts.value;
+  const [protectedHeader, unprotected, payload, signature] = parts.items;
   const encoded = bytesOf(protectedHeader, "protected header");
-  const header = readCbor(encoded);
+  const header = expectCbor(decodeCbor(encoded), "map");
   if (unprotected?.kind !== "map") throw invalid("expected a map as its unprotected header");
   const content = bytesOf(payload, "payload");
-  if (textOf(cborEntry(header, LABEL.contentType), "content type") !== "application/json")
+  if (textOf(cborMapGet(header, LABEL.contentType), "content type") !== "application/json")
     throw new PpmlError(
       "attest.unsupported",
       "expected a UVM endorsement of type application/json",
     );
   return {
-    algorithm: integerOf(cborEntry(header, LABEL.alg), "alg"),
-    certificates: chainOf(cborEntry(header, LABEL.x5chain)),
-    issuer: textOf(cborEntry(header, "iss"), "iss"),
-    feed: textOf(cborEntry(header, "feed"), "feed"),
-    signedAtMs: signingTimeOf(cborEntry(header, "signingtime")),
+    algorithm: integerOf(cborMapGet(header, LABEL.alg), "alg"),
+    certificates: chainOf(cborMapGet(header, LABEL.x5chain)),
+    issuer: textOf(cborMapGet(header, "iss"), "iss"),
+    feed: textOf(cborMapGet(header, "feed"), "feed"),
+    signedAtMs: signingTimeOf(cborMapGet(header, "signingtime")),
     ...parsePayload(content),
     signedBytes: sigStructure(encoded, content),
     signature: bytesOf(signature, "signature"),
@@ -72,32 +73,15 @@ export function parseUvmEndorsement(bytes: Uint8Array): UvmEndorsement {
 
 /** RFC 9052 section 4.4: ["Signature1", protected header, external_aad (empty), payload]. */
 function sigStructure(header: Uint8Array, payload: Uint8Array): Uint8Array {
-  const context = new TextEncoder().encode("Signature1");
-  return new Uint8Array(
-    Buffer.concat([
-      Uint8Array.of(0x84, 0x60 + context.byteLength),
-      context,
-      byteStringHead(header.byteLength),
-      header,
-      byteStringHead(0),
-      byteStringHead(payload.byteLength),
-      payload,
-    ]),
-  );
-}
-
-/** Head of a byte string in its shortest form; lengths here are below 2^32 because the input is. */
-function byteStringHead(length: number): Uint8Array {
-  if (length < 24) return Uint8Array.of(0x40 + length);
-  if (length < 0x100) return Uint8Array.of(0x58, length);
-  if (length < 0x10000) return Uint8Array.of(0x59, length >>> 8, length & 0xff);
-  return Uint8Array.of(
-    0x5a,
-    length >>> 24,
-    (length >>> 16) & 0xff,
-    (length >>> 8) & 0xff,
-    length & 0xff,
-  );
+  return encodeCbor({
+    kind: "array",
+    items: [
+      { kind: "text", value: "Signature1" },
+      { kind: "bytes", value: header },
+      { kind: "bytes", value: new Uint8Array() },
+      { kind: "bytes", value: payload },
+    ],
+  });
 }
 
 function parsePayload(bytes: Uint8Array): Pick<UvmEndorsement, "svn" | "launchMeasurement"> {
@@ -119,9 +103,9 @@ function parsePayload(bytes: Uint8Array): Pick<UvmEndorsement, "svn" | "launchMe
 
 /** An array of certificates, leaf first; RFC 9360 has a bare byte string for a single one. */
 function chainOf(value: CborValue | undefined): Uint8Array[] {
-  if (value?.kind !== "array" || value.value.length < 2 || value.value.length > MAX_CHAIN)
+  if (value?.kind !== "array" || value.items.length < 2 || value.items.length > MAX_CHAIN)
     throw invalid(`expected an x5chain of 2 to ${MAX_CHAIN} certificates`);
-  return value.value.map((item) => {
+  return value.items.map((item) => {
     const certificate = bytesOf(item, "x5chain");
     if (certificate.byteLength > MAX_CERTIFICATE_BYTES) throw invalid("its x5chain is too long");
     return certificate;
@@ -131,7 +115,7 @@ function chainOf(value: CborValue | undefined): Uint8Array[] {
 /** Tag 1: seconds since 1970. @see RFC 8949 section 3.4.2 */
 function signingTimeOf(value: CborValue | undefined): number {
   if (value?.kind !== "tag" || value.tag !== 1n) throw invalid("expected a signingtime of tag 1");
-  const seconds = integerOf(value.value, "signingtime");
+  const seconds = integerOf(value.item, "signingtime");
   if (seconds < 0n || seconds > 253_402_300_799n) throw invalid("its signingtime is no time");
   return Number(seconds) * 1000;
 }
@@ -148,7 +132,7 @@ function textOf(value: CborValue | undefined, what: string): string {
 }
 
 function integerOf(value: CborValue | undefined, what: string): bigint {
-  if (value?.kind !== "integer") throw invalid(`expected an integer as ${what}`);
+  if (value?.kind !== "int") throw invalid(`expected an integer as ${what}`);
   return value.value;
 }
 

@@ -1,9 +1,10 @@
-import { createPublicKey, randomBytes, sign } from "node:crypto";
+import { constants, createPublicKey, randomBytes, sign } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { DER } from "../der/read.ts";
 import { VCEK_OID } from "../evidence/vcek-extensions.ts";
-import type { VcekExtensions } from "../evidence/vcek-extensions.ts";
+import type { VcekExtensions, VlekExtensions } from "../evidence/vcek-extensions.ts";
 import { ECDSA_P384_SHA384 } from "../x509/chain.ts";
+import { RSA_4096_PSS_SHA384 } from "../x509/rsa.ts";
 import {
   der,
   derBitString,
@@ -25,28 +26,46 @@ export type CertificateRequest = {
   readonly notAfterMs: number;
   /** Encoded extensions. @see extension */
   readonly extensions: readonly Uint8Array[];
+  /** Big-endian; 16 random bytes where it is not given. */
+  readonly serial?: Uint8Array;
 };
 
 /**
- * Makes an X.509 v3 certificate signed with ECDSA P-384 and SHA-384; names are one common name of
- * at most 64 characters.
+ * Makes an X.509 v3 certificate signed with SHA-384: ECDSA, or RSASSA-PSS where the issuer's key is
+ * RSA. Names are one common name of at most 64 characters.
  * @see RFC 5280 section 4.1
  */
 export function issueCertificate(request: CertificateRequest): Uint8Array {
   const spki = createPublicKey(request.subjectKey).export({ format: "der", type: "spki" });
-  const serial = randomBytes(16);
+  const serial = request.serial ?? randomBytes(16);
+  const algorithm = algorithmOf(request.issuerKey);
   const tbs = derSequence(
     der(0xa0, derInteger(Uint8Array.of(2))),
     derInteger(serial),
-    ECDSA_P384_SHA384.identifier,
+    algorithm,
     encodeName(request.issuer),
     derSequence(derTime(request.notBeforeMs), derTime(request.notAfterMs)),
     encodeName(request.subject),
     spki,
     der(0xa3, derSequence(...request.extensions)),
   );
-  const signature = sign("sha384", tbs, { key: request.issuerKey, dsaEncoding: "der" });
-  return derSequence(tbs, ECDSA_P384_SHA384.identifier, derBitString(signature));
+  return signed(tbs, request.issuerKey);
+}
+
+/** A certificate's or CRL's outer form: what is signed, the algorithm, the signature. */
+export function signed(tbs: Uint8Array, key: KeyObject): Uint8Array {
+  const options =
+    key.asymmetricKeyType === "rsa"
+      ? { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 48 }
+      : { key, dsaEncoding: "der" as const };
+  return derSequence(tbs, algorithmOf(key), derBitString(sign("sha384", tbs, options)));
+}
+
+/** AlgorithmIdentifier of a signature by this key. */
+export function algorithmOf(key: KeyObject): Uint8Array {
+  return key.asymmetricKeyType === "rsa"
+    ? RSA_4096_PSS_SHA384.identifier
+    : ECDSA_P384_SHA384.identifier;
 }
 
 /** Extensions of a certificate authority with `pathLength` authorities allowed below it. */
@@ -63,19 +82,30 @@ export function authorityExtensions(pathLength: number): Uint8Array[] {
 
 /** Extensions of a VCEK: AMD's own, and the key's use for signatures. @see AMD 57230 (VCEK), custom extensions */
 export function vcekExtensions(vcek: VcekExtensions): Uint8Array[] {
-  const own = (oid: string, value: Uint8Array): Uint8Array =>
-    extension(oid, { critical: false, value });
+  return [...chipKeyExtensions(vcek), own(VCEK_OID.hwId, vcek.hwId)];
+}
+
+/** Extensions of a VLEK. @see AMD 58369 (VLEK), custom extensions */
+export function vlekExtensions(vlek: VlekExtensions): Uint8Array[] {
+  return [...chipKeyExtensions(vlek), own(VCEK_OID.cspId, derText(DER.ia5String, vlek.cspId))];
+}
+
+function chipKeyExtensions(key: Pick<VcekExtensions, "productName" | "tcb">): Uint8Array[] {
+  const { productName, tcb } = key;
   return [
     extension("2.5.29.15", { critical: true, value: derBitString(Uint8Array.of(0x80), 7) }),
     own(VCEK_OID.structVersion, svn(1)),
-    own(VCEK_OID.productName, derText(DER.ia5String, vcek.productName)),
-    own(VCEK_OID.bootloader, svn(vcek.tcb.bootloader)),
-    own(VCEK_OID.tee, svn(vcek.tcb.tee)),
-    own(VCEK_OID.snp, svn(vcek.tcb.snp)),
-    own(VCEK_OID.microcode, svn(vcek.tcb.microcode)),
-    ...(vcek.tcb.fmc === null ? [] : [own(VCEK_OID.fmc, svn(vcek.tcb.fmc))]),
-    own(VCEK_OID.hwId, vcek.hwId),
+    own(VCEK_OID.productName, derText(DER.ia5String, productName)),
+    own(VCEK_OID.bootloader, svn(tcb.bootloader)),
+    own(VCEK_OID.tee, svn(tcb.tee)),
+    own(VCEK_OID.snp, svn(tcb.snp)),
+    own(VCEK_OID.microcode, svn(tcb.microcode)),
+    ...(tcb.fmc === null ? [] : [own(VCEK_OID.fmc, svn(tcb.fmc))]),
   ];
+}
+
+function own(oid: string, value: Uint8Array): Uint8Array {
+  return extension(oid, { critical: false, value });
 }
 
 /** One encoded extension. */
@@ -95,7 +125,8 @@ function svn(value: number): Uint8Array {
   return derInteger(Uint8Array.of(value));
 }
 
-function encodeName(commonName: string): Uint8Array {
+/** A name of one common name. */
+export function encodeName(commonName: string): Uint8Array {
   return derSequence(
     der(DER.set, derSequence(derOid("2.5.4.3"), derText(DER.utf8String, commonName))),
   );

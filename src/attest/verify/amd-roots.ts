@@ -8,6 +8,8 @@ export type SnpTrust = {
   readonly algorithm: ChainAlgorithm;
   /** SHA-256, in hex, of each product's ARK key: its SubjectPublicKeyInfo in DER. */
   readonly arkKeySha256: Readonly<Record<SnpProduct, string>>;
+  /** What follows AMD's names of certificates: nothing in production. */
+  readonly nameSuffix: string;
 };
 
 /**
@@ -23,4 +25,5 @@ export const AMD_SNP_TRUST: SnpTrust = {
     Genoa: "429a69c9422aa258ee4d8db5fcda9c6470ef15f8cd5a9cebd6cbc7d90b863831",
     Turin: "4f125410563a2ab9a50356f9243f6fe0b6f73de98603f53f90339c70e9d7ad08",
   },
+  nameSuffix: "",
 };

@@ -45,8 +45,9 @@ export type AzureVtpmOptions<Q> = {
 /**
  * Verifies Evidence of wire type `az-snp-vtpm` or `az-tdx-vtpm` (the JSON of CoCo's attesters): the
  * hardware's report up to the vendor's root, the runtime data that it binds, and the vTPM's quote by
- * the attestation key in there. SNP's collateral is `ark` and `ask` in DER; TDX's is DCAP's.
- * @throws attest.denied, attest.invalid, attest.not_verified, attest.unsupported
+ * the attestation key in there. SNP's collateral is `ark`, `ask`
+ * and, where it was fetched, the ARK's `crl`, in DER; TDX's is DCAP's.
+ * @throws attest.collateral, attest.denied, attest.invalid, attest.not_verified, attest.revoked, attest.unsupported
  * @see docs/attestation.md section "Azure vTPM"
  */
 export function verifyAzureVtpmEvidence<Q>(
@@ -85,16 +86,17 @@ function verifyOnSnp<Q>(
   options: AzureVtpmOptions<Q> & Parsed & { readonly trust: SnpTrust },
 ): Verified<AzSnpVtpmEvidence> {
   const { parts, hcl, nowMs, trust } = options;
-  const { ark, ask, ...rest } = wire.collateral;
+  const { ark, ask, crl, ...rest } = wire.collateral;
   if (ark === undefined || ask === undefined || parts.vcek === null || Object.keys(rest).length > 0)
     throw new PpmlError(
       "attest.invalid",
-      "expected the collateral ark and ask, and the vcek in the Evidence",
+      "expected the collateral ark and ask, crl where it was fetched, and the vcek in the Evidence",
     );
   const certificates = {
     ark: decodePart(ark, "ark"),
     authority: decodePart(ask, "ask"),
     key: parts.vcek,
+    crl: crl === undefined ? null : decodePart(crl, "crl"),
   };
   const { report, snp } = verifySnpReport({
     bytes: hcl.hardwareReport,

@@ -6,13 +6,18 @@ import { parseVcekExtensions, parseVlekExtensions } from "../evidence/vcek-exten
 import { parseCertificate } from "../x509/certificate.ts";
 import type { Certificate } from "../x509/certificate.ts";
 import { verifyChain } from "../x509/chain.ts";
+import { checkNotRevoked, parseCrl, verifyCrl } from "../x509/crl.ts";
 import type { SnpTrust } from "./amd-roots.ts";
 
-/** Certificates in DER: the root, the authority below it (ASK or ASVK), and the report's key (VCEK or VLEK). */
+/** A report's certificates in DER. */
 export type SnpCertificates = {
   readonly ark: Uint8Array;
+  /** ASK or ASVK. */
   readonly authority: Uint8Array;
+  /** VCEK or VLEK. */
   readonly key: Uint8Array;
+  /** The ARK's revocation list of ASKs and ASVKs; null where none was given. */
+  readonly crl: Uint8Array | null;
 };
 
 /** A report's key whose chain was verified, and what its certificate says. */
@@ -24,13 +29,16 @@ export type SnpKey = {
   readonly hwId: Uint8Array | null;
   readonly cspId: string | null;
   readonly tcb: SnpTcb;
+  /** The last millisecond at which all certificates, and the CRL if there is one, are valid. */
   readonly validUntilMs: number;
+  readonly revocationChecked: boolean;
 };
 
 /**
  * Verifies ARK, ASK, VCEK or ARK, ASVK, VLEK at `nowMs`: the root's key is the pinned one of the
- * product that the key's certificate names, and the names are those of its kind.
- * @throws attest.invalid, attest.not_verified, attest.unsupported
+ * product that the key's certificate names, and the names are those of its kind. A CRL is looked at
+ * where it is given.
+ * @throws attest.collateral, attest.invalid, attest.not_verified, attest.revoked, attest.unsupported
  * @see AMD 57230 (VCEK), AMD 58369 (VLEK), certificate chain
  */
 export function verifySnpChain(options: {
@@ -47,9 +55,9 @@ export function verifySnpChain(options: {
   const certificates = [ark, authority, certificate];
   verifyChain({ certificates, algorithm: trust.algorithm, nowMs });
   const prefix = kind === "vcek" ? "SEV-" : "SEV-VLEK-";
-  requireName(ark, `ARK-${product}`);
-  requireName(authority, `${prefix}${product}`);
-  requireName(certificate, `SEV-${kind.toUpperCase()}`);
+  requireName(ark, `ARK-${product}${trust.nameSuffix}`);
+  requireName(authority, `${prefix}${product}${trust.nameSuffix}`);
+  requireName(certificate, `SEV-${kind.toUpperCase()}${trust.nameSuffix}`);
   const said =
     kind === "vcek"
       ? { ...parseVcekExtensions(certificate), cspId: null }
@@ -59,9 +67,35 @@ export function verifySnpChain(options: {
       "attest.not_verified",
       `the certificate of the report's key is for ${said.productName}, its root is ${product}'s`,
     );
-  const validUntilMs = Math.min(...certificates.map(({ notAfterMs }) => notAfterMs));
-  const { hwId, cspId, tcb } = said;
-  return { kind, certificate, product, hwId, cspId, tcb, validUntilMs };
+  const crlUntilMs = checkRevocation({ ...options, ark, authority });
+  const ends = certificates.map(({ notAfterMs }) => notAfterMs);
+  return {
+    kind,
+    certificate,
+    product,
+    hwId: said.hwId,
+    cspId: said.cspId,
+    tcb: said.tcb,
+    validUntilMs: Math.min(...ends, crlUntilMs ?? Infinity),
+    revocationChecked: crlUntilMs !== null,
+  };
+}
+
+/** The CRL's end; null where there is none. */
+function checkRevocation(options: {
+  readonly certificates: SnpCertificates;
+  readonly ark: Certificate;
+  readonly authority: Certificate;
+  readonly trust: SnpTrust;
+  readonly nowMs: number;
+}): number | null {
+  const { certificates, ark, authority, trust, nowMs } = options;
+  if (certificates.crl === null) return null;
+  const crl = parseCrl(certificates.crl);
+  const issuer = { name: ark.subject, key: ark.publicKey };
+  verifyCrl(crl, { issuer, algorithm: trust.algorithm, nowMs, what: "AMD's CRL" });
+  checkNotRevoked(authority, crl);
+  return crl.nextUpdateMs;
 }
 
 /**
@@ -104,12 +138,10 @@ function pinnedProduct(ark: Certificate, trust: SnpTrust): SnpProduct {
   return product;
 }
 
-/** Names of a simulation go on after AMD's. */
 function requireName(certificate: Certificate, name: string): void {
-  const { commonName } = certificate;
-  if (commonName !== name && !commonName.startsWith(`${name} `))
+  if (certificate.commonName !== name)
     throw new PpmlError(
       "attest.not_verified",
-      `expected a certificate named "${name}", got "${commonName}": send the certificates of the report's product and kind of key`,
+      `expected a certificate named "${name}", got "${certificate.commonName}": send the certificates of the report's product and kind of key`,
     );
 }

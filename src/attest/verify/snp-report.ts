@@ -15,7 +15,7 @@ const MAX_VMPL = 3;
 /**
  * Verifies a report (1184 bytes) with its key's chain up to the pinned roots: chain, product, chip,
  * TCB and signature. It says what runs where; whether that is acceptable is for `appraise` to say.
- * @throws attest.denied, attest.invalid, attest.not_verified, attest.unsupported
+ * @throws attest.collateral, attest.denied, attest.invalid, attest.not_verified, attest.revoked, attest.unsupported
  * @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 7.3 and table 23
  */
 export function verifySnpReport(options: {
@@ -73,6 +73,6 @@ function describe(report: SnpReport, key: SnpKey): SnpVerification {
       launch: tcbOf(report.launchTcb),
     },
     validUntilMs: key.validUntilMs,
-    revocationChecked: false,
+    revocationChecked: key.revocationChecked,
   };
 }

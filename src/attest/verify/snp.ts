@@ -1,6 +1,9 @@
 import { equalBytes, fromBase64Url, PpmlError } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
 import type { SnpEvidence, UvmReference } from "../evidence/snp-evidence.ts";
+import { parseSnpReport } from "../evidence/snp-report.ts";
+import type { SnpSigningKey } from "../evidence/snp-report.ts";
+import { parsePemCertificates } from "../x509/pem.ts";
 import { AMD_SNP_TRUST } from "./amd-roots.ts";
 import type { SnpTrust } from "./amd-roots.ts";
 import type { SnpCertificates } from "./snp-chain.ts";
@@ -8,6 +11,8 @@ import { verifySnpReport } from "./snp-report.ts";
 import { MICROSOFT_UVM_ISSUERS, verifyUvmEndorsement } from "./uvm-endorsement.ts";
 import { mintVerified } from "./verified.ts";
 import type { Verified } from "./verified.ts";
+
+const MAX_PEM_BYTES = 16 * 1024;
 
 /** Whom Evidence of this kind has to lead to. */
 export type SnpEvidenceTrust = {
@@ -24,9 +29,9 @@ export const PRODUCTION_SNP_TRUST: SnpEvidenceTrust = {
 
 /**
  * Verifies Evidence of wire type `snp` up to AMD's pinned roots. The evidence is the report; the
- * collateral `ark`, `ask` and `vcek`, or `ark`, `asvk` and `vlek`, in DER; in confidential containers
- * also `uvm`, the utility VM's endorsement (COSE_Sign1).
- * @throws attest.denied, attest.invalid, attest.not_verified, attest.unsupported
+ * collateral `ark`, `ask` and `vcek`, or `ark`, `asvk` and `vlek`, in DER; `crl`, the ARK's, where it
+ * was fetched; in confidential containers `uvm`, the utility VM's endorsement (COSE_Sign1).
+ * @throws attest.collateral, attest.denied, attest.invalid, attest.not_verified, attest.revoked, attest.unsupported
  * @see docs/attestation.md section "SEV-SNP"
  */
 export function verifySnpEvidence(
@@ -48,7 +53,8 @@ export function verifySnpEvidenceUnder(
   if (wire.type !== "snp")
     throw new PpmlError("attest.unsupported", `expected Evidence of type snp, got ${wire.type}`);
   const bytes = decodePart(wire.evidence, "evidence");
-  const { certificates, uvm } = decodeCollateral(wire.collateral);
+  const { signingKey } = parseSnpReport(bytes);
+  const { certificates, uvm } = decodeCollateral(wire.collateral, signingKey);
   const verified = verifySnpReport({ bytes, certificates, trust: trust.snp, nowMs });
   const reference =
     uvm === null
@@ -74,32 +80,48 @@ export function decodePart(text: string, what: string): Uint8Array {
   }
 }
 
-function decodeCollateral(collateral: WireEvidence["collateral"]): {
-  readonly certificates: SnpCertificates;
-  readonly uvm: Uint8Array | null;
-} {
-  const { ark, ask, vcek, asvk, vlek, uvm, ...rest } = collateral;
-  const [authority, key, ...more] = [ask, vcek, asvk, vlek].filter((part) => part !== undefined);
-  const paired = (ask === undefined) === (vcek === undefined);
+/**
+ * Hosts give what they have: of a VCEK and a VLEK the one that signed is taken, and an ASVK stands
+ * where hosts' tables have the ASK. Unknown names are refused.
+ */
+function decodeCollateral(
+  collateral: WireEvidence["collateral"],
+  signingKey: SnpSigningKey,
+): { readonly certificates: SnpCertificates; readonly uvm: Uint8Array | null } {
+  const { ark, ask, vcek, asvk, vlek, crl, uvm, ...rest } = collateral;
+  const [authority, key] = signingKey === "vlek" ? [asvk ?? ask, vlek] : [ask, vcek];
   if (
     ark === undefined ||
     authority === undefined ||
     key === undefined ||
-    !paired ||
-    more.length + Object.keys(rest).length > 0
+    Object.keys(rest).length > 0
   )
     throw new PpmlError(
       "attest.invalid",
-      `expected the collateral ark, ask, vcek or ark, asvk, vlek, and uvm where there is one; got ${Object.keys(collateral).join(", ").slice(0, 200)}`,
+      `expected the collateral ark, ask and vcek, or for a report signed by a VLEK ark, asvk and vlek, with crl and uvm where there are; got ${Object.keys(collateral).join(", ").slice(0, 200)}`,
     );
   return {
     certificates: {
-      ark: decodePart(ark, "ark"),
-      authority: decodePart(authority, "ask or asvk"),
-      key: decodePart(key, "vcek or vlek"),
+      ark: decodeCertificate(ark, "ark"),
+      authority: decodeCertificate(authority, "ask or asvk"),
+      key: decodeCertificate(key, "vcek or vlek"),
+      crl: crl === undefined ? null : decodePart(crl, "crl"),
     },
     uvm: uvm === undefined ? null : decodePart(uvm, "uvm"),
   };
+}
+
+/** DER; hosts may have loaded PEM. */
+function decodeCertificate(text: string, what: string): Uint8Array {
+  const bytes = decodePart(text, what);
+  // "-----BEGIN"; DER begins with 30h.
+  if (bytes[0] !== 0x2d) return bytes;
+  const [certificate, ...more] = parsePemCertificates(
+    String.fromCharCode(...bytes.subarray(0, MAX_PEM_BYTES)),
+  );
+  if (certificate === undefined || more.length > 0)
+    throw new PpmlError("attest.invalid", `expected one certificate in ${what}`);
+  return certificate;
 }
 
 function checkReference(reference: UvmReference, measurement: Uint8Array): UvmReference {

@@ -29,6 +29,12 @@ export const ECDSA_P256_SHA256: ChainAlgorithm = {
     isP256(key) && verify("sha256", tbs, { key, dsaEncoding: "der" }, signature),
 };
 
+/** Tells whether an encoded AlgorithmIdentifier is one of the algorithm's. */
+export function isAlgorithm(encoded: Uint8Array, algorithm: ChainAlgorithm): boolean {
+  const { identifier, otherIdentifiers = [] } = algorithm;
+  return [identifier, ...otherIdentifiers].some((known) => equalBytes(encoded, known));
+}
+
 /** Tells whether a key is an EC key on P-384. */
 export function isP384(key: KeyObject): boolean {
   return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "secp384r1";
@@ -133,8 +139,7 @@ function checkSignature(
 ): void {
   if (!equalBytes(certificate.issuer, issuer.name))
     throw refused(certificate, `was not issued by ${nameOf(issuer)}: send the chain in its order`);
-  const { identifier, otherIdentifiers = [] } = algorithm;
-  if (![identifier, ...otherIdentifiers].some((known) => equalBytes(certificate.algorithm, known)))
+  if (!isAlgorithm(certificate.algorithm, algorithm))
     throw refused(
       certificate,
       `is signed with ${certificate.algorithmOid}, expected ${algorithm.name}`,

@@ -15,6 +15,7 @@ import {
 import type { DerValue } from "../der/read.ts";
 import { nameOf, readSerial } from "./certificate.ts";
 import type { Certificate } from "./certificate.ts";
+import { isAlgorithm } from "./chain.ts";
 import type { ChainAlgorithm } from "./chain.ts";
 
 const MAX_CRL_BYTES = 4 * 1024 * 1024;
@@ -94,7 +95,7 @@ export function verifyCrl(
       `${what} is of another issuer: fetch the collateral of this platform's PCK certificate`,
     );
   if (
-    !equalBytes(crl.algorithm, algorithm.identifier) ||
+    !isAlgorithm(crl.algorithm, algorithm) ||
     !algorithm.verify(crl.tbs, issuer.key, crl.signature)
   )
     throw new PpmlError("attest.not_verified", `${what} is not signed by its issuer's key`);

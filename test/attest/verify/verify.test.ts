@@ -52,8 +52,10 @@ test("only verifiers mint Verified, and only appraise mints an Attestation Resul
   assert.deepEqual(having(/\bmintVerified\b/), [
     "attest/sim/verify-sim-maa.ts",
     "attest/sim/verify-sim.ts",
+    "attest/verify/azure-vtpm.ts",
     "attest/verify/dcap/verify-dcap.ts",
     "attest/verify/maa-token.ts",
+    "attest/verify/snp.ts",
     "attest/verify/verified.ts",
   ]);
   assert.deepEqual(having(/\bas Verified</), ["attest/verify/verified.ts"]);
