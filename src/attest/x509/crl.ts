@@ -92,7 +92,7 @@ export function verifyCrl(
   if (!equalBytes(crl.issuer, issuer.name))
     throw new PpmlError(
       "attest.collateral",
-      `${what} is of another issuer: fetch the collateral of this platform's PCK certificate`,
+      `${what} is of another issuer: fetch the collateral of this very platform`,
     );
   if (
     !isAlgorithm(crl.algorithm, algorithm) ||

@@ -226,7 +226,10 @@ describe("AMD's CRL", () => {
     refuses(form, withCrl(early), { code: "attest.collateral", message: /not good at/ });
   });
   test("is refused by another issuer or key", () => {
-    refuses(form, withCrl(crlOf({ issuer: "ARK-Genoa" })), { message: /of another issuer/ });
+    refuses(form, withCrl(crlOf({ issuer: "ARK-Genoa" })), {
+      code: "attest.collateral",
+      message: /AMD's CRL is of another issuer/,
+    });
     refuses(form, withCrl(crlOf({ issuerKey: newEcKey() })), {
       message: /not signed by its issuer/,
     });
