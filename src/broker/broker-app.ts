@@ -14,7 +14,7 @@ import {
   signedObjectRequestSchema,
 } from "../format/protocol.ts";
 import type { ManifestResponse } from "../format/protocol.ts";
-import { parseWith } from "../format/schema.ts";
+import { datasetIdSchema, parseWith } from "../format/schema.ts";
 import { verifyObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
 import { issuerOf } from "../release/policy.ts";
@@ -80,8 +80,11 @@ export function createBrokerApp(options: {
     if (!isPpmlError(error) || status === null) {
       logger.failure(error);
       codes.set(c.req.raw, isPpmlError(error) ? error.code : "base.internal");
-      const message = "the broker failed; its own log says why";
-      return respond(c, 500, { code: "base.internal", message, detail: {} });
+      // Nothing of the reason, which may name paths: a client need not be on this machine.
+      const isState = isPpmlError(error, "broker.state");
+      const message = `the broker ${isState ? "cannot use its database" : "failed"}; its own log says why`;
+      const code = isState ? "broker.state" : "base.internal";
+      return respond(c, 500, { code, message, detail: {} });
     }
     codes.set(c.req.raw, error.code);
     const { code, message, detail } = error;
@@ -132,6 +135,14 @@ function addOwnerRoutes(app: Hono, state: BrokerState): void {
   app.post("/v1/manifests", async (c) => {
     const { object } = await body(c, signedObjectRequestSchema);
     return c.json(acceptOwnersManifest(state, object));
+  });
+  app.get("/v1/manifests/:datasetId", (c) => {
+    const datasetId = parseWith(datasetIdSchema, c.req.param("datasetId"), {
+      what: "the dataset's id",
+      code: "broker.invalid_request",
+    });
+    const { minVersion: version } = floorOf(state.db, datasetId);
+    return c.json({ v: 1, datasetId, version, raised: false });
   });
 }
 

@@ -104,7 +104,14 @@ export class BrokerDatabase implements Disposable {
     try {
       closeSync(openSync(path, "r+"));
     } catch (cause) {
-      throw stateError(path, "it is missing or cannot be read: make it with `ppml init`", cause);
+      const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+      throw stateError(
+        path,
+        isMissing
+          ? "it is missing: `ppml init` makes it; restore the folder from a backup"
+          : `it cannot be opened for writing (${cause instanceof Error ? cause.message : "unknown"})`,
+        cause,
+      );
     }
     const db = connect(path);
     try {
@@ -112,7 +119,7 @@ export class BrokerDatabase implements Disposable {
       return new BrokerDatabase(path, { db, rows: new AuthenticRows(db, { path, keys }) });
     } catch (error) {
       db.close();
-      throw error;
+      throw asStateError(path, error);
     }
   }
 
@@ -179,12 +186,12 @@ export class BrokerDatabase implements Disposable {
 
   /** Runs `work` over one verified snapshot. @throws broker.state */
   read<T>(work: () => T): T {
-    return this.#rows.read(work);
+    return guarded(this.path, () => this.#rows.read(work));
   }
 
   /** Runs `work` in one transaction that holds the write lock: durable when it returns, or undone. */
   transaction<T>(work: () => T): T {
-    return this.#rows.write(work);
+    return guarded(this.path, () => this.#rows.write(work));
   }
 
   [Symbol.dispose](): void {

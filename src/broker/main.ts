@@ -1,6 +1,7 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, rmdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { z } from "zod";
-import { isPpmlError, PpmlError, Secret } from "../base/index.ts";
+import { asPpmlError, PpmlError, Secret } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
 import { parseWith } from "../format/schema.ts";
 import { openEmbeddedVault } from "../key/embedded/embedded-vault.ts";
@@ -43,6 +44,7 @@ async function run(): Promise<void> {
       what: "the broker's configuration",
       code: "config.invalid",
     });
+    process.on("exit", () => removeSocket(config.socketPath));
     const root = await rootOf(config.rootKeyFile);
     const vault = await openEmbeddedVault({ path: config.vaultPath, root });
     if (root.kind === "passphrase") root.passphrase[Symbol.dispose]();
@@ -59,12 +61,23 @@ async function run(): Promise<void> {
     process.stdout.write(`${JSON.stringify(ready)}\n`);
   } catch (error) {
     // The parent shows it: one line, in the form of the protocol's errors.
-    const { code, message } = isPpmlError(error)
-      ? error
-      : { code: "base.internal", message: error instanceof Error ? error.message : "unknown" };
+    const { code, message } = asPpmlError(error) ?? {
+      code: "base.internal",
+      message: error instanceof Error ? error.message : "unknown",
+    };
     process.stdout.write(`${JSON.stringify({ ready: false, error: { code, message } })}\n`, () =>
       process.exit(1),
     );
+  }
+}
+
+/** Removes the socket, and its folder where nothing else lies in it: whoever made it may be gone. */
+function removeSocket(socketPath: string): void {
+  try {
+    rmSync(socketPath, { force: true });
+    rmdirSync(dirname(socketPath));
+  } catch {
+    // The folder holds something else, or went already: both are as they should be.
   }
 }
 

@@ -104,7 +104,7 @@ export const signedObjectRequestSchema = z.strictObject({
 /** Answer of POST /v1/policies and of GET /v1/policies/NAME: the policy in force, as it was signed. */
 export const policyResponseSchema = z.strictObject({ v: z.literal(1), object: envelopeSchema });
 
-/** Answer of POST /v1/manifests: the dataset's floor, and whether this manifest raised it. */
+/** Answer of POST /v1/manifests and GET /v1/manifests/ID: the floor, and whether this call raised it. */
 export const manifestResponseSchema = z.strictObject({
   v: z.literal(1),
   datasetId: datasetIdSchema,

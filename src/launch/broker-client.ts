@@ -46,6 +46,8 @@ export type BrokerClient = {
   readonly policy: (name: string) => Promise<{ readonly object: Envelope }>;
   /** Raises a dataset's floor to the owner's signed manifest. */
   readonly raiseFloor: (manifest: Envelope) => Promise<ManifestResponse>;
+  /** A dataset's floor; version 0 where no manifest was ever signed. */
+  readonly floor: (datasetId: string) => Promise<ManifestResponse>;
   readonly postReceipt: (request: {
     readonly v: 1;
     readonly receipt: Envelope;
@@ -75,6 +77,7 @@ export function openBrokerClient(options: {
     applyPolicy: (object) => post("/v1/policies", { v: 1, object }, policyResponseSchema),
     policy: (name) => get(`/v1/policies/${encodeURIComponent(name)}`, policyResponseSchema),
     raiseFloor: (object) => post("/v1/manifests", { v: 1, object }, manifestResponseSchema),
+    floor: (datasetId) => get(`/v1/manifests/${datasetId}`, manifestResponseSchema),
     postReceipt: (request) => post("/v1/receipts", request, receiptResponseSchema),
     log: (from) => get(`/v1/log?from=${from}`, logEntriesResponseSchema),
     logProof: (index) => get(`/v1/log/proof?index=${index}`, logProofResponseSchema),

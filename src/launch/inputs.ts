@@ -1,4 +1,4 @@
-import { fromUtf8, PpmlError } from "../base/index.ts";
+import { PpmlError } from "../base/index.ts";
 import { MANIFEST_NAME, manifestSchema } from "../format/manifest.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { Job } from "../format/job.ts";
@@ -25,10 +25,11 @@ const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 export async function loadManifest(store: Store): Promise<Envelope> {
   await using source = await store.source(MANIFEST_NAME);
   if (source.size > MAX_MANIFEST_BYTES)
-    throw new PpmlError("format.too_large", `${MANIFEST_NAME} has ${source.size} bytes`);
-  const bytes = await source.read(0, source.size);
-  fromUtf8(bytes);
-  return parseEnvelope(parseJson(bytes, MANIFEST_NAME));
+    throw new PpmlError(
+      "format.too_large",
+      `${MANIFEST_NAME} has ${source.size} bytes, expected at most ${MAX_MANIFEST_BYTES}: put the stored one back`,
+    );
+  return parseEnvelope(parseJson(await source.read(0, source.size), MANIFEST_NAME));
 }
 
 /**

@@ -63,6 +63,15 @@ describe("manifests signed by the owner", () => {
     assert.equal(floor(INPUT_DATASET), 7);
   });
 
+  test("a floor can be asked for: 0 where nothing was signed, and only by a dataset's id", async () => {
+    const ask = (id: string) => call(fixture.app, `/v1/manifests/${id}`);
+    const answer = { v: 1, datasetId: INPUT_DATASET, version: 7, raised: false };
+    assert.deepEqual((await ask(INPUT_DATASET)).body, answer);
+    assert.equal((await ask("00".repeat(16))).body["version"], 0);
+    for (const id of ["x", "%00", "A".repeat(32)])
+      assert.equal((await ask(id)).code, "broker.invalid_request", id);
+  });
+
   test("a manifest of another signer, and one that lies about its files, are refused", async () => {
     const manifest = manifestOf(fixture, { version: 9 });
     assert.equal((await postManifest(fixture, manifest, newSigningKey())).code, "format.signature");

@@ -44,7 +44,7 @@ async function describe(project: Project, name: string) {
   const config = project.config.datasets[name];
   const keks = config?.groups.map((group) => group.kek) ?? [];
   const store = await openStore(project.resolve(config?.store ?? ""));
-  const manifest = (await loadStoredManifest(store))?.unverified.payload;
+  const manifest = (await loadStoredManifest(store, name))?.unverified.payload;
   const files = manifest?.files ?? [];
   return {
     dataset: name,

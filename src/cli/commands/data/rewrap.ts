@@ -72,7 +72,7 @@ async function rewrapOne(
   const { workspace, name, isAsked } = options;
   const { owner, vault } = workspace;
   const store = await workspace.store(name);
-  const stored = await loadStoredManifest(store);
+  const stored = await loadStoredManifest(store, name);
   if (!isAsked && stored?.unverified.keyId !== owner.keyId) return null;
   if (stored === null)
     throw new PpmlError("open.manifest", `${name} is not sealed yet: ppml data seal ${name}`);

@@ -1,7 +1,8 @@
-import { PpmlError, fromUtf8 } from "../../../base/index.ts";
-import { parseJson } from "../../../format/jcs.ts";
+import { isPpmlError, PpmlError } from "../../../base/index.ts";
 import { MANIFEST_NAME, manifestSchema } from "../../../format/manifest.ts";
-import { parseEnvelope, peekObject } from "../../../format/signed-object.ts";
+import type { Manifest } from "../../../format/manifest.ts";
+import { verifyObject } from "../../../format/signed-object.ts";
+import { loadManifest } from "../../../launch/index.ts";
 import { sealDataset } from "../../../seal/index.ts";
 import type { Store } from "../../../store/index.ts";
 import { withBroker } from "../../broker-process.ts";
@@ -85,7 +86,7 @@ async function sealOne(
     store,
     datasetId: workspace.datasetId(name),
     name,
-    version: (await storedVersion(store)) + 1,
+    version: (await lastVersion(store, { broker, name, workspace })) + 1,
     groups,
     inputs,
     signer: workspace.owner,
@@ -106,14 +107,35 @@ async function sealOne(
   };
 }
 
-/** The version of the manifest that lies in the store, whoever signed it; 0 without one. */
-async function storedVersion(store: Store): Promise<number> {
-  if ((await store.head(MANIFEST_NAME)) === null) return 0;
-  await using source = await store.source(MANIFEST_NAME);
-  const text = await source.read(0, source.size);
-  fromUtf8(text);
-  const envelope = parseEnvelope(parseJson(text, MANIFEST_NAME));
-  return peekObject({ kind: "manifest", schema: manifestSchema, envelope }).payload.version;
+/**
+ * The dataset's last version: the broker's floor, or a newer one that an interrupted sealing left in
+ * the store. What else the store holds, or that it was emptied or put back, does not matter: sealing
+ * is the remedy for it.
+ */
+async function lastVersion(
+  store: Store,
+  dataset: { readonly broker: RunningBroker; readonly name: string; readonly workspace: Workspace },
+): Promise<number> {
+  const { broker, name, workspace } = dataset;
+  const datasetId = workspace.datasetId(name);
+  const [floor, stored] = await Promise.all([
+    broker.client.floor(datasetId),
+    ownersManifest(store, workspace),
+  ]);
+  return Math.max(floor.version, stored?.datasetId === datasetId ? stored.version : 0);
+}
+
+/** The stored manifest if the owner signed it; null for none and for anybody else's. */
+async function ownersManifest(store: Store, workspace: Workspace): Promise<Manifest | null> {
+  if ((await store.head(MANIFEST_NAME)) === null) return null;
+  try {
+    const envelope = await loadManifest(store);
+    const signers = [workspace.owner.publicJwk];
+    return verifyObject({ kind: "manifest", schema: manifestSchema, envelope, signers }).payload;
+  } catch (error) {
+    if (isPpmlError(error) && error.code.startsWith("format.")) return null;
+    throw error;
+  }
 }
 
 function summary(context: CliContext, sealed: readonly Sealed[]): string {

@@ -63,7 +63,7 @@ export const command = defineCommand<VaultFlags, string[]>({
 
 async function verifyOne(workspace: Workspace, name: string): Promise<Checked | null> {
   const store = await workspace.store(name);
-  const stored = await loadStoredManifest(store);
+  const stored = await loadStoredManifest(store, name);
   if (stored === null) return null;
   const { keyId, payload: manifest } = stored.unverified;
   const isOwner = keyId === workspace.owner.keyId;
