@@ -245,7 +245,7 @@ async function compute(
       }),
     }),
   );
-  tellComputed(launcher, result);
+  tellComputed(launcher, { result, inputs });
   return { ...options, result, version, fileName, wrapped: resultKey.wrapped };
 }
 
@@ -284,15 +284,23 @@ async function putWhileRunning<T>(
   }
 }
 
-function tellComputed(launcher: Launcher, result: WorkerResult): void {
-  const opened = result.opened.map(
-    ({ name, columns, rowGroups, rowGroupsOpened }) =>
-      `${name}: ${columns.length === 0 ? "no column" : columns.join(", ")} in ${rowGroupsOpened} of ${rowGroups} row groups`,
+function tellComputed(
+  launcher: Launcher,
+  done: { readonly result: WorkerResult; readonly inputs: readonly AcceptedInput[] },
+): void {
+  const { result, inputs } = done;
+  const columns = result.opened.map(
+    ({ name, columns: read, rowGroups, rowGroupsOpened }) =>
+      `${name}: ${read.length === 0 ? "no column" : read.join(", ")} in ${rowGroupsOpened} of ${rowGroups} row groups`,
   );
+  // A sealed file has no columns to choose from: the engine reads it as a whole.
+  const files = inputs
+    .filter(({ manifest }) => manifest.payload.files.every(({ kind }) => kind === "file"))
+    .map(({ candidate }) => `${candidate.input.name}: all of it`);
   launcher.tell({
     event: "step",
     step: "compute",
-    text: `${result.engineVersion} gave ${result.rows} rows; decrypted only ${opened.join("; ") || "sealed files"}`,
+    text: `${result.engineVersion} gave ${result.rows} rows; decrypted only ${[...columns, ...files].join("; ")}`,
   });
   launcher.tell({
     event: "step",
