@@ -6,6 +6,8 @@ export const ERROR_CODES = {
   // base
   "base.invalid_encoding": "Text is not the hex, base64 or UTF-8 that its place demands.",
   "base.out_of_bounds": "Bytes end before the structure that they should hold.",
+  "base.io":
+    "The operating system refused a file, folder or process: free space, rights or the path are wrong.",
   "base.internal": "A state that the code rules out was reached: report it with the message.",
 
   // format
@@ -109,6 +111,7 @@ export const ERROR_CODES = {
   "config.missing": "No ppml.yaml was found here or in a folder above.",
   "cli.usage": "The command line is not valid.",
   "cli.exists": "The file or folder exists and would be overwritten.",
+  "cli.output": "The result could not be written to standard output.",
   "cli.cancelled": "The person at the terminal did not agree.",
 } as const;
 

@@ -14,6 +14,6 @@ export {
   utf8,
 } from "./bytes.ts";
 export { ERROR_CODES, type ErrorCode } from "./error-codes.ts";
-export { type ErrorDetail, isPpmlError, PpmlError, unreachable } from "./error.ts";
+export { asPpmlError, type ErrorDetail, isPpmlError, PpmlError, unreachable } from "./error.ts";
 export { Secret } from "./secret.ts";
 export { type Clock, fromTimestamp, toTimestamp } from "./time.ts";

@@ -10,6 +10,7 @@ import { ERROR_CODES, PpmlError } from "../base/index.ts";
 import type { ErrorCode } from "../base/index.ts";
 import { openBrokerClient } from "../launch/index.ts";
 import type { BrokerClient } from "../launch/index.ts";
+import { onProcessEnd } from "../launch/sim/process-end.ts";
 import { obtainPassphrase } from "./terminal.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -26,6 +27,9 @@ export async function withBroker<T>(
   use: (broker: RunningBroker) => Promise<T>,
 ): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), "ppml-broker-"));
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  // A signal ends this process before any finally; a kill leaves the folder to the broker's own end.
+  const atEnd = onProcessEnd(remove);
   const socketPath = join(directory, "broker.sock");
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", brokerEntry()], {
     env: { PATH: process.env["PATH"] ?? "" },
@@ -41,7 +45,8 @@ export async function withBroker<T>(
   } finally {
     child.kill("SIGTERM");
     await exited;
-    rmSync(directory, { recursive: true, force: true });
+    atEnd[Symbol.dispose]();
+    remove();
   }
 }
 

@@ -83,7 +83,7 @@ export function defineCommand<FLAGS extends CommonFlags, ARGS extends readonly u
 /** Shows an error: as the JSON document on stdout with `--json`, otherwise as lines on stderr. */
 export async function writeError(context: CliContext, error: unknown): Promise<void> {
   const report = reportError(error, { isDebug: (context.env["PPML_DEBUG"] ?? "") !== "" });
-  if (context.isJson) await context.write(errorJson(report));
+  if (context.isJson && !context.isOutputClosed()) await context.write(errorJson(report));
   else context.talk(renderError(report, context.talkStyle).trimEnd());
 }
 

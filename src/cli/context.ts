@@ -1,5 +1,5 @@
 import type { CommandContext } from "@stricli/core";
-import type { Clock } from "../base/index.ts";
+import { type Clock, PpmlError } from "../base/index.ts";
 import { type Progress, startProgress } from "./output/progress.ts";
 import { createStyle, type Style, wantsColor } from "./output/style.ts";
 
@@ -15,7 +15,7 @@ export type CliContext = CommandContext & {
   readonly style: Style;
   /** Emphasis for stderr. */
   readonly talkStyle: Style;
-  /** Writes a piece of the result to stdout, waiting until it is taken. */
+  /** Writes a piece of the result to stdout, waiting until it is taken. @throws cli.output */
   readonly write: (piece: string | Uint8Array) => Promise<void>;
   /** True once the reader of stdout is gone: a long output may stop. */
   readonly isOutputClosed: () => boolean;
@@ -46,9 +46,8 @@ export function createContext(
 ): CliContext {
   const { stdout, stderr, env } = host;
   let isClosed = false;
-  // A reader that left (`| head`) is no failure; anything else that breaks stdout is one.
-  stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
+  // Without a listener the error would end the process; the write that failed is told by its callback.
+  stdout.on("error", () => {
     isClosed = true;
   });
   stderr.on("error", () => undefined);
@@ -74,6 +73,17 @@ export function createContext(
 }
 
 function writeAll(stream: HostStream, piece: string | Uint8Array): Promise<void> {
-  // The callback's error is the "error" event's, which decides; the promise only waits.
-  return new Promise((resolve) => stream.write(piece, () => resolve()));
+  return new Promise((resolve, reject) =>
+    stream.write(piece, (cause?: NodeJS.ErrnoException | null) => {
+      // A reader that left (`| head`) is no failure; anything else that breaks stdout is one.
+      if (cause === undefined || cause === null || cause.code === "EPIPE") resolve();
+      else reject(outputError(cause));
+    }),
+  );
+}
+
+function outputError(cause: NodeJS.ErrnoException): PpmlError {
+  const remedy = "what the command did is done: free some space, or send the output elsewhere";
+  const message = `the result cannot be written to standard output (${cause.message})`;
+  return new PpmlError("cli.output", message, { cause, detail: { remedy } });
 }

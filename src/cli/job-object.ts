@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { PpmlError, sha256, toHex, toTimestamp, utf8 } from "../base/index.ts";
@@ -12,6 +12,7 @@ import { loadManifest } from "../launch/index.ts";
 import type { Project } from "./config/load.ts";
 import type { JobConfig } from "./config/schema.ts";
 import type { Workspace } from "./workspace.ts";
+import { writeJson } from "./write-json.ts";
 
 const DAY_MS = 86_400_000;
 const DEFAULT_MEMORY_MIB = 1024;
@@ -130,5 +131,5 @@ export async function loadSignedJob(project: Project, name: string): Promise<Env
 
 /** Writes an envelope where people find it. */
 export async function saveEnvelope(path: string, envelope: Envelope): Promise<void> {
-  await writeFile(path, `${JSON.stringify(envelope, null, 2)}\n`);
+  await writeJson(path, envelope, { mode: "replace" });
 }

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { isPpmlError } from "../base/index.ts";
+import { asPpmlError } from "../base/index.ts";
 import { openSimChannelAttester } from "../attest/collect/sim-channel.ts";
 import { parseCanonicalJson, parseJson } from "../format/jcs.ts";
 import { parseWith } from "../format/schema.ts";
@@ -55,9 +55,10 @@ try {
   tell({ event: "done", result });
   process.exitCode = 0;
 } catch (error) {
+  const known = asPpmlError(error);
   tell(
-    isPpmlError(error)
-      ? { event: "failed", code: error.code, message: error.message, detail: { ...error.detail } }
+    known !== null
+      ? { event: "failed", code: known.code, message: known.message, detail: { ...known.detail } }
       : {
           event: "failed",
           code: "base.internal",

@@ -142,6 +142,22 @@ test("an error is a message, a code and a remedy; the same as data in JSON", () 
   });
 });
 
+test("what the system refuses is base.io: its code, its words and what to do", () => {
+  const error = Object.assign(new Error("ENOSPC: no space left on device, write '/a\u001b'"), {
+    code: "ENOSPC",
+    syscall: "write",
+  });
+  const report = reportError(error, { isDebug: false });
+  assert.equal(
+    renderError(report, plain),
+    "error: the system refused (ENOSPC): no space left on device, write '/a\\x1b'\n" +
+      "code:  base.io (docs/errors.md)\ntry:   free some space, or choose another place\n",
+  );
+  assert.equal(report.detail["systemCode"], "ENOSPC");
+  const noSystem = Object.assign(new Error("x"), { code: "ERR_INVALID_ARG_TYPE" });
+  assert.equal(reportError(noSystem, { isDebug: false }).code, "base.internal");
+});
+
 test("what is no PpmlError is base.internal, with the stack only when asked for", () => {
   const quiet = reportError(new TypeError("x is undefined"), { isDebug: false });
   assert.equal(quiet.code, "base.internal");

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { PpmlError } from "../../base/index.ts";
 import { withBroker } from "../broker-process.ts";
@@ -10,6 +10,7 @@ import { imageFlag, imageRootOf } from "../tee-image.ts";
 import { vaultFlags } from "../vault.ts";
 import type { VaultFlags } from "../vault.ts";
 import { openWorkspace } from "../workspace.ts";
+import { writeJson } from "../write-json.ts";
 
 type Flags = VaultFlags & {
   readonly on?: string;
@@ -61,13 +62,14 @@ export const command = defineCommand<Flags, [string]>({
       outputKek: flags.outputKek ?? workspace.dataset(config.output).groups[0]?.kek ?? "",
       imageRoot: imageRootOf(context, flags.image),
     };
+    const receipts = join(project.root, "receipts");
+    // Before the job: what is in the way is told before a result and its log entry exist.
+    await mkdir(receipts, { recursive: true });
     const result = await withBroker(workspace, (broker) =>
       runInSimulatedTee(context, { workspace, broker, run }),
     );
-    const receipts = join(project.root, "receipts");
-    await mkdir(receipts, { recursive: true });
     const path = join(receipts, `${result.name}-v${result.version}.receipt.json`);
-    await writeFile(path, `${JSON.stringify(result.file, null, 2)}\n`);
+    await writeJson(path, result.file, { mode: "replace" });
     const { datasetId, version, rows, bytes } = result;
     return {
       data: { job: name, simulated: true, datasetId, version, rows, bytes, receipt: path },

@@ -1,4 +1,4 @@
-import { type ErrorCode, isPpmlError } from "../../base/index.ts";
+import { asPpmlError, type ErrorCode } from "../../base/index.ts";
 import { printableLines } from "./printable.ts";
 import type { Style } from "./style.ts";
 
@@ -12,13 +12,14 @@ export type ErrorReport = {
 };
 
 /**
- * Turns whatever was thrown into a report. What is no PpmlError is a fault of ours
- * (`base.internal`); its stack is told only where the user asked for it.
+ * Turns whatever was thrown into a report. What is neither a PpmlError nor a refusal of the system is
+ * a fault of ours (`base.internal`); its stack is told only where the user asked for it.
  */
 export function reportError(error: unknown, options: { readonly isDebug: boolean }): ErrorReport {
   const stack = options.isDebug && error instanceof Error ? { stack: stackOf(error) } : {};
-  if (isPpmlError(error))
-    return { code: error.code, message: error.message, detail: error.detail, ...stack };
+  const known = asPpmlError(error);
+  if (known !== null)
+    return { code: known.code, message: known.message, detail: known.detail, ...stack };
   const message = error instanceof Error ? error.message : String(error);
   const hint = options.isDebug ? "" : " (run again with PPML_DEBUG=1 to see where)";
   return { code: "base.internal", message: `unexpected: ${message}${hint}`, detail: {}, ...stack };

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PpmlError } from "../../../base/index.ts";
 import { parseJson } from "../../../format/jcs.ts";
@@ -12,6 +12,7 @@ import { readLog } from "../../read-log.ts";
 import { vaultFlags } from "../../vault.ts";
 import type { VaultFlags } from "../../vault.ts";
 import { openWorkspace } from "../../workspace.ts";
+import { writeJson } from "../../write-json.ts";
 
 type Flags = VaultFlags & { readonly since?: string; readonly save?: string };
 
@@ -43,7 +44,7 @@ export const command = defineCommand<Flags>({
     const { entries, head } = await withBroker(workspace, ({ client }) => readLog(client, 0));
     const report = verifyLog({ entries, head, since, logKey });
     if (flags.save !== undefined)
-      await writeFile(resolve(context.cwd, flags.save), `${JSON.stringify(head, null, 2)}\n`);
+      await writeJson(resolve(context.cwd, flags.save), head, { mode: "replace" });
     return {
       data: report,
       human: () =>

@@ -1,5 +1,4 @@
-import { mkdir } from "node:fs/promises";
-import { dirname, relative } from "node:path";
+import { relative } from "node:path";
 import { jobSchema } from "../../../format/job.ts";
 import { parseWith } from "../../../format/schema.ts";
 import { envelopeDigest, signObject } from "../../../format/signed-object.ts";
@@ -31,7 +30,6 @@ export const command = defineCommand<VaultFlags, [string]>({
     const job = parseWith(jobSchema, built, { what: "job", code: "config.invalid" });
     const envelope = signObject("job", job, owner);
     const path = jobPath(project, name);
-    await mkdir(dirname(path), { recursive: true });
     await saveEnvelope(path, envelope);
     const digest = envelopeDigest(envelope);
     return {

@@ -1,7 +1,5 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, relative } from "node:path";
+import { relative } from "node:path";
 import { simulationPolicy } from "../../../attest/index.ts";
-import { PpmlError } from "../../../base/index.ts";
 import { explainPolicy, releasePolicyFor } from "../../../release/index.ts";
 import type { PolicyFile } from "../../../release/index.ts";
 import { defineCommand } from "../../command.ts";
@@ -13,6 +11,7 @@ import { findKek, vaultFlags } from "../../vault.ts";
 import type { VaultFlags } from "../../vault.ts";
 import { openWorkspace } from "../../workspace.ts";
 import type { Workspace } from "../../workspace.ts";
+import { writeJson } from "../../write-json.ts";
 
 type Flags = VaultFlags & { readonly force?: boolean; readonly grant?: readonly string[] };
 
@@ -54,11 +53,9 @@ export const command = defineCommand<Flags, [string]>({
           });
     const policy =
       flags.grant === undefined ? base : { ...base, grants: await kekIds(workspace, flags.grant) };
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, `${JSON.stringify(policy, null, 2)}\n`, {
-      flag: flags.force === true ? "w" : "wx",
-    }).catch((cause: unknown) => {
-      throw new PpmlError("cli.exists", `${path} exists: --force writes over it`, { cause });
+    await writeJson(path, policy, {
+      mode: flags.force === true ? "replace" : "new",
+      existsHint: "--force writes over it",
     });
     return {
       data: { policy: name, path, content: policy },
