@@ -119,7 +119,7 @@ export class BrokerDatabase implements Disposable {
       return new BrokerDatabase(path, { db, rows: new AuthenticRows(db, { path, keys }) });
     } catch (error) {
       db.close();
-      throw asStateError(path, error);
+      throw error;
     }
   }
 
@@ -186,12 +186,12 @@ export class BrokerDatabase implements Disposable {
 
   /** Runs `work` over one verified snapshot. @throws broker.state */
   read<T>(work: () => T): T {
-    return guarded(this.path, () => this.#rows.read(work));
+    return this.#rows.read(work);
   }
 
   /** Runs `work` in one transaction that holds the write lock: durable when it returns, or undone. */
   transaction<T>(work: () => T): T {
-    return guarded(this.path, () => this.#rows.write(work));
+    return this.#rows.write(work);
   }
 
   [Symbol.dispose](): void {

@@ -29,6 +29,8 @@ after(() => fixture.dispose());
 
 const floor = (dataset: string): number => floorOf(fixture.state.db, dataset).minVersion;
 
+const ask = (id: string) => call(fixture.app, `/v1/manifests/${id}`);
+
 describe("manifests signed by the owner", () => {
   test("a signed manifest raises its dataset's floor, once, and the log says so", async () => {
     const manifest = manifestOf(fixture);
@@ -64,7 +66,6 @@ describe("manifests signed by the owner", () => {
   });
 
   test("a floor can be asked for: 0 where nothing was signed, and only by a dataset's id", async () => {
-    const ask = (id: string) => call(fixture.app, `/v1/manifests/${id}`);
     const answer = { v: 1, datasetId: INPUT_DATASET, version: 7, raised: false };
     assert.deepEqual((await ask(INPUT_DATASET)).body, answer);
     assert.equal((await ask("00".repeat(16))).body["version"], 0);
