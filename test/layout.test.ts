@@ -17,6 +17,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   compute: ["base", "format", "seal", "open"],
   launch: ["base", "format", "store", "attest", "seal", "open", "compute", "receipt"],
   broker: ["base", "format", "key", "store", "attest", "release", "receipt"],
+  twin: ["base", "format", "attest"],
   cli: [
     "base",
     "format",
@@ -30,6 +31,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "compute",
     "launch",
     "broker",
+    "twin",
   ],
 };
 
