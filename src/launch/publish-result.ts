@@ -1,4 +1,4 @@
-import { PpmlError, toTimestamp, utf8 } from "../base/index.ts";
+import { isPpmlError, PpmlError, toTimestamp, utf8 } from "../base/index.ts";
 import { manifestRoot, manifestSchema, RECEIPT_NAME } from "../format/manifest.ts";
 import type { Manifest, ManifestFile } from "../format/manifest.ts";
 import { RESULT_PREDICATE } from "../format/receipt.ts";
@@ -29,7 +29,7 @@ export async function publishResult(finished: FinishedJob): Promise<LaunchResult
   const finishedAt = toTimestamp(launcher.now());
   const manifest = resultManifest(finished, { file, createdAt: finishedAt });
   const signer = release.keys.signing;
-  const published = await publishManifest({ store, manifest, signer });
+  const published = await publishUnlessOvertaken(finished, manifest);
   const statement = resultStatement(finished, { published, finishedAt });
   const receipt = signObject("receipt", statement, signer);
   const { inclusion } = await launcher.broker.postReceipt({
@@ -46,6 +46,29 @@ export async function publishResult(finished: FinishedJob): Promise<LaunchResult
   });
   const { datasetId, name, version } = manifest;
   return { datasetId, name, version, rows, bytes: sealed.length, file: receiptFile };
+}
+
+/**
+ * Publishes the manifest only over the one that lay there when the job began, and only while the
+ * broker would take it: otherwise the receipt would be refused after another run's result was gone.
+ */
+async function publishUnlessOvertaken(
+  finished: FinishedJob,
+  manifest: Manifest,
+): Promise<PublishedManifest> {
+  const { store, before: ifMatch, launcher } = finished;
+  try {
+    const floor = await launcher.broker.floor(manifest.datasetId);
+    if (floor.version >= manifest.version)
+      throw new PpmlError("store.conflict", `the broker knows version ${floor.version} already`);
+    const signer = finished.release.keys.signing;
+    return await publishManifest({ store, manifest, signer, ifMatch });
+  } catch (cause) {
+    await store.delete(finished.fileName).catch(() => undefined);
+    if (!isPpmlError(cause, "store.conflict") && !isPpmlError(cause, "store.exists")) throw cause;
+    const message = `another run published a result of ${manifest.name} while this one ran: that one stands; run the job again for a newer one`;
+    throw new PpmlError("store.conflict", message, { cause });
+  }
 }
 
 function resultManifest(

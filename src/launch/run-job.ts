@@ -1,4 +1,5 @@
-import { PpmlError } from "../base/index.ts";
+import { randomBytes } from "node:crypto";
+import { PpmlError, toHex } from "../base/index.ts";
 import type { Attester } from "../attest/index.ts";
 import { makeSandbox, probeIsolation } from "../compute/sandbox.ts";
 import type { Sandbox } from "../compute/sandbox.ts";
@@ -7,6 +8,7 @@ import type { WorkerResult } from "../compute/sql/task.ts";
 import type { Grant, ManifestFloor } from "../format/grant.ts";
 import type { Job } from "../format/job.ts";
 import type { WrappedLocalKey } from "../format/kek.ts";
+import { MANIFEST_NAME } from "../format/manifest.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { WireEvidence } from "../format/protocol.ts";
 import { reportDataOf } from "../format/runtime-data.ts";
@@ -72,6 +74,9 @@ export async function runJob(launcher: Launcher, request: LaunchRequest): Promis
       loadCandidate(input, await storeOf(request, input.name)),
     ),
   );
+  // Before the release: a result that another run publishes from here on is never written over.
+  const store = await openStore(request.output.store);
+  const before = (await store.head(MANIFEST_NAME))?.etag ?? null;
   using release = await getRelease(launcher, { request, job, candidates });
   await using stack = new AsyncDisposableStack();
   const inputs: AcceptedInput[] = [];
@@ -85,9 +90,8 @@ export async function runJob(launcher: Launcher, request: LaunchRequest): Promis
       .join(", ")
       .concat(": manifests signed by an accepted signer, not rolled back"),
   });
-  const store = await openStore(request.output.store);
   return publishResult(
-    await compute({ launcher, request, job, release, inputs, store, startedMs }),
+    await compute({ launcher, request, job, release, inputs, store, before, startedMs }),
   );
 }
 
@@ -198,6 +202,8 @@ export type FinishedJob = {
   readonly release: Release;
   readonly inputs: readonly AcceptedInput[];
   readonly store: Store;
+  /** Etag of the output's manifest when the job began; null where there was none. */
+  readonly before: string | null;
   readonly result: WorkerResult;
   readonly version: number;
   readonly fileName: string;
@@ -215,7 +221,8 @@ async function compute(
   using sandbox = sandboxOf(launcher, settings.memoryMiB);
   using resultKey = makeResultKey(request.output.kek);
   const version = floorOf(release.grant, job.payload.output.datasetId).minVersion + 1;
-  const fileName = `v${version}/result.parquet`;
+  // A name of its own: two runs at once must not write over each other's file.
+  const fileName = `v${version}/result-${toHex(randomBytes(4))}.parquet`;
   const result = await putWhileRunning({ store, fileName }, (output) =>
     runSqlWorker({
       task: {

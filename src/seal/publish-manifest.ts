@@ -4,7 +4,7 @@ import { MANIFEST_NAME } from "../format/manifest.ts";
 import type { SigningKey } from "../format/jwk.ts";
 import { envelopeDigest, signObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
-import type { Store } from "../store/index.ts";
+import type { PutCondition, Store } from "../store/index.ts";
 
 /** A manifest as it was signed and stored. */
 export type PublishedManifest = {
@@ -20,21 +20,26 @@ const VERSIONED_NAME = /^v\d+\//;
 /**
  * Signs a manifest and puts it: from then on readers see its version. Then the data files of other
  * versions are deleted, those of an interrupted sealing included.
- * @throws store.conflict (ifMatch), store.io
+ * @throws store.conflict (ifMatch), store.exists (null), store.io
  */
 export async function publishManifest(options: {
   readonly store: Store;
   readonly manifest: Manifest;
   readonly signer: SigningKey;
-  /** Put only over that version of the stored manifest. */
-  readonly ifMatch?: string;
+  /** Put only over that version of the stored manifest; null: only where there is none. */
+  readonly ifMatch?: string | null;
 }): Promise<PublishedManifest> {
   const { store, manifest } = options;
   const envelope = signObject("manifest", manifest, options.signer);
-  const condition = options.ifMatch === undefined ? {} : { ifMatch: options.ifMatch };
+  const condition = conditionOf(options.ifMatch);
   await store.put(MANIFEST_NAME, [utf8(`${JSON.stringify(envelope)}\n`)], condition);
   await deleteOthers(store, manifest);
   return { manifest, envelope, digest: envelopeDigest(envelope) };
+}
+
+function conditionOf(ifMatch: string | null | undefined): PutCondition {
+  if (ifMatch === undefined) return {};
+  return ifMatch === null ? { ifNoneMatch: true } : { ifMatch };
 }
 
 async function deleteOthers(store: Store, manifest: Manifest): Promise<void> {
