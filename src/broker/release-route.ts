@@ -9,6 +9,8 @@ import {
 import type { Secret } from "../base/index.ts";
 import { appraise } from "../attest/appraise/appraise.ts";
 import type { AttestationResult } from "../attest/appraise/appraise.ts";
+import { expectedBinding } from "../attest/appraise/binding.ts";
+import { encodeJcs } from "../format/jcs.ts";
 import { jobSchema } from "../format/job.ts";
 import type { Job } from "../format/job.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
@@ -16,7 +18,6 @@ import type { WrappedLocalKey } from "../format/kek.ts";
 import { ownerRequestSchema } from "../format/protocol.ts";
 import type { ReleaseRequest } from "../format/protocol.ts";
 import type { ReleasePredicate } from "../format/receipt.ts";
-import { reportDataOf } from "../format/runtime-data.ts";
 import { envelopeDigest, peekObject, verifyObject } from "../format/signed-object.ts";
 import type { Envelope, VerifiedObject } from "../format/signed-object.ts";
 import { toUnwrapRequest } from "../key/wrap.ts";
@@ -70,14 +71,15 @@ export async function releaseToJob(state: BrokerState, request: ReleaseRequest):
     const policy = policyInForce(state.db, job.payload.policy);
     found.policy = policy;
     const rules = requireJobRules(policy.payload);
+    const verified = await verifyFor(state.db.identity, evidence, nowMs);
     found.result = appraise({
-      evidence: await verifyFor(state.db.identity, evidence, nowMs),
+      evidence: verified,
       policy: rules.appraisal,
-      reportData: reportDataOf(runtimeData),
+      reportData: expectedBinding(verified.evidence, encodeJcs(runtimeData)),
     });
-    const verified = verifyJob(envelope, policy.payload);
+    const signedJob = verifyJob(envelope, policy.payload);
     return release({
-      by: { kind: "job", result: found.result, job: verified, runtimeData, keys, datasets },
+      by: { kind: "job", result: found.result, job: signedJob, runtimeData, keys, datasets },
       policy,
       mode: state.db.identity.mode,
       nowMs,

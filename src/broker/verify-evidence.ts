@@ -16,7 +16,7 @@ export async function verifyFor(
   nowMs: number,
 ): Promise<Verified<Evidence>> {
   if (identity.mode === "production" || !wire.type.startsWith("sim-"))
-    return await verifyEvidence(wire, { nowMs });
+    return await verifyEvidence(wire, { nowMs, maaProviders: [] });
   if (identity.simulationRoot === null)
     throw new PpmlError("broker.state", "a simulation's broker has no simulation root");
   const simulationRoot = fromBase64Url(identity.simulationRoot);

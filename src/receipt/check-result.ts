@@ -1,15 +1,17 @@
 import { fromTimestamp, PpmlError } from "../base/index.ts";
 import { appraise } from "../attest/appraise/appraise.ts";
+import { expectedBinding } from "../attest/appraise/binding.ts";
 import { maaClaims } from "../attest/appraise/claims.ts";
 import type { Evidence } from "../attest/evidence/evidence.ts";
+import { identityOf } from "../attest/explain/identity.ts";
 import { verifySimulatedEvidence } from "../attest/sim/verify-sim.ts";
 import type { Verified } from "../attest/verify/verified.ts";
 import { verifyEvidence } from "../attest/verify/verify.ts";
 import type { TeeProfile } from "../format/attestation-result.ts";
+import { encodeJcs } from "../format/jcs.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
 import { receiptSchema } from "../format/receipt.ts";
 import type { ResultPredicate, ResultReceipt } from "../format/receipt.ts";
-import { reportDataOf } from "../format/runtime-data.ts";
 import { verifyObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
 import type { CheckList } from "./report.ts";
@@ -48,9 +50,8 @@ export async function checkResult(list: CheckList, context: Context): Promise<st
     list.skip("appraisal", "the Evidence does not verify");
   } else {
     list.run("binding", () => {
-      const claims = maaClaims({ evidence, runtimeData });
-      const measurement = String(claims["x-ms-sevsnpvm-launchmeasurement"]);
-      const detail = `the TEE with measurement ${measurement} made the signing key for this job`;
+      maaClaims({ evidence, runtimeData });
+      const detail = `the TEE with ${identityOf(evidence.evidence)} made the signing key for this job`;
       return { value: null, detail };
     });
     list.same("profile", predicate.profile, evidence.profile);
@@ -89,7 +90,7 @@ async function verifyAt(
   const nowMs = fromTimestamp(predicate.finishedAt);
   const { evidence, mode } = predicate;
   if (!evidence.type.startsWith("sim-") || mode === "production")
-    return await verifyEvidence(evidence, { nowMs });
+    return await verifyEvidence(evidence, { nowMs, maaProviders: [] });
   if (root === null)
     throw new PpmlError(
       "attest.simulated",
@@ -110,7 +111,7 @@ function checkAppraisal(
   const { appraisal: policy } = context.roots;
   if (policy === null) return list.skip("appraisal", "no reference values were given");
   list.run("appraisal", () => {
-    const reportData = reportDataOf(predicate.runtimeData);
+    const reportData = expectedBinding(evidence.evidence, encodeJcs(predicate.runtimeData));
     const { data } = appraise({ evidence, policy, reportData });
     if (data.accepted) return { value: null, detail: `${data.outcomes.length} claims as expected` };
     const failed = data.outcomes.filter(({ outcome }) => outcome !== "met");

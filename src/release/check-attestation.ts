@@ -38,6 +38,11 @@ export function checkAttestation(options: {
       { detail: { outcomes: failed } },
     );
   }
+  if (result.data.profile === "snp-node" && policy.jobs.codeDigests !== "any")
+    throw new PpmlError(
+      "release.denied",
+      "the Evidence is a node's and does not name the pod that asks, and the policy lists code: run the job in a TEE whose Evidence names the workload, or write \"any\" for codeDigests and trust the cluster's administrators",
+    );
   checkReleasePolicy({ result, runtimeData, policy, mode });
 }
 

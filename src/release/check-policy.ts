@@ -1,3 +1,6 @@
+import type { AppraisalPolicy } from "../attest/appraise/policy.ts";
+import { namesNode } from "../attest/appraise/policy.ts";
+import { isSharedProvider } from "../attest/verify/maa-providers.ts";
 import type { Mode } from "../format/kek.ts";
 import { issuerOf } from "./policy.ts";
 import type { PolicyFile } from "./policy.ts";
@@ -24,8 +27,12 @@ export function checkPolicy(policy: PolicyFile, mode: Mode): PolicyFinding[] {
   };
   checkWhole(policy, say);
   if (policy.appraisal !== null) checkAppraisal(policy.appraisal, mode, say);
+  const isNode = policy.appraisal !== null && namesNode(policy.appraisal);
   if (policy.release !== null) checkRelease(policy.release, mode, say);
-  if (policy.jobs !== null) checkJobs(policy.jobs, mode, say);
+  if (policy.jobs !== null) {
+    checkJobs(policy.jobs, say);
+    checkCode(policy.jobs.codeDigests, { mode, isNode, say });
+  }
   return findings;
 }
 
@@ -54,6 +61,36 @@ function checkAppraisal(
       "appraisal.debug",
       "a TEE that can be debugged keeps nothing secret from its host: demand false",
     );
+  const open = openIdentity(appraisal);
+  if (mode === "production" && open !== null)
+    say(
+      "error",
+      `appraisal.${open[0]}`,
+      `production needs the workload's identity, and "any" names none: give a rule for ${open.join(" or ")}`,
+    );
+  if ("policyHash" in appraisal && appraisal.policyHash === "any") {
+    const issuers =
+      "equals" in appraisal.issuer ? [appraisal.issuer.equals] : appraisal.issuer.oneOf;
+    for (const issuer of issuers.filter((one) => !isSharedProvider(one)))
+      say(
+        mode === "production" ? "error" : "warning",
+        "appraisal.policyHash",
+        `${issuer} is not one of Azure's shared providers: its owner can change its policy, so pin the policy's hash`,
+      );
+  }
+}
+
+/** The claims of which at least one tells the workload, where the policy leaves all of them open. */
+function openIdentity(appraisal: AppraisalPolicy): readonly string[] | null {
+  const { tee } = appraisal;
+  // The utility VM's or firmware's measurement is the same for every customer.
+  if (tee === "snp" || tee === "maa-sevsnpvm")
+    return appraisal.hostData === "any" ? ["hostData"] : null;
+  // The other policies' own schemas demand it, or their Evidence is a node's.
+  if (tee !== "tdx" && tee !== "maa-tdxvm") return null;
+  const { rtmr1, rtmr2, rtmr3, mrConfigId } = appraisal;
+  const isOpen = [rtmr1, rtmr2, rtmr3, mrConfigId].every((rule) => rule === "any");
+  return isOpen ? ["rtmr1", "rtmr2", "rtmr3", "mrConfigId"] : null;
 }
 
 function checkRelease(release: SkrPolicy, mode: Mode, say: Say): void {
@@ -77,14 +114,32 @@ function checkRelease(release: SkrPolicy, mode: Mode, say: Say): void {
   }
 }
 
-function checkJobs(jobs: NonNullable<PolicyFile["jobs"]>, mode: Mode, say: Say): void {
-  if (jobs.codeDigests === "any")
-    say(
-      mode === "production" ? "error" : "warning",
-      "jobs.codeDigests",
-      "every query and program that a named signer writes may read the granted keys' data: list digests",
-    );
-  else requireUnique(jobs.codeDigests, "jobs.codeDigests", say);
+/** A node's Evidence does not say which code its pods run: a list would promise what nobody checks. */
+function checkCode(
+  digests: NonNullable<PolicyFile["jobs"]>["codeDigests"],
+  options: { readonly mode: Mode; readonly isNode: boolean; readonly say: Say },
+): void {
+  const { mode, isNode, say } = options;
+  if (digests !== "any") {
+    requireUnique(digests, "jobs.codeDigests", say);
+    if (isNode)
+      say(
+        "error",
+        "jobs.codeDigests",
+        "a node's Evidence does not name the pod that asks, so this list would bind nobody: write \"any\" and know that the cluster's administrators are trusted, or use a TEE whose Evidence names the workload",
+      );
+    return;
+  }
+  say(
+    mode === "production" && !isNode ? "error" : "warning",
+    "jobs.codeDigests",
+    isNode
+      ? "whoever administers the cluster decides which code gets these keys: the Evidence names the node only"
+      : "every query and program that a named signer writes may read the granted keys' data: list digests",
+  );
+}
+
+function checkJobs(jobs: NonNullable<PolicyFile["jobs"]>, say: Say): void {
   const lists = {
     signers: jobs.signers.length,
     codeDigests: jobs.codeDigests.length,

@@ -1,10 +1,11 @@
 import { equalBytes, PpmlError } from "../base/index.ts";
 import type { AttestationResult } from "../attest/appraise/appraise.ts";
+import { expectedBinding } from "../attest/appraise/binding.ts";
 import type { AttestationResultData } from "../format/attestation-result.ts";
+import { encodeJcs } from "../format/jcs.ts";
 import type { Job } from "../format/job.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
 import type { Mode, WrappedLocalKey } from "../format/kek.ts";
-import { reportDataOf } from "../format/runtime-data.ts";
 import type { RuntimeData } from "../format/runtime-data.ts";
 import type { EcPublicJwk } from "../format/schema.ts";
 import type { VerifiedObject } from "../format/signed-object.ts";
@@ -134,7 +135,13 @@ function checkBinding(by: JobRelease): {
   if (runtimeData["job-digest"] !== job.digest)
     throw binding("the Evidence was made for another job than the one that was sent");
   const bound = result.data.outcomes.find((outcome) => outcome.claim === "reportData");
-  if (bound?.outcome !== "met" || !equalBytes(result.reportData, reportDataOf(runtimeData)))
+  if (
+    bound?.outcome !== "met" ||
+    !equalBytes(
+      result.reportData,
+      expectedBinding(result.verified.evidence, encodeJcs(runtimeData)),
+    )
+  )
     throw binding("the Evidence's report data is not the digest of the runtime data that was sent");
   const [encryption, signing] = runtimeData.keys;
   const encryptionKey = runtimeData["tee-pubkey"];

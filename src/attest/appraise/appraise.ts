@@ -2,8 +2,9 @@ import { equalBytes, toHex } from "../../base/index.ts";
 import type { AttestationResultData, ClaimOutcome } from "../../format/attestation-result.ts";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { Verified } from "../verify/verified.ts";
+import { boundData } from "./binding.ts";
 import { checkClaim, checkClaims } from "./check-claim.ts";
-import { snpReportClaims } from "./kinds/snp.ts";
+import { claimsOf, kindOf, profileUnder } from "./claims-of.ts";
 import type { AppraisalPolicy } from "./policy.ts";
 import { REMEDIES } from "./remedies.ts";
 
@@ -14,15 +15,15 @@ export type AttestationResult = {
   /** The wire form: one outcome a claim, and `accepted`. */
   readonly data: AttestationResultData;
   readonly verified: Verified<Evidence>;
-  /** The 64 bytes that the Evidence was expected to bind. */
+  /** The bytes that the Evidence was expected to bind. */
   readonly reportData: Uint8Array;
   readonly [resultBrand]: true;
 };
 
 /**
- * Compares verified Evidence with a policy and with the report data that the relying party expects
- * (64 bytes, computed from the runtime data by itself). Accepted only if every claim is met or the
- * policy says "any" for it. Reference sets expire by the time that the Evidence was verified for.
+ * Compares verified Evidence with a policy and with the bytes that the relying party expects it to
+ * bind (`expectedBinding` of its own runtime data). Accepted only if every claim is met or the policy
+ * says "any" for it. Reference sets expire by the time that the Evidence was verified for.
  */
 export function appraise(options: {
   readonly evidence: Verified<Evidence>;
@@ -30,22 +31,23 @@ export function appraise(options: {
   readonly reportData: Uint8Array;
 }): AttestationResult {
   const { evidence: verified, policy, reportData } = options;
-  const { report, type } = verified.evidence;
+  const { evidence } = verified;
+  const claims = claimsOf(policy, evidence);
   const outcomes = [
-    checkClaim({ claim: "tee", rule: { equals: policy.tee }, actual: type }),
-    reportDataOutcome(report.reportData, reportData),
-    ...checkClaims({
-      claims: snpReportClaims(policy, report),
-      references: policy.references,
-      nowMs: verified.verifiedAt,
-    }),
+    checkClaim({ claim: "tee", rule: { equals: policy.tee }, actual: kindOf(evidence) }),
+    reportDataOutcome(boundData(evidence), reportData),
+    ...(claims === null
+      ? []
+      : checkClaims({ claims, references: policy.references, nowMs: verified.verifiedAt })),
   ];
   return Object.freeze({
     data: {
-      evidenceType: type,
-      profile: verified.profile,
+      evidenceType: evidence.type,
+      profile: profileUnder(policy, verified.profile),
       simulated: verified.simulated,
-      accepted: outcomes.every(({ outcome }) => outcome === "met" || outcome === "not-checked"),
+      accepted:
+        claims !== null &&
+        outcomes.every(({ outcome }) => outcome === "met" || outcome === "not-checked"),
       outcomes,
     },
     verified,

@@ -2,7 +2,7 @@ import type { ClaimOutcome } from "../../format/attestation-result.ts";
 import { chooseReference, expectedOf, refusalOf } from "./references.ts";
 import type { ReferenceChoice } from "./references.ts";
 import { remedyOf } from "./remedies.ts";
-import type { ClaimList, ClaimValue, ReferenceSet, Rule } from "./rules.ts";
+import type { ClaimValue, ReferenceSet, Rule } from "./rules.ts";
 
 const MAX_TEXT = 1000;
 
@@ -10,12 +10,12 @@ const MAX_TEXT = 1000;
  * Compares every claim of a policy with its rule: one outcome a claim, in the policy's order.
  * `nowMs`: milliseconds since 1970, for reference sets that expire.
  */
-export function checkClaims<P>(options: {
-  readonly claims: ClaimList<P>;
+export function checkClaims(options: {
+  readonly claims: Readonly<Record<string, readonly [Rule, ClaimValue]>>;
   readonly references: readonly ReferenceSet[];
   readonly nowMs: number;
 }): ClaimOutcome[] {
-  const entries: [string, readonly [Rule, ClaimValue]][] = Object.entries(options.claims);
+  const entries = Object.entries(options.claims);
   const actual = new Map(entries.map(([claim, [, value]]) => [claim, value]));
   const choice = chooseReference({
     references: options.references,

@@ -1,5 +1,16 @@
 import { z } from "zod";
-import { simSnpPolicySchema } from "./kinds/snp.ts";
+import {
+  maaSgxPolicySchema,
+  maaSnpPolicySchema,
+  maaSnpVmPolicySchema,
+  maaTdPolicySchema,
+  maaTdVmPolicySchema,
+} from "./kinds/maa.ts";
+import { sgxPolicySchema } from "./kinds/sgx.ts";
+import { simSnpPolicySchema, snpPolicySchema } from "./kinds/snp.ts";
+import type { SimSnpPolicy } from "./kinds/snp.ts";
+import { tdxPolicySchema } from "./kinds/tdx.ts";
+import { azSnpVtpmPolicySchema, azTdxVtpmPolicySchema } from "./kinds/vtpm.ts";
 import type { Rule } from "./rules.ts";
 
 const NO_CLAIMS = new Set(["tee", "profile", "references"]);
@@ -7,10 +18,22 @@ const NO_CLAIMS = new Set(["tee", "profile", "references"]);
 /**
  * What Evidence has to say to be accepted: every claim of the TEE's kind named with a value, a set,
  * a minimum, "reference" or "any". A claim left out, and one that is not known, is refused.
- * @see docs/attestation.md section "Appraisal policy"
+ * @see docs/appraisal.md
  */
 export const appraisalPolicySchema = z
-  .discriminatedUnion("tee", [simSnpPolicySchema])
+  .discriminatedUnion("tee", [
+    simSnpPolicySchema,
+    sgxPolicySchema,
+    tdxPolicySchema,
+    snpPolicySchema,
+    azSnpVtpmPolicySchema,
+    azTdxVtpmPolicySchema,
+    maaSgxPolicySchema,
+    maaSnpPolicySchema,
+    maaTdPolicySchema,
+    maaSnpVmPolicySchema,
+    maaTdVmPolicySchema,
+  ])
   .superRefine((policy, context) => {
     const claims = referenceClaims(policy);
     policy.references.forEach((set, index) => {
@@ -30,6 +53,12 @@ export const appraisalPolicySchema = z
       });
   });
 export type AppraisalPolicy = z.infer<typeof appraisalPolicySchema>;
+
+/** Tells whether a policy accepts Evidence that names a node of a cluster, and not what runs there. */
+export function namesNode(policy: AppraisalPolicy): boolean {
+  if (policy.tee === "maa-azurevm-snp" || policy.tee === "maa-azurevm-tdx") return true;
+  return "profile" in policy && policy.profile === "snp-node";
+}
 
 /** The claims, by their paths and in order, whose rule is "reference". */
 export function referenceClaims(policy: AppraisalPolicy): string[] {
@@ -66,8 +95,8 @@ function isRule(value: unknown): value is Rule {
  * The policy that simulation starts from: these measurements (48 bytes, lower-case hex, at least
  * one), no debugging, no migration, VMPL 0; "any" for what tells one machine from another.
  */
-export function simulationPolicy(measurements: readonly string[]): AppraisalPolicy {
-  return appraisalPolicySchema.parse({
+export function simulationPolicy(measurements: readonly string[]): SimSnpPolicy {
+  return simSnpPolicySchema.parse({
     tee: "sim-snp",
     references: [],
     measurement: { oneOf: measurements },

@@ -7,7 +7,7 @@ import type { ReferenceSet } from "./rules.ts";
 /**
  * A file of Reference Values, as its owner signs it (kind `reference-values`): the workloads that
  * policies may accept, each a set of values that count together. `version` only ever rises.
- * @see RFC 9334 section 2.2 "Reference Values"; docs/attestation.md section "Reference values"
+ * @see RFC 9334 section 2.2 "Reference Values"; docs/appraisal.md section "Reference values"
  */
 export const referenceValuesSchema = z.strictObject({
   v: z.literal(1),

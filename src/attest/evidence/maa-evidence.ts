@@ -83,8 +83,8 @@ export type MaaAzureVm = {
   readonly isolationRuntime: JsonObject | null;
   readonly secureBoot: boolean;
   readonly vmId: string;
-  /** `Linux` or `Windows`. */
-  readonly osType: string;
+  /** `Linux` or `Windows`; null where nobody says. */
+  readonly osType: string | null;
   readonly attestedPcrs: readonly number[];
   /** Null where the token does not say, as on Linux. */
   readonly bootDebug: boolean | null;

@@ -36,7 +36,7 @@ export type AzureVtpmOptions<Q> = {
   /** Validity is checked for this time: milliseconds since 1970. */
   readonly nowMs: number;
   /** What the quote has to be made for: at most 64 bytes, computed by the relying party. */
-  readonly qualifyingData: Uint8Array;
+  readonly qualifyingData: Uint8Array | "not-compared";
   /** Whether the VM is itself the workload, or a node whose pods the Evidence cannot name. */
   readonly snpProfile: "snp" | "snp-node";
   readonly verifyTdQuote: VerifyTdQuote<Q>;

@@ -8,11 +8,13 @@ import { parseUniqueJson } from "../token/unique-json.ts";
  * SHA-256 is the report data, sent with that data type; `json` comes back as `x-ms-runtime`,
  * `binary` of an enclave as `x-ms-sgx-ehd`. `client-payload`: for an Azure VM's guest token, whose
  * report data belongs to the paravisor: the bytes that the guest gave as the payload's nonce.
+ * `not-compared` leaves it to an appraisal, which always compares it.
  */
 export type MaaRuntimeData =
   | { readonly kind: "json"; readonly bytes: Uint8Array }
   | { readonly kind: "binary"; readonly bytes: Uint8Array }
-  | { readonly kind: "client-payload"; readonly nonce: Uint8Array };
+  | { readonly kind: "client-payload"; readonly nonce: Uint8Array }
+  | { readonly kind: "not-compared" };
 
 /**
  * Checks that a token is about the TEE that holds this runtime data: by the report data, which the
@@ -28,6 +30,7 @@ export function checkMaaBinding(options: {
   readonly runtimeData: MaaRuntimeData;
 }): void {
   const { tee, runtime, runtimeData } = options;
+  if (runtimeData.kind === "not-compared") return;
   if (runtimeData.kind === "client-payload") {
     checkClientPayload(tee, runtime, runtimeData.nonce);
     return;

@@ -29,8 +29,8 @@ export function verifyTpmQuote(options: {
   readonly message: Uint8Array;
   readonly signature: TpmSignature;
   readonly publicKey: KeyObject;
-  /** At most 64 bytes. */
-  readonly qualifyingData: Uint8Array;
+  /** At most 64 bytes; `not-compared` leaves it to an appraisal, which always compares it. */
+  readonly qualifyingData: Uint8Array | "not-compared";
   readonly pcrs: { readonly hash: TpmHash; readonly values: ReadonlyMap<number, Uint8Array> };
 }): VerifiedTpmQuote {
   const { message, signature, publicKey, qualifyingData, pcrs } = options;
@@ -40,7 +40,7 @@ export function verifyTpmQuote(options: {
       "attest.not_verified",
       "the TPM quote is not signed by the attestation key: its bytes were changed, or another TPM made it",
     );
-  if (!equalBytes(quote.extraData, qualifyingData))
+  if (qualifyingData !== "not-compared" && !equalBytes(quote.extraData, qualifyingData))
     throw new PpmlError(
       "attest.not_verified",
       "the TPM quote was made for another nonce, job or key: ask for a new challenge and quote again",

@@ -1,33 +1,107 @@
-import { PpmlError } from "../../base/index.ts";
+import { fromBase64Url, fromUtf8, PpmlError, toBase64Url } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
+import type { TdxEvidence } from "../evidence/dcap-evidence.ts";
 import type { HardwareEvidence } from "../evidence/evidence.ts";
+import { verifyAzureVtpmEvidence } from "./azure-vtpm.ts";
+import type { VerifyTdQuote } from "./azure-vtpm.ts";
+import type { DcapCache } from "./dcap/cache.ts";
+import { verifyDcapEvidence } from "./dcap/verify-dcap.ts";
+import type { MaaProvider } from "./maa-providers.ts";
+import { verifyMaaToken } from "./maa-token.ts";
+import { verifySnpEvidence } from "./snp.ts";
 import type { Verified } from "./verified.ts";
 
 /** Facts that a verification needs besides the Evidence. */
 export type VerifyOptions = {
   /** Validity is checked for this time: milliseconds since 1970. */
   readonly nowMs: number;
+  /** The providers of MAA whose tokens are taken; none: no token is. */
+  readonly maaProviders: readonly MaaProvider[];
+  /** Remembers verified DCAP collateral and PCK chains. */
+  readonly dcapCache?: DcapCache;
 };
 
+/** A token is taken for so long after it was issued: MAA's live for eight hours. */
+const MAX_TOKEN_AGE_SECONDS = 3600;
+
 /**
- * Verifies Evidence of hardware, for production. Nothing here reaches the simulation's code: every
- * `sim-*` type is refused. This version knows no hardware type yet.
- * @throws attest.simulated, attest.unsupported
+ * Verifies Evidence of hardware, for production, up to the vendors' pinned roots. Nothing here
+ * reaches the simulation's code: every `sim-*` type is refused. What the Evidence binds is not
+ * compared here: an appraisal always does.
+ * @throws attest.collateral, attest.denied, attest.invalid, attest.not_verified, attest.revoked,
+ *   attest.simulated, attest.unsupported
  */
-// oxlint-disable-next-line require-await -- tokens are verified asynchronously; a refusal is a rejection
 export async function verifyEvidence(
   wire: WireEvidence,
-  _options: VerifyOptions,
+  options: VerifyOptions,
 ): Promise<Verified<HardwareEvidence>> {
+  const { nowMs } = options;
   if (wire.type.startsWith("sim-"))
     throw new PpmlError(
       "attest.simulated",
       `expected Evidence of hardware, got ${wire.type}: simulated Evidence proves nothing about a machine; run the job in a TEE, or use a vault made for simulation`,
       { detail: { type: wire.type } },
     );
-  throw new PpmlError(
-    "attest.unsupported",
-    `Evidence of type ${wire.type} is not known to this version`,
-    { detail: { type: wire.type } },
-  );
+  switch (wire.type) {
+    case "sgx":
+    case "tdx":
+      return verifyDcapEvidence(wire, cacheOf(options));
+    case "snp":
+      return verifySnpEvidence(wire, { nowMs });
+    case "az-snp-vtpm":
+    case "az-tdx-vtpm":
+      return verifyAzureVtpmEvidence<TdxEvidence>(wire, {
+        nowMs,
+        qualifyingData: "not-compared",
+        // The least that it can promise: a policy may say that the VM itself is the workload.
+        snpProfile: "snp-node",
+        verifyTdQuote: tdQuoteVerifier(options),
+      });
+    case "maa":
+      return await verifyMaaToken(tokenOf(wire), {
+        providers: options.maaProviders,
+        runtimeData: { kind: "not-compared" },
+        nonce: "in-runtime-data",
+        maxAgeSeconds: MAX_TOKEN_AGE_SECONDS,
+        nowMs,
+      });
+    default:
+      throw new PpmlError(
+        "attest.unsupported",
+        `Evidence of type ${wire.type} is not known to this version`,
+        { detail: { type: wire.type } },
+      );
+  }
+}
+
+function cacheOf({ nowMs, dcapCache }: VerifyOptions): {
+  readonly nowMs: number;
+  readonly cache?: DcapCache;
+} {
+  return dcapCache === undefined ? { nowMs } : { nowMs, cache: dcapCache };
+}
+
+function tdQuoteVerifier(options: VerifyOptions): VerifyTdQuote<TdxEvidence> {
+  return ({ quote, collateral }) => {
+    const wire = { type: "tdx", evidence: toBase64Url(quote), collateral };
+    const verified = verifyDcapEvidence(wire, cacheOf(options));
+    if (!isTdx(verified))
+      throw new PpmlError("attest.invalid", "expected the quote of a TD in the vTPM's Evidence");
+    return { reportData: verified.evidence.quote.body.reportData, verified };
+  };
+}
+
+function isTdx(verified: ReturnType<typeof verifyDcapEvidence>): verified is Verified<TdxEvidence> {
+  return verified.evidence.type === "tdx";
+}
+
+/** A token needs no collateral: its provider's keys are pinned with the provider. */
+function tokenOf(wire: WireEvidence): string {
+  if (Object.keys(wire.collateral).length > 0)
+    throw new PpmlError("attest.invalid", "expected no collateral with a token");
+  try {
+    return fromUtf8(fromBase64Url(wire.evidence));
+  } catch (cause) {
+    throw new PpmlError("attest.invalid", "expected a token in base64url in evidence", { cause });
+  }
 }

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { toHex } from "../../../src/base/index.ts";
 import { appraise } from "../../../src/attest/appraise/appraise.ts";
 import { appraisalPolicySchema, simulationPolicy } from "../../../src/attest/appraise/policy.ts";
-import type { AppraisalPolicy } from "../../../src/attest/appraise/policy.ts";
+import type { SimSnpPolicy } from "../../../src/attest/appraise/kinds/snp.ts";
 import { explainResult } from "../../../src/attest/explain/explain.ts";
 import { verifySimulatedEvidence } from "../../../src/attest/sim/verify-sim.ts";
 import type { SnpReport } from "../../../src/attest/evidence/snp-report.ts";
@@ -15,7 +15,7 @@ const good = simulationPolicy([toHex(measurement)]);
 const verified = (changes: Partial<SnpReport> = {}) =>
   verifySimulatedEvidence(signedWire(changes), { simulationRoot: pki.ark, nowMs: NOW_MS });
 
-const judge = (policy: Partial<AppraisalPolicy> = {}, changes: Partial<SnpReport> = {}) =>
+const judge = (policy: Partial<SimSnpPolicy> = {}, changes: Partial<SnpReport> = {}) =>
   appraise({ evidence: verified(changes), policy: { ...good, ...policy }, reportData }).data;
 
 const refusedClaims = (data: ReturnType<typeof judge>): string[] =>
@@ -71,7 +71,7 @@ test("a good report replayed for other report data is refused", () => {
 });
 
 describe("each claim is refused alone, with a remedy", () => {
-  const cases: readonly (readonly [string, Partial<AppraisalPolicy>, Partial<SnpReport>])[] = [
+  const cases: readonly (readonly [string, Partial<SimSnpPolicy>, Partial<SnpReport>])[] = [
     ["measurement", {}, { measurement: new Uint8Array(48) }],
     ["hostData", {}, { hostData: new Uint8Array(32).fill(1) }],
     ["familyId", { familyId: { equals: "11".repeat(16) } }, {}],
@@ -105,7 +105,7 @@ describe("each claim is refused alone, with a remedy", () => {
 });
 
 test("values, sets and minimums mean what they say; `any` is reported as not checked", () => {
-  const accepts = (policy: Partial<AppraisalPolicy>, changes: Partial<SnpReport> = {}) =>
+  const accepts = (policy: Partial<SimSnpPolicy>, changes: Partial<SnpReport> = {}) =>
     assert.deepEqual(refusedClaims(judge(policy, changes)), []);
   accepts({ guestSvn: { atLeast: 7 } }, { guestSvn: 7 });
   accepts({ guestSvn: { atLeast: 7 } }, { guestSvn: 8 });

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { isPpmlError } from "../../../src/base/index.ts";
 import { verifyEvidence } from "../../../src/attest/verify/verify.ts";
 import { NOW_MS, wire } from "../fixture.ts";
 
@@ -10,15 +11,20 @@ const attest = fileURLToPath(new URL("../../../src/attest", import.meta.url));
 
 test("T: simulated evidence is refused by production verify", async () => {
   for (const type of ["sim-snp", "sim-tdx", "sim-"])
-    await assert.rejects(verifyEvidence({ ...wire, type }, { nowMs: NOW_MS }), {
+    await assert.rejects(verifyEvidence({ ...wire, type }, { nowMs: NOW_MS, maaProviders: [] }), {
       code: "attest.simulated",
       message: /expected Evidence of hardware/,
     });
 });
 
 test("simulated Evidence under the name of hardware is refused", async () => {
-  for (const type of ["snp", "tdx", "sgx", "maa", ""])
-    await assert.rejects(verifyEvidence({ ...wire, type }, { nowMs: NOW_MS }), {
+  for (const type of ["sgx", "tdx", "snp", "az-snp-vtpm", "az-tdx-vtpm", "maa"])
+    await assert.rejects(
+      verifyEvidence({ ...wire, type }, { nowMs: NOW_MS, maaProviders: [] }),
+      (error) => isPpmlError(error) && error.code.startsWith("attest."),
+    );
+  for (const type of ["nitro", "csv", "sample", ""])
+    await assert.rejects(verifyEvidence({ ...wire, type }, { nowMs: NOW_MS, maaProviders: [] }), {
       code: "attest.unsupported",
     });
 });

@@ -1,0 +1,58 @@
+import { z } from "zod";
+import { toHex } from "../../../base/index.ts";
+import type { SgxEvidence } from "../../evidence/dcap-evidence.ts";
+import { sgxAttributes } from "../../evidence/sgx-report.ts";
+import { bytesSchema, flagSchema, numberSchema, referencesSchema } from "../rules.ts";
+import type { ClaimList } from "../rules.ts";
+import { platformClaims, platformShape } from "./dcap.ts";
+
+/** Policy for SGX quotes. MRENCLAVE, or MRSIGNER with product and SVN, tells the workload. */
+export const sgxPolicySchema = z
+  .strictObject({
+    tee: z.enum(["sgx", "sim-sgx"]),
+    references: referencesSchema,
+    mrEnclave: bytesSchema(32),
+    mrSigner: bytesSchema(32),
+    isvProdId: numberSchema,
+    isvSvn: numberSchema,
+    configId: bytesSchema(64),
+    configSvn: numberSchema,
+    isvExtProdId: bytesSchema(16),
+    isvFamilyId: bytesSchema(16),
+    debug: flagSchema,
+    /** The enclave may get the platform's provisioning key: it can tell one machine from another. */
+    provisionKey: flagSchema,
+    ...platformShape,
+  })
+  .refine(
+    ({ mrEnclave, mrSigner, isvProdId, isvSvn }) =>
+      mrEnclave !== "any" || [mrSigner, isvProdId, isvSvn].every((rule) => rule !== "any"),
+    {
+      path: ["mrEnclave"],
+      error:
+        'the workload\'s identity is never "any": name mrEnclave, or mrSigner with isvProdId and isvSvn',
+    },
+  );
+type SgxPolicy = z.infer<typeof sgxPolicySchema>;
+
+/** The rules of a policy beside what a quote says. */
+export function sgxClaims(
+  policy: SgxPolicy,
+  evidence: Omit<SgxEvidence, "type">,
+): ClaimList<SgxPolicy> {
+  const { body } = evidence.quote;
+  const attributes = sgxAttributes(body.attributes);
+  return {
+    mrEnclave: [policy.mrEnclave, toHex(body.mrEnclave)],
+    mrSigner: [policy.mrSigner, toHex(body.mrSigner)],
+    isvProdId: [policy.isvProdId, body.isvProdId],
+    isvSvn: [policy.isvSvn, body.isvSvn],
+    configId: [policy.configId, toHex(body.configId)],
+    configSvn: [policy.configSvn, body.configSvn],
+    isvExtProdId: [policy.isvExtProdId, toHex(body.isvExtProdId)],
+    isvFamilyId: [policy.isvFamilyId, toHex(body.isvFamilyId)],
+    debug: [policy.debug, attributes.debug],
+    provisionKey: [policy.provisionKey, attributes.provisionKey],
+    ...platformClaims(policy, evidence.verification),
+  };
+}

@@ -1,0 +1,70 @@
+import { z } from "zod";
+import { toHex } from "../../../base/index.ts";
+import type { TdxEvidence } from "../../evidence/dcap-evidence.ts";
+import { parseTdAttributes } from "../../evidence/td-attributes.ts";
+import { bytesSchema, flagSchema, identitySchema, referencesSchema } from "../rules.ts";
+import type { ClaimList } from "../rules.ts";
+import { platformClaims, platformShape } from "./dcap.ts";
+
+/** What every policy for a TD's quote says, whatever carries the quote. */
+export const tdShape = {
+  references: referencesSchema,
+  /** The TD's initial contents, its firmware: never "any". */
+  mrTd: identitySchema(48),
+  rtmr0: bytesSchema(48),
+  rtmr1: bytesSchema(48),
+  rtmr2: bytesSchema(48),
+  rtmr3: bytesSchema(48),
+  mrConfigId: bytesSchema(48),
+  mrOwner: bytesSchema(48),
+  mrOwnerConfig: bytesSchema(48),
+  mrSeam: bytesSchema(48),
+  /** Zero where no service TD (such as a migration TD) is bound; a report of TDX 1.0 has none. */
+  mrServiceTd: bytesSchema(48),
+  xfam: bytesSchema(8),
+  debug: flagSchema,
+  profiling: flagSchema,
+  septVeDisable: flagSchema,
+  migratable: flagSchema,
+  pks: flagSchema,
+  keyLocker: flagSchema,
+  perfmon: flagSchema,
+  ...platformShape,
+};
+
+/** Policy for TDX quotes. MRTD is the firmware; RTMRs or MRCONFIGID tell what it booted. */
+export const tdxPolicySchema = z.strictObject({ tee: z.enum(["tdx", "sim-tdx"]), ...tdShape });
+
+const tdPolicySchema = z.strictObject(tdShape);
+/** The rules for a TD, without what carries its quote. */
+export type TdPolicy = z.infer<typeof tdPolicySchema>;
+
+/** The rules of a policy beside what a TD's quote says. */
+export function tdClaims(
+  policy: TdPolicy,
+  evidence: Pick<TdxEvidence, "quote" | "verification">,
+): ClaimList<TdPolicy> {
+  const { body } = evidence.quote;
+  const attributes = parseTdAttributes(body.tdAttributes);
+  return {
+    mrTd: [policy.mrTd, toHex(body.mrTd)],
+    rtmr0: [policy.rtmr0, toHex(body.rtmr0)],
+    rtmr1: [policy.rtmr1, toHex(body.rtmr1)],
+    rtmr2: [policy.rtmr2, toHex(body.rtmr2)],
+    rtmr3: [policy.rtmr3, toHex(body.rtmr3)],
+    mrConfigId: [policy.mrConfigId, toHex(body.mrConfigId)],
+    mrOwner: [policy.mrOwner, toHex(body.mrOwner)],
+    mrOwnerConfig: [policy.mrOwnerConfig, toHex(body.mrOwnerConfig)],
+    mrSeam: [policy.mrSeam, toHex(body.mrSeam)],
+    mrServiceTd: [policy.mrServiceTd, body.td15 === null ? null : toHex(body.td15.mrServiceTd)],
+    xfam: [policy.xfam, toHex(body.xfam)],
+    debug: [policy.debug, attributes.debug],
+    profiling: [policy.profiling, attributes.profiling],
+    septVeDisable: [policy.septVeDisable, attributes.septVeDisable],
+    migratable: [policy.migratable, attributes.migratable],
+    pks: [policy.pks, attributes.pks],
+    keyLocker: [policy.keyLocker, attributes.keyLocker],
+    perfmon: [policy.perfmon, attributes.perfmon],
+    ...platformClaims(policy, evidence.verification),
+  };
+}
