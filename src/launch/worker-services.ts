@@ -32,6 +32,7 @@ export function makeWorkerServices(options: {
         );
       return source.read(offset, length);
     },
+    descriptor: ({ input, file }) => sources[input]?.[file]?.descriptor ?? null,
     key: (kind, material) => {
       if (kind === KEY_OF.table) return Promise.resolve(tableDek(material, localKeys));
       if (kind === KEY_OF.file) return Promise.resolve(fileDek(material, localKeys));

@@ -40,6 +40,7 @@ export async function openLocalSource(
         checkRange(offset, target.byteLength, size);
         await fill(handle, target, { offset, name });
       },
+      descriptor: handle.fd,
       close,
       [Symbol.asyncDispose]: close,
     };

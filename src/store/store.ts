@@ -15,6 +15,8 @@ export type StoreSource = ByteSource &
     readonly etag: string;
     /** As `read`, but fills the whole of `target`: for who reads much and keeps nothing. */
     readonly readInto?: (offset: number, target: Uint8Array) => Promise<void>;
+    /** Of a local file, open for reading only: a child process may inherit it. */
+    readonly descriptor?: number;
     readonly close: () => Promise<void>;
   };
 

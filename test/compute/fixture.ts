@@ -135,6 +135,10 @@ export async function runQuery(options: {
   readonly keks: readonly TestKek[];
   readonly settings?: Partial<WorkerTask["settings"]>;
   readonly resultKek?: TestKek;
+  /** False: the worker has to ask for all bytes, as it does for a store that is not local. */
+  readonly inherits?: boolean;
+  /** Told of each range that the worker asks for. */
+  readonly onRead?: () => void;
 }): Promise<WorkerResult & { readonly output: Uint8Array }> {
   await using stack = new AsyncDisposableStack();
   const sources: StoreSource[][] = [];
@@ -155,6 +159,16 @@ export async function runQuery(options: {
   });
   using resultKey = makeResultKey((options.resultKek ?? makeTestKek("test/results")).publicKey);
   const chunks: Uint8Array[] = [];
+  const services = makeWorkerServices({
+    sources,
+    localKeys,
+    resultDek: resultKey.dek,
+    output: (bytes) => {
+      chunks.push(Uint8Array.from(bytes));
+      return Promise.resolve();
+    },
+    progress: () => undefined,
+  });
   const result = await runSqlWorker({
     task: {
       sql: options.sql,
@@ -175,16 +189,14 @@ export async function runQuery(options: {
     nodePath: process.execPath,
     entryPath: join(import.meta.dirname, "../../src/compute/sql/worker-main.ts"),
     environment: [],
-    services: makeWorkerServices({
-      sources,
-      localKeys,
-      resultDek: resultKey.dek,
-      output: (bytes) => {
-        chunks.push(Uint8Array.from(bytes));
-        return Promise.resolve();
+    services: {
+      ...services,
+      ...(options.inherits === false ? { descriptor: () => null } : {}),
+      read: (at) => {
+        options.onRead?.();
+        return services.read(at);
       },
-      progress: () => undefined,
-    }),
+    },
   });
   return { ...result, output: new Uint8Array(Buffer.concat(chunks)) };
 }

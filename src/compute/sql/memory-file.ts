@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
 import { PpmlError } from "../../base/index.ts";
 import type { ByteSource } from "../../base/index.ts";
+import { descriptorSource } from "./read-descriptor.ts";
 
 /**
  * O_TMPFILE: Linux gives it as 020000000 together with O_DIRECTORY; Node's constants lack it.
@@ -33,10 +34,7 @@ export function openMemoryFile(directory: string): MemoryFile {
     append: (bytes) => {
       position = writeAll(fd, bytes, position);
     },
-    source: () => ({
-      size: fstatSync(fd).size,
-      read: (offset, length) => Promise.resolve(readExactly(fd, offset, length)),
-    }),
+    source: () => descriptorSource(fd, fstatSync(fd).size),
     [Symbol.dispose]: () => closeSync(fd),
   };
 }
@@ -67,15 +65,4 @@ function writeAll(fd: number, bytes: Uint8Array, at: number): number {
     throw cause;
   }
   return at + done;
-}
-
-function readExactly(fd: number, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let done = 0;
-  while (done < length) {
-    const got = readSync(fd, bytes, done, length - done, offset + done);
-    if (got === 0) throw new PpmlError("compute.worker", "a memory file ended early");
-    done += got;
-  }
-  return bytes;
 }

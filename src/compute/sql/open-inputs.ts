@@ -1,15 +1,18 @@
 import { isPpmlError, PpmlError } from "../../base/index.ts";
-import type { ByteSource } from "../../base/index.ts";
-import type { TableFooter } from "../../format/parquet/index.ts";
+import type { DecryptTableOptions, TableFooter } from "../../format/parquet/index.ts";
 import { encodeHeaderOf, openSealedFile, openTable } from "../../open/index.ts";
 import { openMemoryFile } from "./memory-file.ts";
 import type { MemoryFile } from "./memory-file.ts";
+import { descriptorSource } from "./read-descriptor.ts";
 import type { WorkerInput, WorkerTask } from "./task.ts";
 import { KEY_OF } from "./task.ts";
 import type { WorkerChannel } from "./worker-channel.ts";
 
 /** A sealed table of an input: its footer is open, its pages are not. */
-export type OpenTableFile = { readonly source: ByteSource; readonly footer: TableFooter };
+export type OpenTableFile = {
+  readonly source: DecryptTableOptions["source"];
+  readonly footer: TableFooter;
+};
 
 /** An input with its keys: tables wait for the plan, other files are opened whole. */
 export type OpenInput =
@@ -66,10 +69,11 @@ type Opening = {
   readonly index: number;
 };
 
-async function openTables({ channel, input, index }: Opening): Promise<OpenInput> {
+async function openTables(opening: Opening): Promise<OpenInput> {
+  const { channel, input } = opening;
   const files: OpenTableFile[] = [];
   for (const [file, expected] of input.files.entries()) {
-    const source = channel.source({ input: index, file, size: expected.length });
+    const source = sourceOf(opening, { file, size: expected.length });
     const footer = await openTable({
       source,
       expected,
@@ -85,11 +89,12 @@ async function openTables({ channel, input, index }: Opening): Promise<OpenInput
   return { kind: "tables", input, files };
 }
 
-async function openFiles({ task, channel, stack, input, index }: Opening): Promise<OpenInput> {
+async function openFiles(opening: Opening): Promise<OpenInput> {
+  const { task, channel, stack, input } = opening;
   const files: MemoryFile[] = [];
   for (const [file, expected] of input.files.entries()) {
     const opened = await openSealedFile({
-      source: channel.source({ input: index, file, size: expected.length }),
+      source: sourceOf(opening, { file, size: expected.length }),
       expected: { ...expected, datasetId: input.datasetId },
       dekFor: (header) => channel.key(KEY_OF.file, encodeHeaderOf(header)),
     });
@@ -98,6 +103,17 @@ async function openFiles({ task, channel, stack, input, index }: Opening): Promi
     files.push(memory);
   }
   return { kind: "files", input, files };
+}
+
+/** The stored bytes of a file: read from the inherited descriptor, or asked of the launcher. */
+function sourceOf(
+  { task, channel, index }: Opening,
+  { file, size }: { readonly file: number; readonly size: number },
+): OpenTableFile["source"] {
+  const descriptor = task.descriptors[index]?.[file] ?? null;
+  return descriptor === null
+    ? channel.source({ input: index, file, size })
+    : descriptorSource(descriptor, size);
 }
 
 /** A column without a released key stays closed; the query fails only where it needs it. */

@@ -11,7 +11,7 @@ import { memoryError, watch } from "../watchdog.ts";
 import { FRAME, readFrames, sendFrame } from "./frames.ts";
 import type { Frame } from "./frames.ts";
 import { progressSchema, readRequestSchema, workerResultSchema } from "./task.ts";
-import type { Progress, WorkerResult, WorkerTask } from "./task.ts";
+import type { Progress, WorkerOrder, WorkerResult, WorkerTask } from "./task.ts";
 import { failureOf, wireFailure } from "./wire-failure.ts";
 
 /** What the launcher does for its worker while that runs. */
@@ -23,6 +23,8 @@ export type WorkerServices = {
     readonly offset: number;
     readonly length: number;
   }) => Promise<Uint8Array>;
+  /** The open local file of a stored object, for the worker to inherit; null where there is none. */
+  readonly descriptor: (at: { readonly input: number; readonly file: number }) => number | null;
   /** The DEK that `material` names, or the reason why not. */
   readonly key: (kind: number, material: Uint8Array) => Promise<Secret>;
   /** The next bytes of the sealed result; resolves when the next may come. */
@@ -30,6 +32,10 @@ export type WorkerServices = {
   readonly progress: (progress: Progress) => void;
 };
 
+/** Files that a worker inherits at most; it asks for the bytes of any others. */
+const MAX_INHERITED = 256;
+/** After the standard three and the channel. */
+const FIRST_INHERITED = 4;
 const STDERR_BYTES = 64 * 1024;
 
 /**
@@ -37,7 +43,7 @@ const STDERR_BYTES = 64 * 1024;
  * @throws what the worker found, compute.timeout, compute.memory, compute.worker
  */
 export async function runSqlWorker(options: {
-  readonly task: WorkerTask;
+  readonly task: WorkerOrder;
   readonly services: WorkerServices;
   readonly sandbox: Sandbox;
   readonly nodePath: string;
@@ -45,7 +51,8 @@ export async function runSqlWorker(options: {
   /** Environment names that the job allows. */
   readonly environment: readonly string[];
 }): Promise<WorkerResult> {
-  const { task, sandbox, services } = options;
+  const { sandbox, services } = options;
+  const { task, inherited } = withInherited(options.task, services);
   const { settings } = task;
   const command = sandbox.command(options.nodePath, [
     "--disable-warning=ExperimentalWarning",
@@ -54,7 +61,7 @@ export async function runSqlWorker(options: {
   ]);
   const child = spawn(command.file, command.args, {
     env: cleanEnvironment(options.environment, process.env),
-    stdio: ["ignore", "ignore", "pipe", "pipe"],
+    stdio: ["ignore", "ignore", "pipe", "pipe", ...inherited],
   });
   using watchdog = watch(child, settings);
   const exit = exitOf(child);
@@ -65,7 +72,7 @@ export async function runSqlWorker(options: {
   let failure: unknown = null;
   try {
     await sendFrame(channel, { type: FRAME.task, payload: utf8(JSON.stringify(task)) });
-    served = await serve(channel, services);
+    served = await serveWorker(channel, services);
   } catch (error) {
     failure = error;
   }
@@ -79,7 +86,31 @@ export async function runSqlWorker(options: {
   return served;
 }
 
-async function serve(channel: Duplex, services: WorkerServices): Promise<WorkerResult> {
+/** Settles under which descriptor the worker finds which file. */
+function withInherited(
+  order: WorkerOrder,
+  services: WorkerServices,
+): { readonly task: WorkerTask; readonly inherited: readonly number[] } {
+  const inherited: number[] = [];
+  const descriptors = order.inputs.map(({ files }, input) =>
+    files.map((_, file) => {
+      const descriptor = services.descriptor({ input, file });
+      if (descriptor === null || inherited.length === MAX_INHERITED) return null;
+      inherited.push(descriptor);
+      return FIRST_INHERITED + inherited.length - 1;
+    }),
+  );
+  return { task: { ...order, descriptors }, inherited };
+}
+
+/**
+ * Answers a worker's questions over `channel` until it gives its result.
+ * @throws what the worker found, compute.worker
+ */
+export async function serveWorker(
+  channel: Duplex,
+  services: WorkerServices,
+): Promise<WorkerResult> {
   for await (const frame of readFrames(channel)) {
     switch (frame.type) {
       case FRAME.read:

@@ -20,6 +20,11 @@ export const workerTaskSchema = z.strictObject({
       files: z.array(fileSchema).min(1),
     }),
   ),
+  /**
+   * By input and file: the descriptor by which the worker inherited the stored file, or null where
+   * it has to ask for its bytes.
+   */
+  descriptors: z.array(z.array(z.int().min(0).nullable())),
   output: z.discriminatedUnion("kind", [
     /** A sealed table; `keyMetadata` is the PKMT1 text of the result's footer key. */
     z.strictObject({ kind: z.literal("table"), keyMetadata: base64UrlSchema }),
@@ -28,6 +33,8 @@ export const workerTaskSchema = z.strictObject({
   ]),
 });
 export type WorkerTask = z.infer<typeof workerTaskSchema>;
+/** A task as its caller gives it: which files the worker inherits is settled when it starts. */
+export type WorkerOrder = Omit<WorkerTask, "descriptors">;
 export type WorkerInput = WorkerTask["inputs"][number];
 
 /** What was opened of one input, for the person who asks what was decrypted. */

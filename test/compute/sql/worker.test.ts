@@ -60,6 +60,26 @@ test("a join, a group and a window over a sealed table and a sealed file give th
   assert.deepEqual(result.opened[0]?.columns.toSorted(), ["salary", "team"]);
 });
 
+for (const inherits of [true, false])
+  test(`a worker that inherits ${inherits ? "its files asks for no byte" : "no file asks for its bytes"}`, async () => {
+    let reads = 0;
+    const result = await runQuery({
+      sql: "SELECT title, sum(salary) FROM people JOIN teams USING (team) GROUP BY title ORDER BY title",
+      inputs: [
+        { dataset: people, columns: COLUMNS },
+        { dataset: teams, columns: null },
+      ],
+      keks: [ordinary, sensitive],
+      inherits,
+      onRead: () => {
+        reads += 1;
+      },
+    });
+    assert.equal(result.preview?.length, 7);
+    assert.deepEqual(result.preview[0], ["five", "3567866"]);
+    assert.equal(reads === 0, inherits, `${reads} ranges were asked for`);
+  });
+
 test("columns that the query does not need are not decrypted", async () => {
   const result = await runQuery({
     sql: "SELECT count(*), min(day) FROM people",
