@@ -1,13 +1,11 @@
 /**
- * Seals and opens Parquet tables in memory, beside the cipher alone over the same modules and a copy
- * of the same bytes. Speeds are plain bytes a second of CPU time, medians of rounds that alternate.
- * Usage: node bench/parquet.ts [--rounds 9] [--rows 3000000]
+ * Seals and opens Parquet tables in memory, beside the cipher alone over the same modules. Speeds are
+ * plain bytes a second of CPU time, medians of rounds that alternate.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { ByteSource } from "../src/base/byte-source.ts";
 import { utf8 } from "../src/base/bytes.ts";
@@ -20,6 +18,9 @@ import {
   type TableFooter,
 } from "../src/format/parquet/index.ts";
 import { freeChunk } from "../src/store/index.ts";
+import { alternate, measured } from "./measure.ts";
+import { single } from "./table.ts";
+import type { Figure } from "./table.ts";
 
 // Like TPC-H's lineitem in types, widths and compressibility.
 const LINES = `
@@ -38,20 +39,15 @@ const KEY = new Uint8Array(32).fill(7);
 type Table = { readonly label: string; readonly plain: Uint8Array };
 type Sealed = { readonly bytes: Uint8Array; readonly footer: TableFooter };
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "9" },
-    rows: { type: "string", default: "3000000" },
-  },
-});
-console.log(
-  "table              MB  pages  KiB/page |  seal cipher ratio |  open cipher ratio | copy",
-);
-for (const table of await makeTables(Number(values.rows)))
-  console.log(await measure(table, Number(values.rounds)));
-console.log(
-  "GB/s of plain bytes a second of CPU time; ratio = cipher's time / ours, 1 is the best",
-);
+/** Measures sealing and opening of each table. */
+export async function benchParquet(options: {
+  readonly quick: boolean;
+}): Promise<readonly Figure[]> {
+  const tables = await makeTables(options.quick ? 500_000 : 3_000_000);
+  const figures: Figure[] = [];
+  for (const table of tables) figures.push(...(await measure(table, options.quick ? 3 : 9)));
+  return figures;
+}
 
 async function makeTables(rows: number): Promise<readonly Table[]> {
   const folder = mkdtempSync(join(tmpdir(), "ppml-bench-"));
@@ -59,10 +55,7 @@ async function makeTables(rows: number): Promise<readonly Table[]> {
   const connection = await instance.connect();
   const flights = "../node_modules/vega-datasets/data/flights-3m.parquet";
   const tables: Table[] = [
-    {
-      label: "flights-3m",
-      plain: readFileSync(join(import.meta.dirname, flights)),
-    },
+    { label: "flights-3m", plain: readFileSync(join(import.meta.dirname, flights)) },
   ];
   for (const codec of ["zstd", "snappy", "uncompressed"]) {
     const file = join(folder, codec);
@@ -75,40 +68,39 @@ async function makeTables(rows: number): Promise<readonly Table[]> {
   return tables;
 }
 
-async function measure({ label, plain }: Table, rounds: number): Promise<string> {
+async function measure({ label, plain }: Table, rounds: number): Promise<readonly Figure[]> {
   const sealed = await sealOnce(plain);
   const modules = moduleLengths(sealed);
   // The clock of CPU time is coarse: small tables are taken several times in a row.
   const repeats = Math.ceil(100e6 / plain.byteLength);
-  const sides = {
-    seal: () => seal(plain),
-    sealCipher: () => cipherAlone(plain, modules, "encrypt"),
-    open: () => open(sealed),
-    openCipher: () => cipherAlone(plain, modules, "decrypt"),
-    copy: () => copy(plain),
-  };
-  const times = new Map<string, number[]>();
-  for (let round = 0; round < rounds + 2; round += 1)
-    for (const [name, side] of Object.entries(sides)) {
-      const start = process.cpuUsage();
-      for (let time = 0; time < repeats; time += 1) await side();
-      const { user, system } = process.cpuUsage(start);
-      const taken = (user + system) / repeats;
-      if (round >= 2) times.set(name, [...(times.get(name) ?? []), taken]);
-    }
-  const median = (name: string): number =>
-    (times.get(name) ?? []).sort((a, b) => a - b)[rounds >> 1] ?? Number.NaN;
-  const speed = (name: string): string => (plain.byteLength / median(name) / 1000).toFixed(2);
-  const pair = (name: string): string =>
-    `${speed(name).padStart(5)} ${speed(`${name}Cipher`).padStart(6)} ${(median(`${name}Cipher`) / median(name)).toFixed(2).padStart(5)}`;
-  const pages = modules.length >> 1;
-  return [
-    label.padEnd(18),
-    (plain.byteLength / 1e6).toFixed(0).padStart(4),
-    String(pages).padStart(6),
-    `${(plain.byteLength / pages / 1024).toFixed(0).padStart(9)} | ${pair("seal")} | ${pair("open")} |`,
-    speed("copy").padStart(4),
-  ].join(" ");
+  const side = (work: () => unknown) => () =>
+    measured(async () => {
+      for (let time = 0; time < repeats; time += 1) await work();
+    });
+  const medians = await alternate(
+    {
+      seal: side(() => seal(plain)),
+      sealCipher: side(() => {
+        cipherAlone(plain, modules, "encrypt");
+      }),
+      open: side(() => open(sealed)),
+      openCipher: side(() => {
+        cipherAlone(plain, modules, "decrypt");
+      }),
+    },
+    { rounds, warmUps: 2 },
+  );
+  const speed = (cpuMs: number): number => (plain.byteLength * repeats) / cpuMs / 1e6;
+  const size = `${(plain.byteLength / 1e6).toFixed(0)} MB`;
+  return (["seal", "open"] as const).map((name) =>
+    single({
+      what: `${name} Parquet, ${label}, ${size}, a core`,
+      ours: speed(medians[name].cpuMs),
+      other: { name: "cipher alone", value: speed(medians[`${name}Cipher`].cpuMs) },
+      unit: "GB/s",
+      goal: { atLeast: 1 },
+    }),
+  );
 }
 
 function sealingOf(plain: Uint8Array): ReturnType<typeof sealParquet> {
@@ -188,12 +180,6 @@ function cipherAlone(
       freeChunk(out);
     }
   }
-}
-
-function copy(plain: Uint8Array): void {
-  const target = new Uint8Array(4 * 1024 * 1024);
-  for (let at = 0; at < plain.byteLength; at += target.byteLength)
-    target.set(plain.subarray(at, at + target.byteLength));
 }
 
 function sourceOf(bytes: Uint8Array): ByteSource {
