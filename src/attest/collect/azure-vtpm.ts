@@ -1,4 +1,5 @@
 import { equalBytes, PpmlError, sha256, toBase64Url, toHex, utf8 } from "../../base/index.ts";
+import type { AmdHostCertificates } from "../evidence/amd-host-certificates.ts";
 import { HCL_REPORT_NV_INDEX, parseHclReport } from "../evidence/hcl-report.ts";
 import type { HclReport } from "../evidence/hcl-report.ts";
 import { parseTpmQuote } from "../evidence/tpm-attest.ts";
@@ -28,8 +29,8 @@ export function openAzureVtpmAttester(options: {
   /** What the report holds. @see probeAzureVtpm */
   readonly tee: "snp" | "tdx";
   readonly tpm: TpmChannel;
-  /** The VCEK's certificate in DER, from Azure's host: `fetchAzureAmdCertificates`. */
-  readonly fetchVcek: () => Promise<Uint8Array>;
+  /** The chip's certificates in DER, from Azure's host: `fetchAzureAmdCertificates`. */
+  readonly fetchCertificates: () => Promise<Pick<AmdHostCertificates, "vcek" | "ask" | "ark">>;
   /** Turns the TDREPORT into a TD quote: `fetchTdQuote`. */
   readonly fetchTdQuote: (tdReport: Uint8Array) => Promise<Uint8Array>;
 }): Attester {
@@ -47,14 +48,27 @@ export function openAzureVtpmAttester(options: {
           `expected a ${tee} report in the vTPM, got a ${report.type} one`,
         );
       const quote = await quotePcrs(tpm, extraDataOf(reportData));
-      const hardware =
-        tee === "snp"
-          ? { vcek: toBase64Url(await options.fetchVcek()) }
-          : { td_quote: toBase64Url(await options.fetchTdQuote(report.hardwareReport)) };
-      const json = { version: 1, tpm_quote: quote, hcl_report: toBase64Url(bytes), ...hardware };
-      return evidenceOf(evidenceType, utf8(JSON.stringify(json)));
+      const { json, collateral } = await hardwarePart(options, report.hardwareReport);
+      const evidence = { version: 1, tpm_quote: quote, hcl_report: toBase64Url(bytes), ...json };
+      return evidenceOf(evidenceType, utf8(JSON.stringify(evidence)), collateral);
     },
   };
+}
+
+/** An SNP report needs its chip's certificates, a TDREPORT a quote in its place. */
+async function hardwarePart(
+  options: Parameters<typeof openAzureVtpmAttester>[0],
+  hardwareReport: Uint8Array,
+): Promise<{
+  readonly json: Readonly<Record<string, string>>;
+  readonly collateral: Readonly<Record<string, Uint8Array>>;
+}> {
+  if (options.tee === "tdx") {
+    const quote = await options.fetchTdQuote(hardwareReport);
+    return { json: { td_quote: toBase64Url(quote) }, collateral: {} };
+  }
+  const { vcek, ask, ark } = await options.fetchCertificates();
+  return { json: { vcek: toBase64Url(vcek) }, collateral: { ark, ask } };
 }
 
 /** What this machine's vTPM says it stands on. Rejects with attest.unavailable, attest.invalid, attest.unsupported. */

@@ -44,7 +44,7 @@ export function openAttester(tee: DetectedTee, ports: AttesterPorts): Attester {
       return openAzureVtpmAttester({
         tee: tee.evidenceType === "az-snp-vtpm" ? "snp" : "tdx",
         tpm: openTpmDevice(paths.tpm),
-        fetchVcek: async () => (await fetchAzureAmdCertificates(http, { host: AZURE_HOST })).vcek,
+        fetchCertificates: () => fetchAzureAmdCertificates(http, { host: AZURE_HOST }),
         fetchTdQuote: quoteOf,
       });
     case "tdx-guest":

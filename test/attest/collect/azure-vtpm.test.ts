@@ -20,7 +20,7 @@ function open(tpm: TpmChannel, tee: "snp" | "tdx"): Attester {
   return openAzureVtpmAttester({
     tee,
     tpm,
-    fetchVcek: async () => VCEK,
+    fetchCertificates: async () => ({ vcek: VCEK, ask: Uint8Array.of(1), ark: Uint8Array.of(2) }),
     fetchTdQuote: async (tdReport) => {
       assert.equal(tdReport.byteLength, 1024);
       return concatBytes(Uint8Array.of(4, 0), tdReport);
@@ -66,6 +66,8 @@ test("a software TPM: Evidence binds the report data and verifies", { skip }, as
       fromBase64Url((await open(swtpm, tee).attest(REPORT_DATA)).evidence),
     );
     assert.deepEqual(parts.vcek, tee === "snp" ? VCEK : null);
+    const { collateral } = await open(swtpm, tee).attest(REPORT_DATA);
+    assert.deepEqual(collateral, tee === "snp" ? { ark: "Ag", ask: "AQ" } : {});
     assert.equal(parts.tdQuote?.byteLength, tee === "snp" ? undefined : 1026);
   }
 });

@@ -1,0 +1,153 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import {
+  equalBytes,
+  fromBase64,
+  fromUtf8,
+  PpmlError,
+  sha256,
+  toBase64,
+  toHex,
+  utf8,
+} from "../../base/index.ts";
+import type { Clock } from "../../base/index.ts";
+import { encodeJcs } from "../../format/jcs.ts";
+
+/** Collateral as it was fetched: named bytes, and until when they may be used. */
+export type FetchedCollateral = {
+  readonly parts: Readonly<Record<string, Uint8Array>>;
+  /** Milliseconds since 1970. */
+  readonly expiresMs: number;
+};
+
+/** Collateral that was fetched before, by what was asked for. Nothing in it is trusted. */
+export type CollateralCache = {
+  /** Null where there is none, or it expired, or it is damaged. Rejects with attest.fetch. */
+  readonly get: (key: string) => Promise<FetchedCollateral | null>;
+  /** Replaces an entry as a whole. Rejects with attest.fetch. */
+  readonly put: (key: string, fetched: FetchedCollateral) => Promise<void>;
+};
+
+const MAX_ENTRY_BYTES = 16 * 1024 * 1024;
+
+const entrySchema = z.strictObject({
+  v: z.literal(1),
+  key: z.string().max(2000),
+  expiresMs: z.int().min(0),
+  parts: z.record(z.string().max(100), z.string()),
+  /** Of the key, the expiry and the parts: a damaged file is not taken for an entry. */
+  digest: z.string(),
+});
+
+/**
+ * Opens a cache in a folder, which is made with mode 0700 where it is missing: a file an entry,
+ * named by the digest of its key. Entries are written beside and renamed, so that whoever reads
+ * while another process writes gets the old or the new one. Expired ones are never given.
+ */
+export function openCollateralCache(options: {
+  readonly directory: string;
+  readonly now: Clock;
+}): CollateralCache {
+  const { directory, now } = options;
+  const pathOf = (key: string): string => join(directory, `${toHex(sha256(utf8(key)))}.json`);
+  return {
+    get: async (key) => {
+      const bytes = await readFile(pathOf(key));
+      const entry = bytes === null ? null : parseEntry(bytes, key);
+      // Written so that an entry without a valid time counts as expired.
+      return entry !== null && now() < entry.expiresMs ? entry : null;
+    },
+    put: async (key, fetched) => {
+      const temporary = join(directory, `.${toHex(randomBytes(12))}`);
+      try {
+        await mkdir(directory, { recursive: true, mode: 0o700 });
+        await writeSynced(temporary, encodeEntry(key, fetched));
+        await rename(temporary, pathOf(key));
+      } catch (cause) {
+        // What failed first is what the caller has to know.
+        await rm(temporary, { force: true }).catch(() => undefined);
+        throw failed(directory, "written", cause);
+      }
+    },
+  };
+}
+
+/**
+ * Gives what the cache has under `key`, or what `fetch` brings, which is then kept. Without a cache
+ * it always fetches. What `fetch` brings already expired is refused.
+ * Rejects with attest.fetch.
+ */
+export async function fetchThrough(
+  cache: CollateralCache | null,
+  key: string,
+  fetch: () => Promise<FetchedCollateral>,
+): Promise<FetchedCollateral["parts"]> {
+  const kept = await cache?.get(key);
+  if (kept !== undefined && kept !== null) return kept.parts;
+  const fetched = await fetch();
+  await cache?.put(key, fetched);
+  return fetched.parts;
+}
+
+async function readFile(path: string): Promise<Uint8Array | null> {
+  try {
+    await using file = await open(path, "r");
+    const { size } = await file.stat();
+    if (size > MAX_ENTRY_BYTES) return null;
+    const bytes = new Uint8Array(size);
+    const { bytesRead } = await file.read(bytes, 0, size, 0);
+    return bytes.subarray(0, bytesRead);
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return null;
+    throw failed(path, "read", cause);
+  }
+}
+
+async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
+  await using file = await open(path, "wx", 0o600);
+  await file.writeFile(bytes);
+  await file.sync();
+}
+
+function encodeEntry(key: string, { parts, expiresMs }: FetchedCollateral): Uint8Array {
+  const texts = Object.fromEntries(
+    Object.entries(parts).map(([name, bytes]) => [name, toBase64(bytes)]),
+  );
+  const entry = { v: 1, key, expiresMs, parts: texts };
+  return utf8(JSON.stringify({ ...entry, digest: digestOf(entry) }));
+}
+
+/** Null where the file is not an entry of this key: cut, changed, or another version's. */
+function parseEntry(bytes: Uint8Array, key: string): FetchedCollateral | null {
+  let parsed: z.infer<typeof entrySchema>;
+  try {
+    parsed = entrySchema.parse(JSON.parse(fromUtf8(bytes)));
+  } catch {
+    // A damaged entry is as good as none: it is fetched again and replaced.
+    return null;
+  }
+  const { digest, ...entry } = parsed;
+  if (entry.key !== key || !equalBytes(utf8(digest), utf8(digestOf(entry)))) return null;
+  const parts = Object.entries(entry.parts).map(
+    ([name, text]) => [name, fromBase64(text)] as const,
+  );
+  return { expiresMs: entry.expiresMs, parts: Object.fromEntries(parts) };
+}
+
+function digestOf(entry: {
+  readonly key: string;
+  readonly expiresMs: number;
+  readonly parts: Readonly<Record<string, string>>;
+}): string {
+  return toHex(sha256(encodeJcs([entry.key, entry.expiresMs, entry.parts])));
+}
+
+function failed(path: string, verb: "read" | "written", cause: unknown): PpmlError {
+  return new PpmlError(
+    "attest.fetch",
+    `the cache of collateral in ${path} cannot be ${verb}: give another folder, or make it writable`,
+    { cause },
+  );
+}

@@ -1,0 +1,99 @@
+import { open, readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { fromUtf8, PpmlError, toBase64Url } from "../../base/index.ts";
+import type { WireEvidence } from "../../format/protocol.ts";
+import { parsePemCertificates } from "../x509/pem.ts";
+import { encodeDcapWireCollateral, parseQuoteCollateralV3 } from "./dcap-collateral.ts";
+
+/** Longest file in bytes. */
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
+
+/** Files of SNP collateral by the names that the wire has, without their endings. */
+const SNP_NAMES: ReadonlySet<string> = new Set([
+  "ark",
+  "ask",
+  "asvk",
+  "vcek",
+  "vlek",
+  "crl",
+  "uvm",
+]);
+const ENDINGS = /\.(?:der|pem|crt|cer|crl|cose)$/;
+
+/** A file or folder of DCAP collateral in the form named QuoteCollateralV3 has this ending. */
+const JSON_ENDING = ".json";
+
+/**
+ * Loads collateral from a file or a folder, so that Evidence is verified without a network; it comes
+ * as Evidence carries it on the wire. A `.json` file holds QuoteCollateralV3; a folder holds one such
+ * file, or certificates named ark, ask, asvk, vcek, vlek (DER or PEM, `.der`, `.pem`, `.crt`, `.cer`),
+ * crl (DER) and uvm (COSE). Other files are refused: a name that is mistyped would be missed.
+ * @throws attest.collateral, attest.invalid
+ * @see docs/attestation.md section "Collateral"
+ */
+export async function loadCollateral(path: string): Promise<WireEvidence["collateral"]> {
+  const { isFolder } = await look(path);
+  if (!isFolder) return loadFile(path);
+  const names = (await readdir(path)).filter((name) => !name.startsWith(".")).sort();
+  const [only, ...more] = names;
+  if (only === undefined) throw failed(path, "the folder is empty");
+  if (only.endsWith(JSON_ENDING) && more.length === 0) return loadFile(join(path, only));
+  const collateral: Record<string, string> = {};
+  for (const file of names) {
+    const name = file.replace(ENDINGS, "");
+    if (!ENDINGS.test(file) || !SNP_NAMES.has(name))
+      throw failed(join(path, file), "it is not one of the files that are looked for");
+    if (name in collateral) throw failed(join(path, file), `there are two files of ${name}`);
+    collateral[name] = toBase64Url(asDer(await readBounded(join(path, file)), join(path, file)));
+  }
+  return collateral;
+}
+
+async function loadFile(path: string): Promise<WireEvidence["collateral"]> {
+  if (!path.endsWith(JSON_ENDING))
+    throw failed(path, "expected a .json file in the form QuoteCollateralV3, or a folder");
+  const bytes = await readBounded(path);
+  let value: unknown;
+  try {
+    value = JSON.parse(fromUtf8(bytes));
+  } catch (cause) {
+    throw failed(path, "it is not JSON", cause);
+  }
+  return encodeDcapWireCollateral(parseQuoteCollateralV3(value));
+}
+
+/** A file of PEM holds one certificate; anything else is taken as it is. */
+function asDer(bytes: Uint8Array, path: string): Uint8Array {
+  // "-": PEM begins with dashes, DER and COSE do not.
+  if (bytes[0] !== 0x2d) return bytes;
+  const [certificate, ...more] = parsePemCertificates(Buffer.from(bytes).toString("latin1"));
+  if (certificate === undefined || more.length > 0)
+    throw failed(path, "expected one certificate in it");
+  return certificate;
+}
+
+async function look(path: string): Promise<{ readonly isFolder: boolean }> {
+  try {
+    return { isFolder: (await stat(path)).isDirectory() };
+  } catch (cause) {
+    throw failed(path, "it cannot be read", cause);
+  }
+}
+
+async function readBounded(path: string): Promise<Uint8Array> {
+  try {
+    await using file = await open(path, "r");
+    const { size } = await file.stat();
+    if (size <= MAX_FILE_BYTES) return new Uint8Array(await file.readFile());
+  } catch (cause) {
+    throw failed(path, "it cannot be read", cause);
+  }
+  throw failed(path, `it is over ${MAX_FILE_BYTES} bytes`);
+}
+
+function failed(path: string, what: string, cause?: unknown): PpmlError {
+  return new PpmlError("attest.collateral", `collateral in ${path}: ${what}`, {
+    detail: { path },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

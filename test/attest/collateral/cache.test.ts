@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fetchThrough, openCollateralCache } from "../../../src/attest/collateral/cache.ts";
+import { fetchDcapCollateral, INTEL_PCS } from "../../../src/attest/collateral/intel-pcs.ts";
+import { isPpmlError } from "../../../src/base/index.ts";
+import { NOW_MS } from "../fixture.ts";
+import { fakePcs, FMSPC, sampleCollateral } from "./fake-services.ts";
+import { portsOf } from "./http-ports.ts";
+
+function folder(): { path: string } & Disposable {
+  const path = join(mkdtempSync(join(tmpdir(), "ppml-collateral-")), "cache");
+  return { path, [Symbol.dispose]: () => rmSync(join(path, ".."), { recursive: true }) };
+}
+
+const ENTRY = {
+  parts: { crl: Uint8Array.of(1, 2, 3), chain: new Uint8Array() },
+  expiresMs: NOW_MS + 1000,
+};
+
+test("an entry comes back until it expires, and not a millisecond longer", async () => {
+  using at = folder();
+  let nowMs = NOW_MS;
+  const cache = openCollateralCache({ directory: at.path, now: () => nowMs });
+  assert.equal(await cache.get("https://a/"), null);
+  await cache.put("https://a/", ENTRY);
+  assert.deepEqual(await cache.get("https://a/"), ENTRY);
+  assert.equal(await cache.get("https://b/"), null);
+  nowMs = NOW_MS + 999;
+  assert.deepEqual(await cache.get("https://a/"), ENTRY);
+  nowMs = NOW_MS + 1000;
+  assert.equal(await cache.get("https://a/"), null);
+});
+
+test("the folder is for its owner alone, and holds whole entries only", async () => {
+  using at = folder();
+  const cache = openCollateralCache({ directory: at.path, now: () => NOW_MS });
+  await cache.put("https://a/", ENTRY);
+  await cache.put("https://a/", ENTRY);
+  assert.equal(statSync(at.path).mode & 0o777, 0o700);
+  const names = readdirSync(at.path);
+  assert.equal(names.length, 1);
+  assert.equal(statSync(join(at.path, names[0] ?? "")).mode & 0o777, 0o600);
+});
+
+test("T105: an entry that was cut, changed or put under another name is as good as none", async () => {
+  using at = folder();
+  const cache = openCollateralCache({ directory: at.path, now: () => NOW_MS });
+  await cache.put("https://a/", ENTRY);
+  const [name = ""] = readdirSync(at.path);
+  const path = join(at.path, name);
+  const whole = readFileSync(path);
+  for (let length = 0; length < whole.byteLength; length += 7) {
+    writeFileSync(path, whole.subarray(0, length));
+    assert.equal(await cache.get("https://a/"), null);
+  }
+  for (let offset = 0; offset < whole.byteLength; offset += 1) {
+    const changed = Uint8Array.from(whole);
+    changed[offset] = (changed[offset] ?? 0) ^ 1;
+    writeFileSync(path, changed);
+    assert.equal(await cache.get("https://a/"), null, `byte ${offset}`);
+  }
+  // An expiry that was moved, and an entry of another key.
+  writeFileSync(
+    path,
+    whole.toString().replace(String(ENTRY.expiresMs), String(ENTRY.expiresMs + 1000)),
+  );
+  assert.equal(await cache.get("https://a/"), null);
+  await cache.put("https://b/", ENTRY);
+  const other = readdirSync(at.path).find((file) => file !== name) ?? "";
+  writeFileSync(path, readFileSync(join(at.path, other)));
+  assert.equal(await cache.get("https://a/"), null);
+  writeFileSync(path, whole);
+  assert.deepEqual(await cache.get("https://a/"), ENTRY);
+});
+
+test("many writers and readers at once meet whole entries only", async () => {
+  using at = folder();
+  const cache = openCollateralCache({ directory: at.path, now: () => NOW_MS });
+  const entries = Array.from({ length: 8 }, (_, i) => ({
+    parts: { x: new Uint8Array(20_000).fill(i) },
+    expiresMs: NOW_MS + 1000 + i,
+  }));
+  await Promise.all(
+    entries.map(async (entry) => {
+      for (let round = 0; round < 5; round += 1) {
+        await cache.put("https://a/", entry);
+        const got = await cache.get("https://a/");
+        assert.ok(entries.some(({ expiresMs }) => expiresMs === got?.expiresMs));
+      }
+    }),
+  );
+  assert.equal(readdirSync(at.path).length, 1);
+});
+
+test("what is cached is not fetched again until it expires; stale collateral is never given", async () => {
+  using at = folder();
+  const ports = portsOf(fakePcs(sampleCollateral("tdx")));
+  const cache = openCollateralCache({ directory: at.path, now: ports.now });
+  const options = { ports, cache, maxAgeMs: 3_600_000 };
+  const request = {
+    service: INTEL_PCS,
+    tee: "tdx",
+    fmspc: FMSPC,
+    ca: "platform",
+    update: "standard",
+  } as const;
+  const first = await fetchDcapCollateral(request, options);
+  assert.equal(ports.urls.length, 4);
+  assert.deepEqual(await fetchDcapCollateral(request, options), first);
+  assert.equal(ports.urls.length, 4);
+  await fetchDcapCollateral({ ...request, ca: "processor" }, options);
+  assert.equal(ports.urls.length, 5);
+  ports.advance(3_600_000);
+  await fetchDcapCollateral(request, options);
+  assert.equal(ports.urls.length, 9);
+  // The service is gone: what expired is not given in its place.
+  ports.advance(3_600_000);
+  const down = {
+    ...options,
+    ports: { ...ports, fetch: async () => new Response(null, { status: 404 }) },
+  };
+  await assert.rejects(fetchDcapCollateral(request, down), (error: unknown) =>
+    isPpmlError(error, "attest.fetch"),
+  );
+});
+
+test("an entry is kept no longer than it says itself, whatever the longest age", async () => {
+  using at = folder();
+  const ports = portsOf(fakePcs(sampleCollateral("tdx")));
+  const cache = openCollateralCache({ directory: at.path, now: ports.now });
+  const request = {
+    service: INTEL_PCS,
+    tee: "tdx",
+    fmspc: FMSPC,
+    ca: "platform",
+    update: "standard",
+  } as const;
+  await fetchDcapCollateral(request, { ports, cache, maxAgeMs: Number.MAX_SAFE_INTEGER / 2 });
+  // The QE identity says 20 days, the PCK CRL 29, the TCB info 30, the root's CRL a year.
+  ports.advance(25 * 86_400_000);
+  await assert.rejects(
+    fetchDcapCollateral(request, { ports, cache, maxAgeMs: 1e12 }),
+    (error: unknown) =>
+      isPpmlError(error, "attest.fetch") && /QE identity, but out of date/.test(error.message),
+  );
+  assert.deepEqual(ports.urls.slice(4), [
+    "https://api.trustedservices.intel.com/tdx/certification/v4/qe/identity?update=standard",
+  ]);
+});
+
+test("what failed is not kept", async () => {
+  using at = folder();
+  const cache = openCollateralCache({ directory: at.path, now: () => NOW_MS });
+  await assert.rejects(
+    fetchThrough(cache, "https://a/", () => Promise.reject(new Error("down"))),
+    /down/,
+  );
+  assert.deepEqual(await fetchThrough(cache, "https://a/", async () => ENTRY), ENTRY.parts);
+  assert.deepEqual(
+    await fetchThrough(cache, "https://a/", () => Promise.reject(new Error("not asked"))),
+    ENTRY.parts,
+  );
+  assert.deepEqual(
+    await fetchThrough(null, "https://a/", async () => ({ ...ENTRY, parts: {} })),
+    {},
+  );
+});
+
+test("a folder that cannot be used is told by its name", async () => {
+  using at = folder();
+  writeFileSync(at.path, "a file");
+  const cache = openCollateralCache({ directory: at.path, now: () => NOW_MS });
+  for (const work of [cache.put("k", ENTRY), cache.get("k")])
+    await assert.rejects(
+      work,
+      (error: unknown) => isPpmlError(error, "attest.fetch") && error.message.includes(at.path),
+    );
+});

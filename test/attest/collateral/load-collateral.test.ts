@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  encodeQuoteCollateralV3,
+  parseDcapWireCollateral,
+} from "../../../src/attest/collateral/dcap-collateral.ts";
+import { loadCollateral } from "../../../src/attest/collateral/load-collateral.ts";
+import { isPpmlError, toBase64Url } from "../../../src/base/index.ts";
+import { pki } from "../fixture.ts";
+import { sampleCollateral } from "./fake-services.ts";
+import { pem } from "./pem.ts";
+
+function folder(): { path: string } & Disposable {
+  const path = mkdtempSync(join(tmpdir(), "ppml-load-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
+}
+
+function refused(path: string, message: RegExp): Promise<void> {
+  return assert.rejects(loadCollateral(path), (error: unknown) => {
+    assert.ok(
+      isPpmlError(error, "attest.collateral") || isPpmlError(error, "attest.invalid"),
+      String(error),
+    );
+    assert.match(error.message, message);
+    return true;
+  });
+}
+
+test("a file, and a folder with one, of QuoteCollateralV3 load as they go on the wire", async () => {
+  using at = folder();
+  const collateral = sampleCollateral("tdx");
+  const path = join(at.path, "tdx.json");
+  writeFileSync(path, JSON.stringify(encodeQuoteCollateralV3(collateral)));
+  for (const from of [path, at.path])
+    assert.deepEqual(parseDcapWireCollateral(await loadCollateral(from)), collateral);
+});
+
+test("a folder of certificates loads by their names, from DER or PEM", async () => {
+  using at = folder();
+  writeFileSync(join(at.path, "ark.der"), pki.ark);
+  writeFileSync(join(at.path, "ask.pem"), pem(pki.ask));
+  writeFileSync(join(at.path, "vcek.crt"), pki.vcek);
+  writeFileSync(join(at.path, "crl.crl"), "crl");
+  writeFileSync(join(at.path, ".DS_Store"), "");
+  assert.deepEqual(await loadCollateral(at.path), {
+    ark: toBase64Url(pki.ark),
+    ask: toBase64Url(pki.ask),
+    vcek: toBase64Url(pki.vcek),
+    crl: toBase64Url(new TextEncoder().encode("crl")),
+  });
+});
+
+test("files that are missing, mistyped, doubled, no JSON or too long are refused by their names", async () => {
+  using at = folder();
+  await refused(join(at.path, "none"), /cannot be read/);
+  await refused(at.path, /empty/);
+  writeFileSync(join(at.path, "vceck.der"), pki.vcek);
+  await refused(at.path, /vceck\.der: it is not one of the files/);
+  rmSync(join(at.path, "vceck.der"));
+  writeFileSync(join(at.path, "vcek.der"), pki.vcek);
+  writeFileSync(join(at.path, "vcek.pem"), pem(pki.vcek));
+  await refused(at.path, /two files of vcek/);
+  writeFileSync(join(at.path, "vcek.pem"), pem(pki.vcek) + pem(pki.ask));
+  rmSync(join(at.path, "vcek.der"));
+  await refused(at.path, /one certificate/);
+  await refused(join(at.path, "vcek.pem"), /expected a \.json file/);
+  const json = join(at.path, "c.json");
+  for (const [text, message] of [
+    ["{", /not JSON/],
+    ["{}", /not valid/],
+    ['{"a":1}', /not valid/],
+  ] as const) {
+    writeFileSync(json, text);
+    await refused(json, message);
+  }
+  truncateSync(json, 4 * 1024 * 1024 + 1);
+  await refused(json, /over 4194304/);
+  const inner = join(at.path, "inner");
+  mkdirSync(join(inner, "ark.der"), { recursive: true });
+  await refused(inner, /cannot be read/);
+});
