@@ -20,7 +20,7 @@ export async function previewRows(release: OwnerRelease, limit: number): Promise
   const sources: StoreSource[] = [];
   for (const file of files) sources.push(stack.use(await release.store.source(file.name)));
   using sandbox = makeSandbox({
-    mode: "simulation",
+    mode: release.grant.grant.mode,
     isolation: probeIsolation(),
     tmpfsBytes: (MEMORY_MIB / 2) * 1024 * 1024,
   });

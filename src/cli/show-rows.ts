@@ -1,4 +1,6 @@
 import { PpmlError } from "../base/index.ts";
+import { probeIsolation } from "../compute/sandbox.ts";
+import { isolationNotice } from "../compute/work-directory.ts";
 import type { Outcome } from "./command.ts";
 import type { CliContext } from "./context.ts";
 import { simulatedMark } from "./output/style.ts";
@@ -15,6 +17,8 @@ export async function showRows(
 ): Promise<Outcome> {
   const { release } = options;
   const { name, version, files } = release.manifest.payload;
+  const notice = isolationNotice(probeIsolation(), process.platform);
+  if (notice !== null) context.talk(context.talkStyle.warn(notice));
   const { preview, schema } = await previewRows(release, options.rows);
   if (preview === null) throw new PpmlError("base.internal", "the worker gave no rows");
   const total = files.reduce((sum, file) => sum + (file.kind === "table" ? file.size : 0), 0);

@@ -1,9 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmdirSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { PpmlError } from "../base/index.ts";
 import type { Mode } from "../format/kek.ts";
+import { makeWorkDirectory } from "./work-directory.ts";
 
 /** How far a worker can be shut in on this machine. */
 export type Isolation = "namespaces" | "user-namespaces" | "none";
@@ -11,7 +9,7 @@ export type Isolation = "namespaces" | "user-namespaces" | "none";
 /** A command that starts a program without network, core dumps and capabilities. */
 export type Sandbox = Disposable & {
   readonly isolation: Isolation;
-  /** A tmpfs of the worker alone where `isolation` is not "none". */
+  /** A tmpfs of the worker alone where `isolation` is not "none"; on macOS a RAM disk. */
   readonly workDirectory: string;
   /** The command line that starts `program` inside. */
   command(
@@ -41,7 +39,8 @@ export function probeIsolation(): Isolation {
 
 /**
  * Makes the sandbox of one worker.
- * @throws launch.isolation where `mode` is production and the kernel allows no namespaces
+ * @throws launch.isolation where `mode` is production and the kernel allows no namespaces, as macOS
+ * never does; where there is no memory for the opened columns
  */
 export function makeSandbox(options: {
   readonly mode: Mode;
@@ -53,11 +52,12 @@ export function makeSandbox(options: {
   if (mode === "production" && isolation === "none")
     throw new PpmlError(
       "launch.isolation",
-      "production needs unshare and prlimit with namespaces, and this machine allows none: " +
+      "production needs Linux with unshare, prlimit and namespaces, and this machine allows none: " +
         "run inside the image that docs/architecture.md describes",
     );
-  const parent = process.platform === "linux" ? "/dev/shm" : tmpdir();
-  const workDirectory = mkdtempSync(join(parent, "ppml-worker-"));
+  const { platform } = process;
+  const directory = makeWorkDirectory({ platform, bytes: tmpfsBytes });
+  const workDirectory = directory.path;
   return {
     isolation,
     workDirectory,
@@ -77,7 +77,7 @@ export function makeSandbox(options: {
               ...args,
             ],
           },
-    [Symbol.dispose]: () => rmdirSync(workDirectory),
+    [Symbol.dispose]: () => directory[Symbol.dispose](),
   };
 }
 

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { PpmlError, toHex } from "../base/index.ts";
 import type { Attester } from "../attest/index.ts";
 import { makeSandbox, probeIsolation } from "../compute/sandbox.ts";
+import { isolationNotice } from "../compute/work-directory.ts";
 import type { Sandbox } from "../compute/sandbox.ts";
 import { runSqlWorker } from "../compute/sql/run-worker.ts";
 import type { WorkerResult } from "../compute/sql/task.ts";
@@ -258,11 +259,8 @@ async function compute(
 
 function sandboxOf(launcher: Launcher, memoryMiB: number): Sandbox {
   const isolation = probeIsolation();
-  if (isolation === "none")
-    launcher.tell({
-      event: "notice",
-      text: "this machine allows no namespaces: the worker runs without network isolation (simulation only)",
-    });
+  const notice = isolationNotice(isolation, process.platform);
+  if (notice !== null) launcher.tell({ event: "notice", text: notice });
   return makeSandbox({
     mode: launcher.config.mode,
     isolation,

@@ -21,10 +21,15 @@ export function judgeNode(version: string): Finding {
 /** The operating system; a TEE needs Linux, and so does the worker's isolation. */
 export function judgePlatform(platform: string, release: string): Finding {
   if (platform === "linux") return ok("platform", `Linux ${release}`);
-  const found = platform === "darwin" ? `macOS (Darwin ${release})` : `${platform} ${release}`;
+  if (platform === "darwin")
+    return warn(
+      "platform",
+      `macOS (Darwin ${release}): for development; simulated jobs run with a RAM disk in place of a tmpfs, without isolation, and there is no TEE`,
+      "run production jobs on Linux",
+    );
   return warn(
     "platform",
-    `${found}: keys, sealing and simulation work; jobs run without tmpfs and isolation, and there is no TEE`,
+    `${platform} ${release}: keys, sealing and verifying work; no job runs, and there is no TEE`,
     "run jobs on Linux",
   );
 }

@@ -1,5 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
-import { PpmlError } from "../../base/index.ts";
+import { randomBytes } from "node:crypto";
+import { closeSync, constants, fstatSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { PpmlError, toHex } from "../../base/index.ts";
 import type { ByteSource } from "../../base/index.ts";
 import { descriptorSource } from "./read-descriptor.ts";
 
@@ -9,7 +11,7 @@ import { descriptorSource } from "./read-descriptor.ts";
  */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 
-/** A file without a name on a memory file system: it is gone when its descriptor is. */
+/** A file on a file system in memory that is gone when it is disposed of, or its worker's folder is. */
 export type MemoryFile = Disposable & {
   readonly fd: number;
   /** The path by which the engine of this process opens it. */
@@ -21,33 +23,55 @@ export type MemoryFile = Disposable & {
 };
 
 /**
- * Makes a nameless file in `directory`, which must be a tmpfs of this worker alone.
+ * Makes a file in `directory`, which must be in memory and of this worker alone. On Linux it has no
+ * name; macOS has no such files, so there it has a random one, mode 0600, on the RAM disk.
  * @throws launch.isolation where the file system cannot; compute.memory where it is full
  */
-export function openMemoryFile(directory: string): MemoryFile {
-  const fd = openNameless(directory);
+export function openMemoryFile(
+  directory: string,
+  platform: NodeJS.Platform = process.platform,
+): MemoryFile {
+  const { fd, path, remove } =
+    platform === "darwin" ? openNamed(directory) : openNameless(directory);
   let position = 0;
   return {
     fd,
-    path: `/proc/self/fd/${fd}`,
+    path,
     size: () => fstatSync(fd).size,
     append: (bytes) => {
       position = writeAll(fd, bytes, position);
     },
     source: () => descriptorSource(fd, fstatSync(fd).size),
-    [Symbol.dispose]: () => closeSync(fd),
+    [Symbol.dispose]: () => {
+      closeSync(fd);
+      remove();
+    },
   };
 }
 
-function openNameless(directory: string): number {
+type Opened = { readonly fd: number; readonly path: string; readonly remove: () => void };
+
+function openNameless(directory: string): Opened {
   try {
-    return openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
+    const fd = openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
+    return { fd, path: `/proc/self/fd/${fd}`, remove: () => undefined };
   } catch (cause) {
     throw new PpmlError(
       "launch.isolation",
       `no nameless file can be made in ${directory}: a tmpfs of Linux is needed`,
       { cause },
     );
+  }
+}
+
+function openNamed(directory: string): Opened {
+  const path = join(directory, toHex(randomBytes(16)));
+  try {
+    return { fd: openSync(path, "wx+", 0o600), path, remove: () => unlinkSync(path) };
+  } catch (cause) {
+    throw new PpmlError("launch.isolation", `no file can be made on the RAM disk ${directory}`, {
+      cause,
+    });
   }
 }
 
