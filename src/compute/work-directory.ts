@@ -16,22 +16,17 @@ export function makeWorkDirectory(options: {
   readonly platform: NodeJS.Platform;
   readonly bytes: number;
 }): WorkDirectory {
-  switch (options.platform) {
-    case "linux": {
-      const path = mkdtempSync("/dev/shm/ppml-worker-");
-      return { path, [Symbol.dispose]: () => rmdirSync(path) };
-    }
-    case "darwin":
-      return makeRamDisk(
-        { parent: tmpdir(), run: runCommand, pid: process.pid, isAlive },
-        options.bytes,
-      );
-    default:
-      throw new PpmlError(
-        "launch.isolation",
-        `opened columns have a place in memory on Linux and macOS only, this is ${options.platform}: run jobs on Linux`,
-      );
+  const { platform, bytes } = options;
+  if (platform === "linux") {
+    const path = mkdtempSync("/dev/shm/ppml-worker-");
+    return { path, [Symbol.dispose]: () => rmdirSync(path) };
   }
+  if (platform === "darwin")
+    return makeRamDisk({ parent: tmpdir(), run: runCommand, pid: process.pid, isAlive }, bytes);
+  throw new PpmlError(
+    "launch.isolation",
+    `opened columns have a place in memory on Linux and macOS only, this is ${platform}: run jobs on Linux`,
+  );
 }
 
 /** What a job's person is to know where the worker is not shut in; null where it is. */

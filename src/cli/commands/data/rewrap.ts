@@ -1,6 +1,6 @@
 import { PpmlError } from "../../../base/index.ts";
 import type { KekPublicKey } from "../../../format/kek.ts";
-import { manifestSchema } from "../../../format/manifest.ts";
+import { type Manifest, manifestSchema } from "../../../format/manifest.ts";
 import { verifyObject } from "../../../format/signed-object.ts";
 import { proveRewrapped, rewrapDataset } from "../../../seal/index.ts";
 import type { RewrapProof } from "../../../seal/index.ts";
@@ -36,29 +36,55 @@ export const command = defineCommand<VaultFlags, string[]>({
   },
   description:
     "After ppml key rotate: rewrites headers and footers, no data page, and signs the manifest\n" +
-    "anew. Interrupted, it goes on where it was when it is called again. Results, whose manifest a\n" +
-    "TEE signed, are not re-wrapped.",
+    "anew. From a table's first new footer until the manifest is there, readers of that dataset are\n" +
+    "refused: call it while no job reads. Interrupted, it goes on where it was when it is called\n" +
+    "again. Results, whose manifest a TEE signed, are not re-wrapped: they have to be made again.",
   async run(context, flags, ...names) {
     using workspace = await openWorkspace(context, flags);
     const all = names.length === 0;
     const wanted = all ? Object.keys(workspace.project.config.datasets) : names;
+    const results: string[] = [];
+    for (const name of wanted)
+      if (await isResult(workspace, name)) {
+        if (!all) throw resultError(name);
+        results.push(name);
+        context.talk(context.talkStyle.warn(`${name}: ${RESULTS_STAY}. ${RESULTS_REMEDY}`));
+      }
     const done = await withBroker(workspace, async ({ client }) => {
-      const results: Rewrapped[] = [];
-      for (const name of wanted) {
+      const rewrapped: Rewrapped[] = [];
+      for (const name of wanted.filter((each) => !results.includes(each))) {
         const raiseFloor = client.raiseFloor;
         const one = await rewrapOne(context, { workspace, name, isAsked: !all, raiseFloor });
-        if (one !== null) results.push(one);
+        if (one !== null) rewrapped.push(one);
       }
-      return results;
+      return rewrapped;
     });
     const isWhole = done.every(({ proof }) => proof.oldFound.length === 0);
     return {
-      data: { rewrapped: done },
+      data: { rewrapped: done, results },
       human: () => summary(context, done),
       exitCode: isWhole ? 0 : 1,
     };
   },
 });
+
+const RESULTS_STAY =
+  "a result, not re-wrapped: its manifest is signed by the TEE that made it, and nobody can sign it anew without losing that proof";
+const RESULTS_REMEDY =
+  "keep the old version of its KEK enabled as long as the result is needed; to be rid of it, make the result again under the current version, which its job and policy have to name: ppml job sign, ppml policy draft --force, ppml policy apply, ppml run";
+
+/** Whether a dataset is what a job's TEE sealed: nothing to seal of ours, and not our signature. */
+async function isResult(workspace: Workspace, name: string): Promise<boolean> {
+  if (workspace.dataset(name).source !== undefined) return false;
+  const stored = await loadStoredManifest(await workspace.store(name), name);
+  return stored !== null && stored.unverified.keyId !== workspace.owner.keyId;
+}
+
+function resultError(name: string): PpmlError {
+  return new PpmlError("key.not_permitted", `${name} is ${RESULTS_STAY}`, {
+    detail: { dataset: name, remedy: RESULTS_REMEDY },
+  });
+}
 
 async function rewrapOne(
   context: CliContext,
@@ -73,9 +99,16 @@ async function rewrapOne(
   const { owner, vault } = workspace;
   const store = await workspace.store(name);
   const stored = await loadStoredManifest(store, name);
-  if (!isAsked && stored?.unverified.keyId !== owner.keyId) return null;
-  if (stored === null)
+  if (stored === null) {
+    if (!isAsked) return null;
     throw new PpmlError("open.manifest", `${name} is not sealed yet: ppml data seal ${name}`);
+  }
+  // The owner's own data, whoever signed the manifest now: left out silently, it would look done.
+  if (stored.unverified.keyId !== owner.keyId)
+    throw new PpmlError(
+      "open.manifest",
+      `the manifest of ${name} is signed by ${stored.unverified.keyId}, not by the owner: it was replaced; put the right one back, or seal again`,
+    );
   const { envelope: object } = stored;
   const signers = [owner.publicJwk];
   const envelope = verifyObject({
@@ -89,6 +122,13 @@ async function rewrapOne(
   const targetKeks = new Map<string, KekPublicKey>();
   for (const { kekId } of envelope.payload.groups)
     targetKeks.set(kekId, await vault.publicKey(kekId));
+  if (
+    envelope.payload.files.some(({ kind }) => kind === "table") &&
+    needsRewrap(envelope.payload, targetKeks)
+  )
+    context.talk(
+      `${name}: readers of its tables are refused until its new manifest is signed; if this is cut off, call it again`,
+    );
   using progress = context.progress({
     label: `re-wrapping ${name}`,
     total: envelope.payload.files.length,
@@ -112,6 +152,15 @@ async function rewrapOne(
   );
   const proof = await proveRewrapped({ store, manifest, vault, currentVersions });
   return { dataset: name, version: manifest.version, changed: published !== null, proof };
+}
+
+function needsRewrap(
+  manifest: Pick<Manifest, "localKeys">,
+  targetKeks: ReadonlyMap<string, KekPublicKey>,
+): boolean {
+  return manifest.localKeys.some(
+    ({ kekId, kekVersion }) => targetKeks.get(kekId)?.kekVersion !== kekVersion,
+  );
 }
 
 function summary(context: CliContext, done: readonly Rewrapped[]): string {
