@@ -30,3 +30,4 @@ export {
   verifyObject,
   type VerifiedObject,
 } from "./signed-object.ts";
+export { type KeyHsm, type KeyHsmWrap, parseKeyHsm, unwrapKeyHsm } from "./skr/key-hsm.ts";
