@@ -3,7 +3,7 @@ import { z } from "zod";
 import { PpmlError } from "../../base/index.ts";
 import { parseScanFilter } from "./scan-filter.ts";
 import type { Comparison } from "./scan-filter.ts";
-import { messageOf } from "./session.ts";
+import { messageOf, quoteName } from "./session.ts";
 
 /** A table of the planning session: empty, with the job's columns. */
 export type PlanTable = { readonly name: string; readonly columns: readonly string[] };
@@ -106,8 +106,11 @@ function flatten(node: PlanNode): PlanNode[] {
   return [node, ...node.children.flatMap((child) => flatten(child))];
 }
 
+/** The engine quotes a name that is one of its words ("tables", "order") or has a hyphen. */
 function isScanOf(node: PlanNode, table: string): boolean {
-  return node.name.trim() === "SEQ_SCAN" && node.extra_info["Table"] === `memory.main.${table}`;
+  const found = node.extra_info["Table"];
+  const names = [table, quoteName(table)].map((name) => `memory.main.${name}`);
+  return node.name.trim() === "SEQ_SCAN" && names.some((name) => name === found);
 }
 
 /** The projected columns; all of them where the plan names one in a form that is not known. */

@@ -80,6 +80,18 @@ for (const inherits of [true, false])
     assert.equal(reads === 0, inherits, `${reads} ranges were asked for`);
   });
 
+for (const name of ["tables", "order", "select", "team-2026", "main"])
+  test(`a dataset may be called ${name}, a word of the engine or with a hyphen`, async () => {
+    const result = await runQuery({
+      sql: `SELECT sum(team) AS teams FROM "${name}" WHERE id < 7`,
+      inputs: [{ dataset: { ...people, name }, columns: COLUMNS }],
+      keks: [ordinary],
+    });
+    assert.deepEqual(result.preview, [["21"]]);
+    assert.deepEqual(result.opened[0]?.columns.toSorted(), ["id", "team"]);
+    assert.equal(result.opened[0]?.rowGroupsOpened, 1);
+  });
+
 test("columns that the query does not need are not decrypted", async () => {
   const result = await runQuery({
     sql: "SELECT count(*), min(day) FROM people",
