@@ -1,5 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { lstat, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { PpmlError } from "../base/index.ts";
@@ -11,37 +12,46 @@ import {
   unwrapDek,
 } from "../format/parquet/index.ts";
 import type { ManifestFile } from "../format/manifest.ts";
-import { openSealedFile, openTable } from "../open/index.ts";
+import { checkStored, openSealedFile, openTable } from "../open/index.ts";
 import type { StoreSource } from "../store/index.ts";
 import type { OwnerRelease } from "./owner-release.ts";
 import { localKeysOf } from "./preview.ts";
 
 /**
- * Writes a dataset's plaintext files into a folder, on the owner's explicit wish. A file appears
- * under its name only when all of it was authentic.
+ * Writes a dataset's plaintext files into a folder, on the owner's explicit wish. Files appear under
+ * their names only when all of them were wholly authentic; otherwise nothing is left.
+ * @throws cli.exists where a folder has a file's name, and what opening throws
  */
 export async function openToFolder(release: OwnerRelease, folder: string): Promise<string[]> {
   const keys = localKeysOf(release);
-  const written: string[] = [];
-  for (const file of release.manifest.payload.files) {
-    await using source = await release.store.source(file.name);
-    const path = join(folder, file.name.replace(/^v\d+\//, ""));
-    const temporary = `${path}.ppml-part`;
-    await mkdir(dirname(path), { recursive: true });
-    try {
+  const written: { readonly path: string; readonly temporary: string }[] = [];
+  try {
+    for (const file of release.manifest.payload.files) {
+      await using source = await release.store.source(file.name);
+      const path = join(folder, file.name.replace(/^v\d+\//, ""));
+      await checkStored(file, source);
+      await refuseFolder(path);
+      await mkdir(dirname(path), { recursive: true });
+      const temporary = `${path}.${randomBytes(8).toString("hex")}.ppml-part`;
+      written.push({ path, temporary });
       const opening = { release, file, source, keys };
       await pipeline(
         file.kind === "table" ? tableBytes(opening) : fileBytes(opening),
         createWriteStream(temporary, { flags: "wx", mode: 0o600 }),
       );
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
     }
-    written.push(path);
+    for (const { path, temporary } of written) await rename(temporary, path);
+  } catch (error) {
+    for (const { temporary } of written) await rm(temporary, { force: true });
+    throw error;
   }
-  return written;
+  return written.map(({ path }) => path);
+}
+
+async function refuseFolder(path: string): Promise<void> {
+  const info = await lstat(path).catch(() => null);
+  if (info?.isDirectory() === true)
+    throw new PpmlError("cli.exists", `${path} is a folder: name another folder with --out`);
 }
 
 type Opening = {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { PpmlError, toTimestamp } from "../base/index.ts";
+import { isPpmlError, PpmlError, toTimestamp } from "../base/index.ts";
 import { ecPublicJwkOf } from "../format/jwk.ts";
 import { manifestSchema } from "../format/manifest.ts";
 import type { Manifest } from "../format/manifest.ts";
@@ -39,6 +39,7 @@ export async function releaseToOwner(
   const { broker, dataset, nowMs } = options;
   const store = await workspace.store(dataset);
   const envelope = await loadManifest(store).catch((cause: unknown) => {
+    if (!isPpmlError(cause, "store.not_found")) throw cause;
     throw new PpmlError("open.manifest", `${dataset} holds no manifest: seal it, or run its job`, {
       cause,
     });

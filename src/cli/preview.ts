@@ -4,6 +4,7 @@ import { makeSandbox, probeIsolation } from "../compute/sandbox.ts";
 import { runSqlWorker } from "../compute/sql/run-worker.ts";
 import type { WorkerResult } from "../compute/sql/task.ts";
 import { makeWorkerServices } from "../launch/index.ts";
+import { checkStored } from "../open/index.ts";
 import type { StoreSource } from "../store/index.ts";
 import type { OwnerRelease } from "./owner-release.ts";
 
@@ -18,7 +19,11 @@ export async function previewRows(release: OwnerRelease, limit: number): Promise
   await using stack = new AsyncDisposableStack();
   const { files, datasetId } = release.manifest.payload;
   const sources: StoreSource[] = [];
-  for (const file of files) sources.push(stack.use(await release.store.source(file.name)));
+  for (const file of files) {
+    const source = stack.use(await release.store.source(file.name));
+    await checkStored(file, source);
+    sources.push(source);
+  }
   using sandbox = makeSandbox({
     mode: release.grant.grant.mode,
     isolation: probeIsolation(),

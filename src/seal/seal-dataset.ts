@@ -40,26 +40,16 @@ type Sealed = { readonly file: ManifestFile; readonly schema: Manifest["schema"]
 
 /**
  * Seals a dataset: each input under a DEK of its own, each column group under its KEK, then the
- * signed manifest. Readers see the old version until the manifest is there, then the new one.
+ * signed manifest. Readers see the old version until the manifest is there, then the new one. Where an
+ * input fails, what was stored of the new version is removed: the old one stays readable.
  * @throws seal.plan, seal.input, and what the store and the inputs throw
  */
 export async function sealDataset(options: SealDatasetOptions): Promise<PublishedManifest> {
-  const { inputs, version } = options;
+  const { inputs } = options;
   if (inputs.length === 0) throw new PpmlError("seal.input", `${options.name} has nothing to seal`);
   using stack = new DisposableStack();
   const groups = options.groups.map((plan) => stack.use(makeGroupKey(plan)));
-  const rest = restGroup(groups);
-  const sealed: Sealed[] = [];
-  let stored = 0;
-  for (const input of inputs) {
-    await using source = await input.open();
-    const name = `v${version}/${input.name}`;
-    const count = (bytes: number): void => options.onProgress?.(stored + bytes);
-    const job = { options, name, source, groups, rest, count };
-    const one = input.kind === "table" ? await sealTable(job) : await sealOneFile(job);
-    stored += one.file.length;
-    sealed.push(one);
-  }
+  const sealed = await sealInputs({ options, groups, rest: restGroup(groups) });
   const files = sealed.map((one) => one.file);
   const manifest = parseWith(
     manifestSchema,
@@ -67,7 +57,7 @@ export async function sealDataset(options: SealDatasetOptions): Promise<Publishe
       v: 1,
       datasetId: options.datasetId,
       name: options.name,
-      version,
+      version: options.version,
       createdAt: toTimestamp(options.nowMs),
       files,
       localKeys: groups.map((group) => ({ ...group.wrapped, group: group.name })),
@@ -78,6 +68,31 @@ export async function sealDataset(options: SealDatasetOptions): Promise<Publishe
     { what: "manifest", code: "seal.plan" },
   );
   return publishManifest({ store: options.store, manifest, signer: options.signer });
+}
+
+async function sealInputs(plan: Pick<SealJob, "options" | "groups" | "rest">): Promise<Sealed[]> {
+  const { options } = plan;
+  const sealed: Sealed[] = [];
+  let stored = 0;
+  try {
+    for (const input of options.inputs) {
+      await using source = await input.open();
+      const name = `v${options.version}/${input.name}`;
+      const count = (bytes: number): void => options.onProgress?.(stored + bytes);
+      const job = { ...plan, name, source, count };
+      const one = input.kind === "table" ? await sealTable(job) : await sealOneFile(job);
+      stored += one.file.length;
+      sealed.push(one);
+    }
+    // Here, where a difference can still be undone: readers refuse files that no manifest lists.
+    commonSchema(sealed);
+    return sealed;
+  } catch (error) {
+    for (const { file } of sealed)
+      // What cannot be removed now, the next sealing removes; the first error is the one to tell.
+      await options.store.delete(file.name).catch(() => undefined);
+    throw error;
+  }
 }
 
 type SealJob = {
