@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeParquet } from "../compute/fixture.ts";
 
@@ -110,4 +111,15 @@ export function filesWith(folder: string, text: string): string[] {
     const bytes = readFileSync(path);
     return needles.some((needle) => bytes.includes(needle));
   });
+}
+
+/** Names and SHA-256 digests of all files below a folder, without a store's own lock. */
+export function pictureOf(folder: string): Record<string, string> {
+  if (!existsSync(folder)) return {};
+  const paths = filesBelow(folder).filter((path) => !path.includes(".ppml-lock"));
+  return Object.fromEntries(paths.map((path) => [path, digestOf(path)]));
+}
+
+function digestOf(path: string): string {
+  return createHash("sha256").update(readFileSync(path)).digest("hex");
 }
