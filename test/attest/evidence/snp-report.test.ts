@@ -6,6 +6,9 @@ import {
   encodeSnpTcb,
   parseSnpGuestPolicy,
   parseSnpTcb,
+  parseSnpTcbOf,
+  snpProductOfCpuid,
+  snpProductOfName,
 } from "../../../src/attest/evidence/snp-fields.ts";
 import { encodeSnpReport, parseSnpReport } from "../../../src/attest/evidence/snp-report.ts";
 import type { SnpReport } from "../../../src/attest/evidence/snp-report.ts";
@@ -185,4 +188,43 @@ test("a guest policy is read bit by bit", () => {
   assert.deepEqual(parseSnpGuestPolicy(1n << 18n), { ...zero, migrateMa: true });
   assert.deepEqual(parseSnpGuestPolicy(1n << 19n), { ...zero, debug: true });
   assert.deepEqual(parseSnpGuestPolicy(1n << 20n), { ...zero, singleSocket: true });
+});
+
+function productOf(famId: number, modId: number): string {
+  return snpProductOfCpuid({ famId, modId, step: 0 });
+}
+
+test("products are told by CPUID and by a certificate's product name", () => {
+  assert.deepEqual([productOf(0x19, 0), productOf(0x19, 0x0f)], ["Milan", "Milan"]);
+  // Genoa, then Bergamo and Siena, which have its keys.
+  assert.deepEqual(
+    [productOf(0x19, 0x10), productOf(0x19, 0x1f), productOf(0x19, 0xa0), productOf(0x19, 0xaf)],
+    ["Genoa", "Genoa", "Genoa", "Genoa"],
+  );
+  assert.deepEqual([productOf(0x1a, 0), productOf(0x1a, 0x11)], ["Turin", "Turin"]);
+  for (const [famId, modId] of [
+    [0x17, 0x31],
+    [0x19, 0x20],
+    [0x19, 0xb0],
+    [0x1a, 0x20],
+    [0, 0],
+  ] as const)
+    assert.throws(() => productOf(famId, modId), { code: "attest.unsupported" });
+  assert.deepEqual(["Milan", "Milan-B0", "Genoa-B1", "Turin-C1"].map(snpProductOfName), [
+    "Milan",
+    "Milan",
+    "Genoa",
+    "Turin",
+  ]);
+  for (const name of ["", "milan", "Milano", "Naples-B0", "-Milan"])
+    assert.throws(() => snpProductOfName(name), { code: "attest.unsupported" });
+});
+
+test("a TCB's reserved bytes have to be zero in its product's layout", () => {
+  const refused = { code: "attest.invalid" };
+  for (const byte of [2, 3, 4, 5])
+    for (const product of ["Milan", "Genoa"] as const)
+      assert.throws(() => parseSnpTcbOf(1n << BigInt(8 * byte), product), refused);
+  for (const byte of [4, 5, 6])
+    assert.throws(() => parseSnpTcbOf(1n << BigInt(8 * byte), "Turin"), refused);
 });
