@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { fromTimestamp, toTimestamp } from "../../base/index.ts";
 
 /**
  * What Intel says of a TCB level, best first; the two `TDRelaunchAdvised` come from comparing a TD's
@@ -45,14 +46,13 @@ export const qeStatusSchema = z.enum([
 export const advisoryIdsSchema = z.array(z.string().max(100)).max(1000).default([]);
 
 /** A time of collateral, RFC 3339 in UTC with whole seconds, in milliseconds since 1970. */
-export const collateralTimeSchema = z
-  .string()
-  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
-  .transform((text, context) => {
-    const timeMs = Date.parse(text);
-    if (Number.isNaN(timeMs)) context.addIssue("expected a time that exists");
-    return timeMs;
-  });
+export const collateralTimeSchema = z.string().transform((text, context) => {
+  const timeMs = fromTimestamp(text);
+  // A day that a month does not have is parsed as one of the next month.
+  if (Number.isNaN(timeMs) || toTimestamp(timeMs) !== text)
+    context.addIssue("expected a time that exists, such as 2026-11-23T12:00:00Z");
+  return timeMs;
+});
 
 /** Bytes of exactly `length` in hex of either case. */
 export function hexBytesSchema(length: number) {

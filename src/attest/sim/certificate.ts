@@ -3,7 +3,7 @@ import type { KeyObject } from "node:crypto";
 import { DER } from "../der/read.ts";
 import { VCEK_OID } from "../evidence/vcek-extensions.ts";
 import type { VcekExtensions, VlekExtensions } from "../evidence/vcek-extensions.ts";
-import { ECDSA_P384_SHA384 } from "../x509/chain.ts";
+import { ECDSA_P256_SHA256, ECDSA_P384_SHA384, isP256 } from "../x509/chain.ts";
 import { RSA_4096_PSS_SHA384 } from "../x509/rsa.ts";
 import {
   der,
@@ -31,8 +31,8 @@ export type CertificateRequest = {
 };
 
 /**
- * Makes an X.509 v3 certificate signed with SHA-384: ECDSA, or RSASSA-PSS where the issuer's key is
- * RSA. Names are one common name of at most 64 characters.
+ * Makes an X.509 v3 certificate as the issuer's key signs: ECDSA with SHA-256 on P-256 and with SHA-384
+ * on P-384, RSASSA-PSS with SHA-384 where it is RSA. Names are one common name of at most 64 characters.
  * @see RFC 5280 section 4.1
  */
 export function issueCertificate(request: CertificateRequest): Uint8Array {
@@ -58,14 +58,14 @@ export function signed(tbs: Uint8Array, key: KeyObject): Uint8Array {
     key.asymmetricKeyType === "rsa"
       ? { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 48 }
       : { key, dsaEncoding: "der" as const };
-  return derSequence(tbs, algorithmOf(key), derBitString(sign("sha384", tbs, options)));
+  const hash = isP256(key) ? "sha256" : "sha384";
+  return derSequence(tbs, algorithmOf(key), derBitString(sign(hash, tbs, options)));
 }
 
 /** AlgorithmIdentifier of a signature by this key. */
 export function algorithmOf(key: KeyObject): Uint8Array {
-  return key.asymmetricKeyType === "rsa"
-    ? RSA_4096_PSS_SHA384.identifier
-    : ECDSA_P384_SHA384.identifier;
+  if (key.asymmetricKeyType === "rsa") return RSA_4096_PSS_SHA384.identifier;
+  return isP256(key) ? ECDSA_P256_SHA256.identifier : ECDSA_P384_SHA384.identifier;
 }
 
 /** Extensions of a certificate authority with `pathLength` authorities allowed below it. */

@@ -11,10 +11,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { fromBase64, PpmlError, toBase64 } from "../../base/index.ts";
+import { fromBase64, PpmlError } from "../../base/index.ts";
 import { parseVcekExtensions } from "../evidence/vcek-extensions.ts";
 import type { VcekExtensions } from "../evidence/vcek-extensions.ts";
 import { parseCertificate } from "../x509/certificate.ts";
+import { encodePem } from "./pem-write.ts";
 import { authorityExtensions, issueCertificate, vcekExtensions } from "./certificate.ts";
 import { SIMULATION_MARK, verifyVcekChain } from "./verify-sim.ts";
 
@@ -151,8 +152,7 @@ export function loadSimulationPki(directory: string): SimulationPki {
 
 /** The root certificate as PEM: what is pinned, and all that a verifier needs to know. */
 export function exportRootPem(pki: Pick<SimulationPki, "ark">): string {
-  const lines = toBase64(pki.ark).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
+  return encodePem(pki.ark);
 }
 
 /**

@@ -38,14 +38,15 @@ export type Crl = {
 };
 
 /**
- * Parses a DER CRL of version 2, at most 4 MiB, strictly. A CRL that does not list all that its issuer
+ * Parses a DER CRL of version 2, at most 4 MiB, strictly; the result has no part of `bytes`. A CRL that does not list all that its issuer
  * revoked (delta, indirect or partitioned) has a critical extension for it, and is refused.
  * @throws attest.invalid
  * @see RFC 5280 section 5.1
  */
-export function parseCrl(der: Uint8Array): Crl {
-  if (der.byteLength > MAX_CRL_BYTES)
-    throw invalid(`expected at most ${MAX_CRL_BYTES} bytes, got ${der.byteLength}`);
+export function parseCrl(bytes: Uint8Array): Crl {
+  if (bytes.byteLength > MAX_CRL_BYTES)
+    throw invalid(`expected at most ${MAX_CRL_BYTES} bytes, got ${bytes.byteLength}`);
+  const der = bytes.slice();
   const outer = readDerSequence(readDer(der, DER.sequence));
   const tbs = expectTag(outer[0], DER.sequence);
   const algorithm = expectTag(outer[1], DER.sequence);

@@ -56,6 +56,7 @@ test("only verifiers mint Verified, and only appraise mints an Attestation Resul
   const having = (pattern: RegExp): string[] =>
     sources.filter((path) => pattern.test(readFileSync(join(src, path), "utf8"))).sort();
   assert.deepEqual(having(/\bmintVerified\b/), [
+    "attest/sim/verify-sim-dcap.ts",
     "attest/sim/verify-sim-maa.ts",
     "attest/sim/verify-sim.ts",
     "attest/verify/azure-vtpm.ts",
