@@ -25,8 +25,10 @@ function readRows(text: string): { readonly rows: string[]; readonly named: Name
     rows.push(row);
     const cell = line.split("|").at(-2)?.trim() ?? "";
     if (!cell.startsWith("same")) file = sectionFile;
-    for (const [token] of cell.matchAll(/`[^`]+\.ts`(?=:)|"[^"]+"/g))
+    for (const [token] of cell.matchAll(/`[^`]+\.ts`(?=:)|the tests named T\d+|"[^"]+"/g))
       if (token.startsWith("`")) file = token.slice(1, -1);
+      // Several tests that begin with the row's number.
+      else if (token.startsWith("the")) named.push({ row, file, name: `${token.slice(16)}: …` });
       else named.push({ row, file, name: token.slice(1, -1) });
   }
   return { rows, named };
