@@ -1,14 +1,14 @@
-import { fromBase64Url, fromUtf8, PpmlError, toBase64Url } from "../../base/index.ts";
+import { fromBase64Url, fromUtf8, PpmlError } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
 import type { TdxEvidence } from "../evidence/dcap-evidence.ts";
 import type { HardwareEvidence } from "../evidence/evidence.ts";
 import { verifyAzureVtpmEvidence } from "./azure-vtpm.ts";
-import type { VerifyTdQuote } from "./azure-vtpm.ts";
 import type { DcapCache } from "./dcap/cache.ts";
 import { verifyDcapEvidence } from "./dcap/verify-dcap.ts";
 import type { MaaProvider } from "./maa-providers.ts";
 import { verifyMaaToken } from "./maa-token.ts";
 import { verifySnpEvidence } from "./snp.ts";
+import { tdQuoteByDcap } from "./td-quote.ts";
 import type { Verified } from "./verified.ts";
 
 /** Facts that a verification needs besides the Evidence. */
@@ -55,7 +55,7 @@ export async function verifyEvidence(
         qualifyingData: "not-compared",
         // The least that it can promise: a policy may say that the VM itself is the workload.
         snpProfile: "snp-node",
-        verifyTdQuote: tdQuoteVerifier(options),
+        verifyTdQuote: tdQuoteByDcap(options.dcapCache),
       });
     case "maa":
       return await verifyMaaToken(tokenOf(wire), {
@@ -79,20 +79,6 @@ function cacheOf({ nowMs, dcapCache }: VerifyOptions): {
   readonly cache?: DcapCache;
 } {
   return dcapCache === undefined ? { nowMs } : { nowMs, cache: dcapCache };
-}
-
-function tdQuoteVerifier(options: VerifyOptions): VerifyTdQuote<TdxEvidence> {
-  return ({ quote, collateral }) => {
-    const wire = { type: "tdx", evidence: toBase64Url(quote), collateral };
-    const verified = verifyDcapEvidence(wire, cacheOf(options));
-    if (!isTdx(verified))
-      throw new PpmlError("attest.invalid", "expected the quote of a TD in the vTPM's Evidence");
-    return { reportData: verified.evidence.quote.body.reportData, verified };
-  };
-}
-
-function isTdx(verified: ReturnType<typeof verifyDcapEvidence>): verified is Verified<TdxEvidence> {
-  return verified.evidence.type === "tdx";
 }
 
 /** A token needs no collateral: its provider's keys are pinned with the provider. */

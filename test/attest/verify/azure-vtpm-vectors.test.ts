@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { toBase64Url } from "../../../src/base/index.ts";
+import fc from "fast-check";
+import { isPpmlError, toBase64Url } from "../../../src/base/index.ts";
 import {
   encodeDcapWireCollateral,
   parseQuoteCollateralV3,
@@ -10,7 +11,7 @@ import { parseAzureVtpmJson } from "../../../src/attest/evidence/azure-vtpm-json
 import { parseDcapQuote } from "../../../src/attest/evidence/dcap-quote.ts";
 import { parseTpmQuote } from "../../../src/attest/evidence/tpm-attest.ts";
 import { verifyAzureVtpmEvidence } from "../../../src/attest/verify/azure-vtpm.ts";
-import { verifyTdQuoteByDcap } from "../../../src/attest/verify/td-quote.ts";
+import { tdQuoteByDcap } from "../../../src/attest/verify/td-quote.ts";
 import type { WireEvidence } from "../../../src/format/protocol.ts";
 import { dcapIndex, vectorJson } from "../dcap-vectors.ts";
 import { VTPM_EVIDENCE_FILES, vtpmEvidenceJson } from "../evidence/azure-vtpm-vectors.ts";
@@ -53,7 +54,7 @@ describe("Azure's vTPMs on SEV-SNP verify up to AMD's root", { skip }, () => {
           nowMs: NOW_MS,
           qualifyingData,
           snpProfile: "snp",
-          verifyTdQuote: verifyTdQuoteByDcap,
+          verifyTdQuote: tdQuoteByDcap(),
         });
       const nonce = nonceOf(file);
       const code = DIFFERENT[file];
@@ -99,7 +100,7 @@ describe("Azure's vTPMs on TDX verify", { skip }, () => {
           : verifyAzureVtpmEvidence(wire, {
               ...options,
               qualifyingData,
-              verifyTdQuote: verifyTdQuoteByDcap,
+              verifyTdQuote: tdQuoteByDcap(),
             });
       const { evidence, profile, simulated } = run(nonceOf(file));
       assert.deepEqual({ profile, simulated }, { profile: "tdx", simulated: false });
@@ -119,8 +120,56 @@ test("a TD quote of another machine with the right collateral is refused", { ski
         nowMs: dcap?.nowMs ?? 0,
         qualifyingData: nonceOf(first),
         snpProfile: "snp",
-        verifyTdQuote: (input) => verifyTdQuoteByDcap({ ...input, quote: foreign }),
+        verifyTdQuote: (input) => tdQuoteByDcap()({ ...input, quote: foreign }),
       }),
     { code: "attest.not_verified", message: /report data differ/ },
   );
 });
+
+const isRefusal = (error: unknown): boolean =>
+  isPpmlError(error, "attest.invalid") ||
+  isPpmlError(error, "attest.not_verified") ||
+  isPpmlError(error, "attest.unsupported");
+
+test(
+  "a flipped bit anywhere in Azure's SNP Evidence is refused, but for hex letters' case",
+  { skip },
+  () => {
+    const files = VTPM_EVIDENCE_FILES.filter(
+      (file) => !file.includes("tdx") && !(file in DIFFERENT),
+    );
+    const known = files.map((file) => ({
+      wire: wireOfFile(file, milanCollateral()),
+      json: vtpmEvidenceJson(file),
+      qualifyingData: nonceOf(file),
+    }));
+    fc.assert(
+      fc.property(fc.constantFrom(...known), fc.nat(), (evidence, at) => {
+        const offset = (at >>> 3) % evidence.json.byteLength;
+        const before = evidence.json[offset] ?? 0;
+        const json = evidence.json.with(offset, before ^ (1 << (at & 7)));
+        const run = () =>
+          verifyAzureVtpmEvidence(
+            { ...evidence.wire, evidence: toBase64Url(json) },
+            {
+              nowMs: NOW_MS,
+              qualifyingData: evidence.qualifyingData,
+              snpProfile: "snp",
+              verifyTdQuote: tdQuoteByDcap(),
+            },
+          );
+        if (isHexLetter(evidence.json, offset) && (at & 7) === 5) run();
+        else assert.throws(run, isRefusal, `offset ${offset}, bit ${at & 7}`);
+      }),
+      { numRuns: 400 },
+    );
+  },
+);
+
+/** A letter within a string of 64 hex digits or more. */
+function isHexLetter(json: Uint8Array, offset: number): boolean {
+  const text = Buffer.from(json).toString("latin1");
+  const start = text.lastIndexOf('"', offset - 1) + 1;
+  const word = text.slice(start, text.indexOf('"', offset));
+  return /^[0-9a-f]{64,}$/.test(word) && /[a-f]/.test(text.charAt(offset));
+}

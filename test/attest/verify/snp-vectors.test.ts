@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import fc from "fast-check";
 import { isPpmlError, toBase64Url } from "../../../src/base/index.ts";
 import { parseAmdHostCertificates } from "../../../src/attest/evidence/amd-host-certificates.ts";
 import { hostDataOfCcePolicy } from "../../../src/attest/evidence/cce-policy.ts";
@@ -192,3 +193,62 @@ test("evidence of AWS Nitro is refused as a kind that is not known", { skip }, (
       { code: "attest.unsupported", message: /got nitro/ },
     );
 });
+
+const isRefusal = (error: unknown): boolean =>
+  isPpmlError(error, "attest.invalid") ||
+  isPpmlError(error, "attest.not_verified") ||
+  isPpmlError(error, "attest.unsupported");
+
+type Part = "report" | "ark" | "authority" | "key";
+
+/** Verifies a vector with one part changed. */
+function verifyChanged(
+  vector: ReturnType<typeof endorsed>[number],
+  part: Part,
+  change: (bytes: Uint8Array) => Uint8Array,
+): void {
+  const certificates = certificatesOf(vector.endorsement.file);
+  const parts = { report: vectorBytes(vector.file), ...certificates };
+  const { report, crl, ...others } = { ...parts, [part]: change(parts[part]) };
+  verifySnpReport({
+    bytes: report,
+    certificates: { ...others, crl },
+    trust: AMD_SNP_TRUST,
+    nowMs: vector.endorsement.verifyAt * 1000,
+  });
+}
+
+function verifiable(): ReturnType<typeof endorsed> {
+  return endorsed().filter(({ id }) => !(id in DIFFERENT));
+}
+
+test("every flipped byte of a hardware report is refused, and every truncation", { skip }, () => {
+  const vector = verifiable().find(({ id }) => id === "trustee-test-report");
+  assert.ok(vector !== undefined);
+  verifyChanged(vector, "report", (bytes) => bytes);
+  for (let offset = 0; offset < 1184; offset += 1) {
+    const flip = (bytes: Uint8Array): Uint8Array =>
+      bytes.with(offset, (bytes[offset] ?? 0) ^ (1 << (offset % 8)));
+    assert.throws(() => verifyChanged(vector, "report", flip), isRefusal, `offset ${offset}`);
+    const cut = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, offset);
+    assert.throws(() => verifyChanged(vector, "report", cut), isRefusal, `length ${offset}`);
+  }
+});
+
+test(
+  "a flipped bit anywhere in any hardware report or its certificates is refused",
+  { skip },
+  () => {
+    const part = fc.constantFrom<Part>("report", "ark", "authority", "key");
+    fc.assert(
+      fc.property(fc.constantFrom(...verifiable()), part, fc.nat(), (vector, where, at) => {
+        const flip = (bytes: Uint8Array): Uint8Array => {
+          const offset = (at >>> 3) % bytes.byteLength;
+          return bytes.with(offset, (bytes[offset] ?? 0) ^ (1 << (at & 7)));
+        };
+        assert.throws(() => verifyChanged(vector, where, flip), isRefusal);
+      }),
+      { numRuns: 400 },
+    );
+  },
+);
