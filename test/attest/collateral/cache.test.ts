@@ -173,9 +173,9 @@ test("a folder that cannot be used is told by its name", async () => {
   using at = folder();
   writeFileSync(at.path, "a file");
   const cache = openCollateralCache({ directory: at.path, now: () => NOW_MS });
-  for (const work of [cache.put("k", ENTRY), cache.get("k")])
+  for (const use of [() => cache.put("k", ENTRY), () => cache.get("k")])
     await assert.rejects(
-      work,
+      use,
       (error: unknown) => isPpmlError(error, "attest.fetch") && error.message.includes(at.path),
     );
 });
