@@ -2,6 +2,7 @@
  * `npm run bench`: runs the measurements named, or all, and prints one table of their figures.
  * Usage: npm run bench -- [--quick] [sealed-file] [parquet] [tpch] [cli] [start]
  */
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { formatTable } from "./table.ts";
 import type { Figure } from "./table.ts";
@@ -30,4 +31,5 @@ for (const name of names) {
   const bench = await load();
   figures.push(...(await bench({ quick: values.quick })));
 }
-console.log(`Node ${process.version}\n\n${formatTable(figures)}`);
+console.log(`Node ${process.version}, ${availableParallelism()} cores\n\n${formatTable(figures)}`);
+console.log("\nratio = ppml / beside: of times, below 1 is better; of speeds, above 1");

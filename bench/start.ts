@@ -10,8 +10,9 @@ const ROOT = join(import.meta.dirname, "..");
 export function benchStart(): Promise<readonly Figure[]> {
   const command = [process.execPath, join(ROOT, "tools", "quickstart.ts")];
   const { wallMs, cpuMs } = measuredCommand(command, { cwd: ROOT });
-  const cpu = { name: "CPU", value: cpuMs / 1000 };
   const goal = { atMost: 60 };
-  const figure = { what: "npm start, wall", ours: wallMs / 1000, other: cpu, unit: "s", goal };
-  return Promise.resolve([single(figure)]);
+  return Promise.resolve([
+    single({ what: "npm start, wall", ours: wallMs / 1000, unit: "s", goal }),
+    single({ what: "npm start, CPU", ours: cpuMs / 1000, unit: "s" }),
+  ]);
 }

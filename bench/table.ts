@@ -4,7 +4,7 @@ export type Figure = {
   readonly ours: string;
   /** The other side of the pair; "" where the goal is a plain number. */
   readonly beside: string;
-  /** Ours divided by the other side's: below 1 is better than it. */
+  /** Ours divided by the other side's: of times, below 1 is better; of speeds, above 1. */
   readonly ratio: number | null;
   readonly goal: string;
   /** Null where there is no goal. */
