@@ -3,6 +3,7 @@ import { MESSAGE_TARGETS } from "./message-targets.ts";
 import { PARQUET_TARGETS } from "./parquet-targets.ts";
 import { SEALED_FILE_TARGETS } from "./sealed-file-targets.ts";
 import { STATE_TARGETS } from "./state-targets.ts";
+import { TOKEN_TARGETS } from "./token-targets.ts";
 import type { FuzzTarget } from "./target.ts";
 
 /** Every target, group by group: a new parser gets its own here. */
@@ -12,4 +13,5 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...MESSAGE_TARGETS,
   ...ATTEST_TARGETS,
   ...STATE_TARGETS,
+  ...TOKEN_TARGETS,
 ];
