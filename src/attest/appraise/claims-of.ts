@@ -1,20 +1,20 @@
-import { unreachable } from "../../base/index.ts";
+import { PpmlError, unreachable } from "../../base/index.ts";
 import type { TeeProfile } from "../../format/attestation-result.ts";
 import type { Evidence } from "../evidence/evidence.ts";
-import type { MaaAzureVm, MaaEvidence, MaaSnp, MaaTdx } from "../evidence/maa-evidence.ts";
+import type { MaaAzureVm, MaaEvidence } from "../evidence/maa-evidence.ts";
 import {
   maaKindOf,
-  maaSgxClaims,
-  maaSnpClaims,
-  maaSnpVmClaims,
-  maaTdClaims,
-  maaTdVmClaims,
+  maaSgxValues,
+  maaSnpValues,
+  maaSnpVmValues,
+  maaTdValues,
+  maaTdVmValues,
 } from "./kinds/maa.ts";
-import { sgxClaims } from "./kinds/sgx.ts";
-import { snpClaims, snpReportClaims } from "./kinds/snp.ts";
-import { tdClaims } from "./kinds/tdx.ts";
-import { azSnpVtpmClaims, azTdxVtpmClaims } from "./kinds/vtpm.ts";
-import { namesNode } from "./policy.ts";
+import { sgxValues } from "./kinds/sgx.ts";
+import { snpReportValues, snpValues } from "./kinds/snp.ts";
+import { tdValues } from "./kinds/tdx.ts";
+import { azSnpVtpmValues, azTdxVtpmValues } from "./kinds/vtpm.ts";
+import { listRules, namesNode } from "./policy.ts";
 import type { AppraisalPolicy } from "./policy.ts";
 import type { ClaimValue, Rule } from "./rules.ts";
 
@@ -26,58 +26,65 @@ export function kindOf(evidence: Evidence): string {
   return evidence.type === "maa" ? maaKindOf(evidence) : evidence.type;
 }
 
-/** The claims of a policy beside those of Evidence; null where it is Evidence of another kind. */
-export function claimsOf(policy: AppraisalPolicy, evidence: Evidence): JudgedClaims | null {
-  if (policy.tee !== kindOf(evidence)) return null;
+/** What Evidence says of every claim that a policy of its kind names, by the claim's path. */
+export function valuesOf(evidence: Evidence): Readonly<Record<string, ClaimValue>> {
   switch (evidence.type) {
     case "sim-snp":
-      return policy.tee === "sim-snp" ? snpReportClaims(policy, evidence.report) : null;
+      return snpReportValues(evidence.report);
     case "snp":
-      return policy.tee === "snp" ? snpClaims(policy, evidence) : null;
+      return snpValues(evidence);
     case "sgx":
     case "sim-sgx":
-      return policy.tee === "sgx" || policy.tee === "sim-sgx" ? sgxClaims(policy, evidence) : null;
+      return sgxValues(evidence);
     case "tdx":
     case "sim-tdx":
-      return policy.tee === "tdx" || policy.tee === "sim-tdx" ? tdClaims(policy, evidence) : null;
+      return tdValues(evidence);
     case "az-snp-vtpm":
-      return policy.tee === "az-snp-vtpm" ? azSnpVtpmClaims(policy, evidence) : null;
+      return azSnpVtpmValues(evidence);
     case "az-tdx-vtpm":
-      return policy.tee === "az-tdx-vtpm" ? azTdxVtpmClaims(policy, evidence) : null;
+      return azTdxVtpmValues(evidence);
     case "maa":
-      return maaClaimsOf(policy, evidence);
+      return maaValues(evidence);
     default:
       return unreachable(evidence);
   }
 }
 
-function maaClaimsOf(policy: AppraisalPolicy, evidence: MaaEvidence): JudgedClaims | null {
+function maaValues(evidence: MaaEvidence): Readonly<Record<string, ClaimValue>> {
   const { tee } = evidence;
   switch (tee.attestationType) {
     case "sgx":
-      return policy.tee === "maa-sgx" ? maaSgxClaims(policy, evidence, tee) : null;
+      return maaSgxValues(evidence, tee);
     case "sevsnpvm":
-      return policy.tee === "maa-sevsnpvm" ? maaSnpClaims(policy, evidence, tee) : null;
+      return maaSnpValues(evidence, tee);
     case "tdxvm":
-      return policy.tee === "maa-tdxvm" ? maaTdClaims(policy, evidence, tee) : null;
-    case "azurevm": {
-      if (policy.tee === "maa-azurevm-snp" && isOnSnp(tee))
-        return maaSnpVmClaims(policy, evidence, tee);
-      return policy.tee === "maa-azurevm-tdx" && isOnTdx(tee)
-        ? maaTdVmClaims(policy, evidence, tee)
-        : null;
-    }
+      return maaTdValues(evidence, tee);
+    case "azurevm":
+      return vmValues(evidence, tee);
     default:
       return unreachable(tee);
   }
 }
 
-function isOnSnp(vm: MaaAzureVm): vm is MaaAzureVm & { readonly isolationTee: MaaSnp } {
-  return vm.isolationTee.attestationType === "sevsnpvm";
+function vmValues(evidence: MaaEvidence, vm: MaaAzureVm): Readonly<Record<string, ClaimValue>> {
+  const { isolationTee } = vm;
+  return isolationTee.attestationType === "sevsnpvm"
+    ? maaSnpVmValues(evidence, { ...vm, isolationTee })
+    : maaTdVmValues(evidence, { ...vm, isolationTee });
 }
 
-function isOnTdx(vm: MaaAzureVm): vm is MaaAzureVm & { readonly isolationTee: MaaTdx } {
-  return vm.isolationTee.attestationType === "tdxvm";
+/** The claims of a policy beside those of Evidence; null where it is Evidence of another kind. */
+export function claimsOf(policy: AppraisalPolicy, evidence: Evidence): JudgedClaims | null {
+  if (policy.tee !== kindOf(evidence)) return null;
+  const values = valuesOf(evidence);
+  return Object.fromEntries(
+    listRules(policy).map(([claim, rule]) => {
+      const value = Object.hasOwn(values, claim) ? values[claim] : undefined;
+      if (value === undefined)
+        throw new PpmlError("base.internal", `nothing reads the claim ${claim} of ${policy.tee}`);
+      return [claim, [rule, value]] as const;
+    }),
+  );
 }
 
 /**

@@ -102,5 +102,5 @@ export type ClaimPath<P> = {
     : `${K}.${keyof P[K] & string}`;
 }[Exclude<keyof P & string, "tee" | "profile" | "references">];
 
-/** For every claim of a policy its rule and what the Evidence says. */
-export type ClaimList<P> = Readonly<Record<ClaimPath<P>, readonly [Rule, ClaimValue]>>;
+/** What Evidence says of every claim of a policy's type. */
+export type ClaimValues<P> = Readonly<Record<ClaimPath<P>, ClaimValue>>;

@@ -3,7 +3,7 @@ import { toHex } from "../../../base/index.ts";
 import { TCB_STATUSES } from "../../collateral/tcb-status.ts";
 import type { DcapVerification } from "../../verify/dcap/verification.ts";
 import { bytesSchema, numberSchema, onlySchema, wordSchema } from "../rules.ts";
-import type { ClaimList } from "../rules.ts";
+import type { ClaimValues } from "../rules.ts";
 
 /** What every policy for a DCAP quote says of the platform that made it. */
 export const platformShape = {
@@ -18,15 +18,12 @@ export const platformShape = {
 const platformPolicySchema = z.strictObject(platformShape);
 type PlatformPolicy = z.infer<typeof platformPolicySchema>;
 
-/** The rules for the platform beside what the verification found. */
-export function platformClaims(
-  policy: PlatformPolicy,
-  verification: DcapVerification,
-): ClaimList<PlatformPolicy> {
+/** What the verification found of the platform. */
+export function platformValues(verification: DcapVerification): ClaimValues<PlatformPolicy> {
   return {
-    tcbStatus: [policy.tcbStatus, verification.tcbStatus],
-    advisoryIds: [policy.advisoryIds, verification.advisoryIds],
-    tcbEvaluationDataNumber: [policy.tcbEvaluationDataNumber, verification.tcbEvaluationDataNumber],
-    fmspc: [policy.fmspc, toHex(verification.fmspc)],
+    tcbStatus: verification.tcbStatus,
+    advisoryIds: verification.advisoryIds,
+    tcbEvaluationDataNumber: verification.tcbEvaluationDataNumber,
+    fmspc: toHex(verification.fmspc),
   };
 }

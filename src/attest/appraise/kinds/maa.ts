@@ -17,7 +17,7 @@ import {
   referencesSchema,
   textRuleSchema,
 } from "../rules.ts";
-import type { ClaimList } from "../rules.ts";
+import type { ClaimValues } from "../rules.ts";
 
 const textOrAny = z.union([textRuleSchema, anySchema]);
 
@@ -135,114 +135,100 @@ export function maaKindOf(evidence: MaaEvidence): string {
   return tee.isolationTee.attestationType === "sevsnpvm" ? "maa-azurevm-snp" : "maa-azurevm-tdx";
 }
 
-/** The rules of a policy beside what a token says of an enclave. */
-export function maaSgxClaims(
-  policy: SgxPolicy,
-  evidence: MaaEvidence,
-  tee: MaaSgx,
-): ClaimList<SgxPolicy> {
+/** What a token says of an enclave, by claim. */
+export function maaSgxValues(evidence: MaaEvidence, tee: MaaSgx): ClaimValues<SgxPolicy> {
   return {
-    ...tokenClaims(policy, evidence),
-    mrEnclave: [policy.mrEnclave, toHex(tee.mrEnclave)],
-    mrSigner: [policy.mrSigner, toHex(tee.mrSigner)],
-    isvProdId: [policy.isvProdId, tee.productId],
-    isvSvn: [policy.isvSvn, tee.svn],
-    configId: [policy.configId, tee.configId === null ? null : toHex(tee.configId)],
-    configSvn: [policy.configSvn, tee.configSvn],
-    debug: [policy.debug, tee.debuggable],
+    ...tokenValues(evidence),
+    mrEnclave: toHex(tee.mrEnclave),
+    mrSigner: toHex(tee.mrSigner),
+    isvProdId: tee.productId,
+    isvSvn: tee.svn,
+    configId: tee.configId === null ? null : toHex(tee.configId),
+    configSvn: tee.configSvn,
+    debug: tee.debuggable,
   };
 }
 
-/** The rules of a policy beside what a token says of an SEV-SNP guest. */
-export function maaSnpClaims(
-  policy: Omit<SnpPolicy, "tee">,
-  evidence: MaaEvidence,
-  tee: MaaSnp,
-): ClaimList<SnpPolicy> {
+/** What a token says of an SEV-SNP guest. */
+export function maaSnpValues(evidence: MaaEvidence, tee: MaaSnp): ClaimValues<SnpPolicy> {
   const { tcb } = tee;
   return {
-    ...tokenClaims(policy, evidence),
-    launchMeasurement: [policy.launchMeasurement, toHex(tee.launchMeasurement)],
-    hostData: [policy.hostData, toHex(tee.hostData)],
-    familyId: [policy.familyId, toHex(tee.familyId)],
-    imageId: [policy.imageId, toHex(tee.imageId)],
-    idKeyDigest: [policy.idKeyDigest, toHex(tee.idKeyDigest)],
-    authorKeyDigest: [policy.authorKeyDigest, toHex(tee.authorKeyDigest)],
-    guestSvn: [policy.guestSvn, tee.guestSvn],
-    vmpl: [policy.vmpl, tee.vmpl],
-    debug: [policy.debug, tee.debuggable],
-    migrationAllowed: [policy.migrationAllowed, tee.migrationAllowed],
-    smtAllowed: [policy.smtAllowed, tee.smtAllowed],
-    complianceStatus: [policy.complianceStatus, tee.complianceStatus],
-    "reportedTcb.bootloader": [policy.reportedTcb.bootloader, tcb.bootloader],
-    "reportedTcb.tee": [policy.reportedTcb.tee, tcb.tee],
-    "reportedTcb.snp": [policy.reportedTcb.snp, tcb.snp],
-    "reportedTcb.microcode": [policy.reportedTcb.microcode, tcb.microcode],
+    ...tokenValues(evidence),
+    launchMeasurement: toHex(tee.launchMeasurement),
+    hostData: toHex(tee.hostData),
+    familyId: toHex(tee.familyId),
+    imageId: toHex(tee.imageId),
+    idKeyDigest: toHex(tee.idKeyDigest),
+    authorKeyDigest: toHex(tee.authorKeyDigest),
+    guestSvn: tee.guestSvn,
+    vmpl: tee.vmpl,
+    debug: tee.debuggable,
+    migrationAllowed: tee.migrationAllowed,
+    smtAllowed: tee.smtAllowed,
+    complianceStatus: tee.complianceStatus,
+    "reportedTcb.bootloader": tcb.bootloader,
+    "reportedTcb.tee": tcb.tee,
+    "reportedTcb.snp": tcb.snp,
+    "reportedTcb.microcode": tcb.microcode,
   };
 }
 
-/** The rules of a policy beside what a token says of a TD. */
-export function maaTdClaims(
-  policy: Omit<TdPolicy, "tee">,
-  evidence: MaaEvidence,
-  tee: MaaTdx,
-): ClaimList<TdPolicy> {
+/** What a token says of a TD. */
+export function maaTdValues(evidence: MaaEvidence, tee: MaaTdx): ClaimValues<TdPolicy> {
   const attributes = parseTdAttributes(tee.tdAttributes);
   const [rtmr0, rtmr1, rtmr2, rtmr3] = tee.rtmr;
   return {
-    ...tokenClaims(policy, evidence),
-    mrTd: [policy.mrTd, toHex(tee.mrTd)],
-    rtmr0: [policy.rtmr0, toHex(rtmr0)],
-    rtmr1: [policy.rtmr1, toHex(rtmr1)],
-    rtmr2: [policy.rtmr2, toHex(rtmr2)],
-    rtmr3: [policy.rtmr3, toHex(rtmr3)],
-    mrConfigId: [policy.mrConfigId, toHex(tee.mrConfigId)],
-    mrOwner: [policy.mrOwner, toHex(tee.mrOwner)],
-    mrOwnerConfig: [policy.mrOwnerConfig, toHex(tee.mrOwnerConfig)],
-    mrSeam: [policy.mrSeam, toHex(tee.mrSeam)],
-    debug: [policy.debug, tee.debuggable || attributes.debug],
-    septVeDisable: [policy.septVeDisable, attributes.septVeDisable],
-    migratable: [policy.migratable, attributes.migratable],
-    tcbStatus: [policy.tcbStatus, tee.tcbStatus],
-    complianceStatus: [policy.complianceStatus, tee.complianceStatus],
+    ...tokenValues(evidence),
+    mrTd: toHex(tee.mrTd),
+    rtmr0: toHex(rtmr0),
+    rtmr1: toHex(rtmr1),
+    rtmr2: toHex(rtmr2),
+    rtmr3: toHex(rtmr3),
+    mrConfigId: toHex(tee.mrConfigId),
+    mrOwner: toHex(tee.mrOwner),
+    mrOwnerConfig: toHex(tee.mrOwnerConfig),
+    mrSeam: toHex(tee.mrSeam),
+    debug: tee.debuggable || attributes.debug,
+    septVeDisable: attributes.septVeDisable,
+    migratable: attributes.migratable,
+    tcbStatus: tee.tcbStatus,
+    complianceStatus: tee.complianceStatus,
   };
 }
 
-/** The rules of a policy beside what a guest token says of a VM on SEV-SNP. */
-export function maaSnpVmClaims(
-  policy: SnpVmPolicy,
+/** What a guest token says of a VM on SEV-SNP. */
+export function maaSnpVmValues(
   evidence: MaaEvidence,
   vm: MaaAzureVm & { readonly isolationTee: MaaSnp },
-): ClaimList<SnpVmPolicy> {
-  return { ...maaSnpClaims(policy, evidence, vm.isolationTee), ...vmClaims(policy, vm) };
+): ClaimValues<SnpVmPolicy> {
+  return { ...maaSnpValues(evidence, vm.isolationTee), ...vmValues(vm) };
 }
 
-/** The rules of a policy beside what a guest token says of a VM on TDX. */
-export function maaTdVmClaims(
-  policy: TdVmPolicy,
+/** What a guest token says of a VM on TDX. */
+export function maaTdVmValues(
   evidence: MaaEvidence,
   vm: MaaAzureVm & { readonly isolationTee: MaaTdx },
-): ClaimList<TdVmPolicy> {
-  return { ...maaTdClaims(policy, evidence, vm.isolationTee), ...vmClaims(policy, vm) };
+): ClaimValues<TdVmPolicy> {
+  return { ...maaTdValues(evidence, vm.isolationTee), ...vmValues(vm) };
 }
 
 const tokenPolicySchema = z.strictObject(tokenShape);
 type TokenPolicy = z.infer<typeof tokenPolicySchema>;
 
-function tokenClaims(policy: TokenPolicy, evidence: MaaEvidence): ClaimList<TokenPolicy> {
+function tokenValues(evidence: MaaEvidence): ClaimValues<TokenPolicy> {
   return {
-    issuer: [policy.issuer, evidence.issuer],
-    policyHash: [policy.policyHash, evidence.policyHash],
+    issuer: evidence.issuer,
+    policyHash: evidence.policyHash,
   };
 }
 
 const vmPolicySchema = z.strictObject(vmShape);
 type VmPolicy = z.infer<typeof vmPolicySchema>;
 
-function vmClaims(policy: VmPolicy, vm: MaaAzureVm): ClaimList<VmPolicy> {
+function vmValues(vm: MaaAzureVm): ClaimValues<VmPolicy> {
   return {
-    secureBoot: [policy.secureBoot, vm.secureBoot],
-    vmId: [policy.vmId, vm.vmId],
-    osType: [policy.osType, vm.osType],
+    secureBoot: vm.secureBoot,
+    vmId: vm.vmId,
+    osType: vm.osType,
   };
 }

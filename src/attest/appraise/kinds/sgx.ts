@@ -3,8 +3,8 @@ import { toHex } from "../../../base/index.ts";
 import type { SgxEvidence } from "../../evidence/dcap-evidence.ts";
 import { sgxAttributes } from "../../evidence/sgx-report.ts";
 import { bytesSchema, flagSchema, numberSchema, referencesSchema } from "../rules.ts";
-import type { ClaimList } from "../rules.ts";
-import { platformClaims, platformShape } from "./dcap.ts";
+import type { ClaimValues } from "../rules.ts";
+import { platformValues, platformShape } from "./dcap.ts";
 
 /** Policy for SGX quotes. MRENCLAVE, or MRSIGNER with product and SVN, tells the workload. */
 export const sgxPolicySchema = z
@@ -35,24 +35,21 @@ export const sgxPolicySchema = z
   );
 type SgxPolicy = z.infer<typeof sgxPolicySchema>;
 
-/** The rules of a policy beside what a quote says. */
-export function sgxClaims(
-  policy: SgxPolicy,
-  evidence: Omit<SgxEvidence, "type">,
-): ClaimList<SgxPolicy> {
+/** What a quote says, by claim. */
+export function sgxValues(evidence: Omit<SgxEvidence, "type">): ClaimValues<SgxPolicy> {
   const { body } = evidence.quote;
   const attributes = sgxAttributes(body.attributes);
   return {
-    mrEnclave: [policy.mrEnclave, toHex(body.mrEnclave)],
-    mrSigner: [policy.mrSigner, toHex(body.mrSigner)],
-    isvProdId: [policy.isvProdId, body.isvProdId],
-    isvSvn: [policy.isvSvn, body.isvSvn],
-    configId: [policy.configId, toHex(body.configId)],
-    configSvn: [policy.configSvn, body.configSvn],
-    isvExtProdId: [policy.isvExtProdId, toHex(body.isvExtProdId)],
-    isvFamilyId: [policy.isvFamilyId, toHex(body.isvFamilyId)],
-    debug: [policy.debug, attributes.debug],
-    provisionKey: [policy.provisionKey, attributes.provisionKey],
-    ...platformClaims(policy, evidence.verification),
+    mrEnclave: toHex(body.mrEnclave),
+    mrSigner: toHex(body.mrSigner),
+    isvProdId: body.isvProdId,
+    isvSvn: body.isvSvn,
+    configId: toHex(body.configId),
+    configSvn: body.configSvn,
+    isvExtProdId: toHex(body.isvExtProdId),
+    isvFamilyId: toHex(body.isvFamilyId),
+    debug: attributes.debug,
+    provisionKey: attributes.provisionKey,
+    ...platformValues(evidence.verification),
   };
 }

@@ -13,7 +13,7 @@ import {
   textRuleSchema,
   wordSchema,
 } from "../rules.ts";
-import type { ClaimList } from "../rules.ts";
+import type { ClaimValues } from "../rules.ts";
 
 const textOrAny = z.union([textRuleSchema, anySchema]);
 
@@ -83,31 +83,28 @@ const reportPolicySchema = z.strictObject(snpReportShape);
 /** The rules for a report, without what carries it. */
 export type SnpReportPolicy = z.infer<typeof reportPolicySchema>;
 
-/** The rules of a policy beside what a report says. */
-export function snpReportClaims(
-  policy: SnpReportPolicy,
-  report: SnpReport,
-): ClaimList<SnpReportPolicy> {
+/** What a report says, by claim. */
+export function snpReportValues(report: SnpReport): ClaimValues<SnpReportPolicy> {
   const guest = parseSnpGuestPolicy(report.policy);
   const tcb = parseSnpTcb(report.reportedTcb, report);
   return {
-    measurement: [policy.measurement, toHex(report.measurement)],
-    hostData: [policy.hostData, toHex(report.hostData)],
-    familyId: [policy.familyId, toHex(report.familyId)],
-    imageId: [policy.imageId, toHex(report.imageId)],
-    idKeyDigest: [policy.idKeyDigest, toHex(report.idKeyDigest)],
-    authorKeyDigest: [policy.authorKeyDigest, toHex(report.authorKeyDigest)],
-    chipId: [policy.chipId, toHex(report.chipId)],
-    guestSvn: [policy.guestSvn, report.guestSvn],
-    vmpl: [policy.vmpl, report.vmpl],
-    debug: [policy.debug, guest.debug],
-    migrationAllowed: [policy.migrationAllowed, guest.migrateMa],
-    smtAllowed: [policy.smtAllowed, guest.smt],
-    singleSocket: [policy.singleSocket, guest.singleSocket],
-    "reportedTcb.bootloader": [policy.reportedTcb.bootloader, tcb.bootloader],
-    "reportedTcb.tee": [policy.reportedTcb.tee, tcb.tee],
-    "reportedTcb.snp": [policy.reportedTcb.snp, tcb.snp],
-    "reportedTcb.microcode": [policy.reportedTcb.microcode, tcb.microcode],
+    measurement: toHex(report.measurement),
+    hostData: toHex(report.hostData),
+    familyId: toHex(report.familyId),
+    imageId: toHex(report.imageId),
+    idKeyDigest: toHex(report.idKeyDigest),
+    authorKeyDigest: toHex(report.authorKeyDigest),
+    chipId: toHex(report.chipId),
+    guestSvn: report.guestSvn,
+    vmpl: report.vmpl,
+    debug: guest.debug,
+    migrationAllowed: guest.migrateMa,
+    smtAllowed: guest.smt,
+    singleSocket: guest.singleSocket,
+    "reportedTcb.bootloader": tcb.bootloader,
+    "reportedTcb.tee": tcb.tee,
+    "reportedTcb.snp": tcb.snp,
+    "reportedTcb.microcode": tcb.microcode,
   };
 }
 
@@ -115,27 +112,24 @@ const hardwarePolicySchema = z.strictObject(snpHardwareShape);
 /** The rules for AMD's hardware. */
 export type SnpHardwarePolicy = z.infer<typeof hardwarePolicySchema>;
 
-/** The rules of a policy beside what the verification found of the hardware. */
-export function snpHardwareClaims(
-  policy: SnpHardwarePolicy,
-  snp: SnpVerification,
-): ClaimList<SnpHardwarePolicy> {
+/** What the verification found of the hardware. */
+export function snpHardwareValues(snp: SnpVerification): ClaimValues<SnpHardwarePolicy> {
   return {
-    product: [policy.product, snp.product],
-    signingKey: [policy.signingKey, snp.signingKey],
-    fmcSvn: [policy.fmcSvn, snp.tcb.reported.fmc],
-    committedSnpSvn: [policy.committedSnpSvn, snp.tcb.committed.snp],
+    product: snp.product,
+    signingKey: snp.signingKey,
+    fmcSvn: snp.tcb.reported.fmc,
+    committedSnpSvn: snp.tcb.committed.snp,
   };
 }
 
-/** The rules of a policy beside what `snp` Evidence says. */
-export function snpClaims(policy: SnpPolicy, evidence: SnpEvidence): ClaimList<SnpPolicy> {
+/** What `snp` Evidence says, by claim. */
+export function snpValues(evidence: SnpEvidence): ClaimValues<SnpPolicy> {
   const { uvm } = evidence;
   return {
-    ...snpReportClaims(policy, evidence.report),
-    ...snpHardwareClaims(policy, evidence.snp),
-    uvmIssuer: [policy.uvmIssuer, uvm?.issuer ?? null],
-    uvmFeed: [policy.uvmFeed, uvm?.feed ?? null],
-    uvmSvn: [policy.uvmSvn, uvm?.svn ?? null],
+    ...snpReportValues(evidence.report),
+    ...snpHardwareValues(evidence.snp),
+    uvmIssuer: uvm?.issuer ?? null,
+    uvmFeed: uvm?.feed ?? null,
+    uvmSvn: uvm?.svn ?? null,
   };
 }

@@ -3,8 +3,8 @@ import { toHex } from "../../../base/index.ts";
 import type { TdxEvidence } from "../../evidence/dcap-evidence.ts";
 import { parseTdAttributes } from "../../evidence/td-attributes.ts";
 import { bytesSchema, flagSchema, identitySchema, referencesSchema } from "../rules.ts";
-import type { ClaimList } from "../rules.ts";
-import { platformClaims, platformShape } from "./dcap.ts";
+import type { ClaimValues } from "../rules.ts";
+import { platformValues, platformShape } from "./dcap.ts";
 
 /** What every policy for a TD's quote says, whatever carries the quote. */
 export const tdShape = {
@@ -39,32 +39,31 @@ const tdPolicySchema = z.strictObject(tdShape);
 /** The rules for a TD, without what carries its quote. */
 export type TdPolicy = z.infer<typeof tdPolicySchema>;
 
-/** The rules of a policy beside what a TD's quote says. */
-export function tdClaims(
-  policy: TdPolicy,
+/** What a TD's quote says, by claim. */
+export function tdValues(
   evidence: Pick<TdxEvidence, "quote" | "verification">,
-): ClaimList<TdPolicy> {
+): ClaimValues<TdPolicy> {
   const { body } = evidence.quote;
   const attributes = parseTdAttributes(body.tdAttributes);
   return {
-    mrTd: [policy.mrTd, toHex(body.mrTd)],
-    rtmr0: [policy.rtmr0, toHex(body.rtmr0)],
-    rtmr1: [policy.rtmr1, toHex(body.rtmr1)],
-    rtmr2: [policy.rtmr2, toHex(body.rtmr2)],
-    rtmr3: [policy.rtmr3, toHex(body.rtmr3)],
-    mrConfigId: [policy.mrConfigId, toHex(body.mrConfigId)],
-    mrOwner: [policy.mrOwner, toHex(body.mrOwner)],
-    mrOwnerConfig: [policy.mrOwnerConfig, toHex(body.mrOwnerConfig)],
-    mrSeam: [policy.mrSeam, toHex(body.mrSeam)],
-    mrServiceTd: [policy.mrServiceTd, body.td15 === null ? null : toHex(body.td15.mrServiceTd)],
-    xfam: [policy.xfam, toHex(body.xfam)],
-    debug: [policy.debug, attributes.debug],
-    profiling: [policy.profiling, attributes.profiling],
-    septVeDisable: [policy.septVeDisable, attributes.septVeDisable],
-    migratable: [policy.migratable, attributes.migratable],
-    pks: [policy.pks, attributes.pks],
-    keyLocker: [policy.keyLocker, attributes.keyLocker],
-    perfmon: [policy.perfmon, attributes.perfmon],
-    ...platformClaims(policy, evidence.verification),
+    mrTd: toHex(body.mrTd),
+    rtmr0: toHex(body.rtmr0),
+    rtmr1: toHex(body.rtmr1),
+    rtmr2: toHex(body.rtmr2),
+    rtmr3: toHex(body.rtmr3),
+    mrConfigId: toHex(body.mrConfigId),
+    mrOwner: toHex(body.mrOwner),
+    mrOwnerConfig: toHex(body.mrOwnerConfig),
+    mrSeam: toHex(body.mrSeam),
+    mrServiceTd: body.td15 === null ? null : toHex(body.td15.mrServiceTd),
+    xfam: toHex(body.xfam),
+    debug: attributes.debug,
+    profiling: attributes.profiling,
+    septVeDisable: attributes.septVeDisable,
+    migratable: attributes.migratable,
+    pks: attributes.pks,
+    keyLocker: attributes.keyLocker,
+    perfmon: attributes.perfmon,
+    ...platformValues(evidence.verification),
   };
 }

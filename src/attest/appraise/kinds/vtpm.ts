@@ -7,9 +7,9 @@ import type {
 } from "../../evidence/azure-vtpm-evidence.ts";
 import type { TdxEvidence } from "../../evidence/dcap-evidence.ts";
 import { bytesSchema, flagSchema } from "../rules.ts";
-import type { ClaimList } from "../rules.ts";
-import { snpHardwareClaims, snpHardwareShape, snpReportClaims, snpReportShape } from "./snp.ts";
-import { tdClaims, tdShape } from "./tdx.ts";
+import type { ClaimValues } from "../rules.ts";
+import { snpHardwareValues, snpHardwareShape, snpReportValues, snpReportShape } from "./snp.ts";
+import { tdValues, tdShape } from "./tdx.ts";
 
 /** PCRs by what Linux and its loaders measure there. @see UAPI Group, "Linux TPM PCR Registry" */
 const pcrsSchema = z.strictObject({
@@ -79,38 +79,34 @@ function namesWorkload(pcrs: z.infer<typeof pcrsSchema>): boolean {
 const vtpmPolicySchema = z.strictObject(vtpmShape);
 type VtpmPolicy = z.infer<typeof vtpmPolicySchema>;
 
-/** The rules of a policy beside what a vTPM on SEV-SNP says. */
-export function azSnpVtpmClaims(
-  policy: AzSnpVtpmPolicy,
-  evidence: AzSnpVtpmEvidence,
-): ClaimList<AzSnpVtpmPolicy> {
+/** What a vTPM on SEV-SNP says, by claim. */
+export function azSnpVtpmValues(evidence: AzSnpVtpmEvidence): ClaimValues<AzSnpVtpmPolicy> {
   return {
-    ...snpReportClaims(policy, evidence.report),
-    ...snpHardwareClaims(policy, evidence.snp),
-    ...vtpmClaims(policy, evidence.vtpm),
+    ...snpReportValues(evidence.report),
+    ...snpHardwareValues(evidence.snp),
+    ...vtpmValues(evidence.vtpm),
   };
 }
 
-/** The rules of a policy beside what a vTPM on TDX says. */
-export function azTdxVtpmClaims(
-  policy: AzTdxVtpmPolicy,
+/** What a vTPM on TDX says, by claim. */
+export function azTdxVtpmValues(
   evidence: AzTdxVtpmEvidence<TdxEvidence>,
-): ClaimList<AzTdxVtpmPolicy> {
+): ClaimValues<AzTdxVtpmPolicy> {
   return {
-    ...tdClaims(policy, evidence.tdQuote.evidence),
-    ...vtpmClaims(policy, evidence.vtpm),
+    ...tdValues(evidence.tdQuote.evidence),
+    ...vtpmValues(evidence.vtpm),
   };
 }
 
-function vtpmClaims(policy: VtpmPolicy, vtpm: VtpmVerification): ClaimList<VtpmPolicy> {
+function vtpmValues(vtpm: VtpmVerification): ClaimValues<VtpmPolicy> {
   const { vmConfiguration, pcrs } = vtpm;
   const pcr = (index: keyof VtpmPolicy["pcrs"]) => {
     const value = pcrs.get(Number(index));
-    return [policy.pcrs[index], value === undefined ? null : toHex(value)] as const;
+    return value === undefined ? null : toHex(value);
   };
   return {
-    secureBoot: [policy.secureBoot, vmConfiguration["secure-boot"]],
-    consoleEnabled: [policy.consoleEnabled, vmConfiguration["console-enabled"]],
+    secureBoot: vmConfiguration["secure-boot"],
+    consoleEnabled: vmConfiguration["console-enabled"],
     "pcrs.0": pcr("0"),
     "pcrs.1": pcr("1"),
     "pcrs.2": pcr("2"),

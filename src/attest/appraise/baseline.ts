@@ -1,0 +1,35 @@
+import type { Evidence } from "../evidence/evidence.ts";
+import { valuesOf } from "./claims-of.ts";
+import { remedyOf } from "./remedies.ts";
+import type { ClaimValue } from "./rules.ts";
+
+/** A claim by which the TEE does not keep its host out, whatever else is true of it. */
+export type BaselineRefusal = {
+  readonly claim: string;
+  readonly actual: string | number | boolean;
+  readonly remedy: string;
+};
+
+/** What each claim, where there is one, has to be for a TEE to be one. */
+const BASELINE: readonly (readonly [claim: string, good: (value: ClaimValue) => boolean])[] = [
+  ["debug", (value) => value === false],
+  ["profiling", (value) => value === false],
+  ["migratable", (value) => value === false],
+  ["septVeDisable", (value) => value === true],
+  ["mrServiceTd", (value) => typeof value === "string" && /^0*$/.test(value)],
+];
+
+/**
+ * What is wrong with verified Evidence where no policy says otherwise: a TEE that its host may debug,
+ * profile or move, or interrupt at will, proves nothing about who reads its memory. Null: nothing.
+ * These are the defaults of Intel's own and of other verifiers for TDX, and for all kinds alike here.
+ */
+export function baselineRefusal(evidence: Evidence): BaselineRefusal | null {
+  const values = valuesOf(evidence);
+  for (const [claim, isGood] of BASELINE) {
+    const value = Object.hasOwn(values, claim) ? (values[claim] ?? null) : null;
+    if (value === null || typeof value === "object" || isGood(value)) continue;
+    return { claim, actual: value, remedy: remedyOf(claim) };
+  }
+  return null;
+}

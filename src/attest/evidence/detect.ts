@@ -1,0 +1,140 @@
+import { fromUtf8, isPpmlError, PpmlError, toBase64Url, utf8 } from "../../base/index.ts";
+import { wireEvidenceSchema } from "../../format/protocol.ts";
+import type { WireEvidence } from "../../format/protocol.ts";
+import { RESULT_PREDICATE, receiptFileSchema, receiptSchema } from "../../format/receipt.ts";
+import { peekObject } from "../../format/signed-object.ts";
+import { parseAzureVtpmJson } from "./azure-vtpm-json.ts";
+import { parseHclReport } from "./hcl-report.ts";
+import type { JsonObject } from "./maa-evidence.ts";
+import { SNP_REPORT_BYTES } from "./snp-report.ts";
+
+/** Evidence as somebody kept it: what it is by its form, nothing verified. */
+export type DetectedEvidence = {
+  /** As it goes to a verifier; collateral only where the file carried it. */
+  readonly wire: WireEvidence;
+  /** The runtime data that it was made for, where the file says; what a receipt of a result has. */
+  readonly runtimeData: JsonObject | null;
+};
+
+const MAX_BYTES = 4 * 1024 * 1024;
+const QUOTE_HEADER_BYTES = 48;
+const ECDSA_P256 = 2;
+const TEE_TDX = 0x81;
+/** Names under which JSON of other programs holds a quote or report. */
+const QUOTE_MEMBERS = ["quote", "Quote", "QuoteHex", "report", "attestation_report", "evidence"];
+
+/**
+ * Finds out what Evidence a file holds, of at most 4 MiB: raw bytes, hex or base64 of a quote or
+ * report; a token; the JSON of an Azure vTPM; wire Evidence; a receipt of a result; or other JSON with
+ * a quote in one of the usual members.
+ * @throws attest.invalid, attest.unsupported
+ */
+export function detectEvidence(bytes: Uint8Array): DetectedEvidence {
+  if (bytes.byteLength > MAX_BYTES)
+    throw new PpmlError(
+      "attest.invalid",
+      `expected at most ${MAX_BYTES} bytes of Evidence, got ${bytes.byteLength}`,
+    );
+  const binary = kindOfBytes(bytes);
+  if (binary !== null) return bare(binary, bytes);
+  const text = textOf(bytes);
+  if (text === null) throw unknown("its first bytes are those of no quote or report");
+  if (text.startsWith("{")) return fromJson(text);
+  if (/^eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/.test(text))
+    return bare("maa", utf8(text));
+  const decoded = decodeText(text);
+  if (decoded === null) throw unknown("it is text, but neither JSON, a token, hex nor base64");
+  return detectEvidence(decoded);
+}
+
+function bare(type: string, bytes: Uint8Array): DetectedEvidence {
+  return {
+    wire: { type, evidence: toBase64Url(bytes), collateral: {} },
+    runtimeData: null,
+  };
+}
+
+/** The wire type that binary Evidence has by its first bytes; null for anything else. */
+function kindOfBytes(bytes: Uint8Array): string | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.byteLength >= QUOTE_HEADER_BYTES && view.getUint16(2, true) === ECDSA_P256) {
+    const version = view.getUint16(0, true);
+    const tee = view.getUint32(4, true);
+    if (version === 3) return "sgx";
+    if (version === 4 || version === 5) return tee === TEE_TDX ? "tdx" : "sgx";
+  }
+  if (bytes.byteLength === SNP_REPORT_BYTES && view.getUint32(0, true) <= 5) return "snp";
+  return null;
+}
+
+function textOf(bytes: Uint8Array): string | null {
+  try {
+    const text = fromUtf8(bytes).trim();
+    return /^[\x09\x0a\x0d\x20-\x7e\u0080-\uffff]+$/.test(text) ? text : null;
+  } catch {
+    return null; // Not UTF-8, so it is no text: the caller says what was expected.
+  }
+}
+
+function decodeText(text: string): Uint8Array | null {
+  const compact = text.replace(/\s+/g, "");
+  if (/^(?:0x)?(?:[0-9a-fA-F]{2})+$/.test(compact))
+    return new Uint8Array(Buffer.from(compact.replace(/^0x/, ""), "hex"));
+  if (/^[A-Za-z0-9+/]+={0,2}$/.test(compact) || /^[A-Za-z0-9_-]+={0,2}$/.test(compact))
+    return new Uint8Array(Buffer.from(compact, "base64"));
+  return null;
+}
+
+function fromJson(text: string): DetectedEvidence {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw unknown("it begins as JSON and does not parse", cause);
+  }
+  const wire = wireEvidenceSchema.safeParse(value);
+  if (wire.success) return { wire: wire.data, runtimeData: null };
+  const receipt = receiptFileSchema.safeParse(value);
+  if (receipt.success) return fromReceipt(receipt.data.receipt);
+  return fromVtpm(text) ?? fromMember(value);
+}
+
+function fromReceipt(envelope: Parameters<typeof peekObject>[0]["envelope"]): DetectedEvidence {
+  const { payload } = peekObject({ kind: "receipt", schema: receiptSchema, envelope });
+  if (payload.predicateType !== RESULT_PREDICATE)
+    throw unknown("it is a broker's receipt, which holds the Evidence's digest only");
+  const { evidence, runtimeData } = payload.predicate;
+  return { wire: evidence, runtimeData };
+}
+
+function fromVtpm(text: string): DetectedEvidence | null {
+  const bytes = utf8(text);
+  try {
+    const { hclReport } = parseAzureVtpmJson(bytes);
+    return bare(`az-${parseHclReport(hclReport).type}-vtpm`, bytes);
+  } catch (error) {
+    if (isPpmlError(error)) return null; // Another form of JSON; if none fits, the caller says so.
+    throw error;
+  }
+}
+
+function fromMember(value: unknown): DetectedEvidence {
+  const members = new Map<string, unknown>(Object.entries(value ?? {}));
+  for (const name of QUOTE_MEMBERS) {
+    const member = members.get(name);
+    const decoded = typeof member === "string" ? decodeText(member) : null;
+    const kind = decoded === null ? null : kindOfBytes(decoded);
+    if (decoded !== null && kind !== null) return bare(kind, decoded);
+  }
+  const token = members.get("token");
+  if (typeof token === "string") return bare("maa", utf8(token));
+  throw unknown("its JSON has none of the forms that attesters write");
+}
+
+function unknown(what: string, cause?: unknown): PpmlError {
+  return new PpmlError(
+    "attest.unsupported",
+    `this is no Evidence that ppml knows: ${what}; expected an SGX or TDX quote, an SEV-SNP report, Azure vTPM Evidence, a token, wire Evidence or a result's receipt`,
+    cause === undefined ? {} : { cause },
+  );
+}
