@@ -40,3 +40,30 @@ export { verifyMaaToken } from "./verify/maa-token.ts";
 export { type ReleasedKey, verifySkrAnswer } from "./verify/skr-answer.ts";
 export type { Verified } from "./verify/verified.ts";
 export { verifyEvidence, type VerifyOptions } from "./verify/verify.ts";
+
+export { baselineRefusal, type BaselineRefusal } from "./appraise/baseline.ts";
+export { boundData, expectedBinding } from "./appraise/binding.ts";
+export { kindOf, valuesOf } from "./appraise/claims-of.ts";
+export {
+  changeReferences,
+  referenceFileOf,
+  type ReferenceValues,
+  referenceValuesSchema,
+  withReferences,
+} from "./appraise/reference-values.ts";
+export type { ClaimValue, ReferenceSet } from "./appraise/rules.ts";
+export { AMD_KDS } from "./collateral/amd-kds.ts";
+export { withAmdAuthorities } from "./collateral/amd-certificates.ts";
+export { completeEvidence } from "./collateral/complete-evidence.ts";
+export { COLLATERAL_MAX_AGE_MS } from "./collateral/fetch-part.ts";
+export { systemHttp } from "./collateral/http.ts";
+export { INTEL_PCS, pccsService } from "./collateral/intel-pcs.ts";
+export { loadCollateral } from "./collateral/load-collateral.ts";
+export { detectEvidence, type DetectedEvidence } from "./evidence/detect.ts";
+export { remedyOfCode } from "./explain/remedies.ts";
+export { wordOf } from "./explain/words.ts";
+export { peekMaaToken } from "./verify/maa-check.ts";
+export { chainOf, type ChainLink } from "./explain/chain.ts";
+export { type ClaimDifference, diffEvidence } from "./explain/diff.ts";
+export { explainEvidence } from "./explain/explain-evidence.ts";
+export { type EvidenceReport, reportOn, reportRefusal } from "./explain/report.ts";

@@ -63,6 +63,8 @@ export const ERROR_CODES = {
   "attest.unsupported": "The Evidence's type is not known here.",
   "attest.denied":
     "The Evidence is one whose private key was published: anybody can use it, it proves nothing.",
+  "attest.unprotected":
+    "The Evidence is genuine, and the TEE does not keep its host out: it can be debugged, profiled or moved.",
   "attest.simulated": "Simulated Evidence came where only hardware is accepted.",
   "attest.unavailable": "No TEE answers on this machine.",
   "attest.fetch":

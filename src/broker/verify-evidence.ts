@@ -6,6 +6,9 @@ import { verifyEvidence } from "../attest/verify/verify.ts";
 import type { WireEvidence } from "../format/protocol.ts";
 import type { BrokerIdentity } from "./database.ts";
 
+/** A token that a release rests on was made for it, just before. */
+const MAX_TOKEN_AGE_SECONDS = 600;
+
 /**
  * Verifies Evidence as the broker's mode allows: in production nothing reaches the simulation.
  * @throws attest.invalid attest.not_verified attest.simulated attest.unsupported
@@ -16,7 +19,11 @@ export async function verifyFor(
   nowMs: number,
 ): Promise<Verified<Evidence>> {
   if (identity.mode === "production" || !wire.type.startsWith("sim-"))
-    return await verifyEvidence(wire, { nowMs, maaProviders: [] });
+    return await verifyEvidence(wire, {
+      nowMs,
+      maaProviders: [],
+      maaMaxAgeSeconds: MAX_TOKEN_AGE_SECONDS,
+    });
   if (identity.simulationRoot === null)
     throw new PpmlError("broker.state", "a simulation's broker has no simulation root");
   const simulationRoot = fromBase64Url(identity.simulationRoot);

@@ -110,9 +110,30 @@ export const ROUTES: Readonly<Record<string, CommandRoute | NounRoute>> = {
         brief: "Say in plain words who gets which keys",
         load: () => import("./commands/policy/explain.ts"),
       },
+      "dry-run": {
+        brief: "Say which past attestations a policy would refuse",
+        load: () => import("./commands/policy/dry-run.ts"),
+      },
       apply: {
         brief: "Sign policies and put them in force",
         load: () => import("./commands/policy/apply.ts"),
+      },
+    },
+  },
+  attest: {
+    brief: "Evidence of TEEs: verify it, explain it, compare it",
+    commands: {
+      verify: {
+        brief: "Verify Evidence, and appraise it by a policy",
+        load: () => import("./commands/attest/verify.ts"),
+      },
+      explain: {
+        brief: "Show what Evidence says, claim by claim, and what stands against it",
+        load: () => import("./commands/attest/explain.ts"),
+      },
+      diff: {
+        brief: "Show in which claims two pieces of Evidence differ",
+        load: () => import("./commands/attest/diff.ts"),
       },
     },
   },

@@ -90,7 +90,7 @@ async function verifyAt(
   const nowMs = fromTimestamp(predicate.finishedAt);
   const { evidence, mode } = predicate;
   if (!evidence.type.startsWith("sim-") || mode === "production")
-    return await verifyEvidence(evidence, { nowMs, maaProviders: [] });
+    return await verifyEvidence(evidence, { nowMs, maaProviders: [], maaMaxAgeSeconds: 0 });
   if (root === null)
     throw new PpmlError(
       "attest.simulated",

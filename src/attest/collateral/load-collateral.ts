@@ -2,7 +2,9 @@ import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fromUtf8, PpmlError, toBase64Url } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
+import { parseAmdHostCertificates } from "../evidence/amd-host-certificates.ts";
 import { parsePemCertificates } from "../x509/pem.ts";
+import { nameAmdCertificates } from "./amd-certificates.ts";
 import { encodeDcapWireCollateral, parseQuoteCollateralV3 } from "./dcap-collateral.ts";
 
 /** Longest file in bytes. */
@@ -25,8 +27,9 @@ const JSON_ENDING = ".json";
 
 /**
  * Loads collateral from a file or a folder, so that Evidence is verified without a network; it comes
- * as Evidence carries it on the wire. A `.json` file holds QuoteCollateralV3; a folder holds one such
- * file, or certificates named ark, ask, asvk, vcek, vlek (DER or PEM, `.der`, `.pem`, `.crt`, `.cer`),
+ * as Evidence carries it on the wire. A `.json` file holds QuoteCollateralV3, or the certificates that
+ * an Azure host gives for its chip; another file holds AMD's certificates in DER or PEM, in any order.
+ * A folder holds one `.json` file, or certificates named ark, ask, asvk, vcek, vlek (DER or PEM, `.der`, `.pem`, `.crt`, `.cer`),
  * crl (DER) and uvm (COSE). Other files are refused: a name that is mistyped would be missed.
  * @throws attest.collateral, attest.invalid
  * @see docs/attestation.md section "Collateral"
@@ -50,16 +53,20 @@ export async function loadCollateral(path: string): Promise<WireEvidence["collat
 }
 
 async function loadFile(path: string): Promise<WireEvidence["collateral"]> {
-  if (!path.endsWith(JSON_ENDING))
-    throw failed(path, "expected a .json file in the form QuoteCollateralV3, or a folder");
   const bytes = await readBounded(path);
+  if (!path.endsWith(JSON_ENDING)) return nameAmdCertificates(bytes);
+  let text: string;
   let value: unknown;
   try {
-    value = JSON.parse(fromUtf8(bytes));
+    text = fromUtf8(bytes);
+    value = JSON.parse(text);
   } catch (cause) {
     throw failed(path, "it is not JSON", cause);
   }
-  return encodeDcapWireCollateral(parseQuoteCollateralV3(value));
+  if (typeof value !== "object" || value === null || !("vcekCert" in value))
+    return encodeDcapWireCollateral(parseQuoteCollateralV3(value));
+  const { ark, ask, vcek } = parseAmdHostCertificates(text);
+  return { ark: toBase64Url(ark), ask: toBase64Url(ask), vcek: toBase64Url(vcek) };
 }
 
 /** A file of PEM holds one certificate; anything else is taken as it is. */

@@ -1,10 +1,6 @@
-import { fromUtf8, isPpmlError, PpmlError, toBase64Url, utf8 } from "../../base/index.ts";
-import { wireEvidenceSchema } from "../../format/protocol.ts";
+import { fromUtf8, PpmlError, toBase64Url, utf8 } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
-import { RESULT_PREDICATE, receiptFileSchema, receiptSchema } from "../../format/receipt.ts";
-import { peekObject } from "../../format/signed-object.ts";
-import { parseAzureVtpmJson } from "./azure-vtpm-json.ts";
-import { parseHclReport } from "./hcl-report.ts";
+import { detectJson } from "./detect-json.ts";
 import type { JsonObject } from "./maa-evidence.ts";
 import { SNP_REPORT_BYTES } from "./snp-report.ts";
 
@@ -18,6 +14,7 @@ export type DetectedEvidence = {
 
 const MAX_BYTES = 4 * 1024 * 1024;
 const QUOTE_HEADER_BYTES = 48;
+const OE_HEADER_BYTES = 16;
 const ECDSA_P256 = 2;
 const TEE_TDX = 0x81;
 /** Names under which JSON of other programs holds a quote or report. */
@@ -35,13 +32,14 @@ export function detectEvidence(bytes: Uint8Array): DetectedEvidence {
       "attest.invalid",
       `expected at most ${MAX_BYTES} bytes of Evidence, got ${bytes.byteLength}`,
     );
-  const binary = kindOfBytes(bytes);
-  if (binary !== null) return bare(binary, bytes);
+  const raw = withoutOeHeader(bytes);
+  const binary = kindOfBytes(raw);
+  if (binary !== null) return bare(binary, raw);
   const text = textOf(bytes);
   if (text === null) throw unknown("its first bytes are those of no quote or report");
   if (text.startsWith("{")) return fromJson(text);
   if (/^eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/.test(text))
-    return bare("maa", utf8(text));
+    return bare(isEar(text) ? "ear" : "maa", utf8(text));
   const decoded = decodeText(text);
   if (decoded === null) throw unknown("it is text, but neither JSON, a token, hex nor base64");
   return detectEvidence(decoded);
@@ -52,6 +50,17 @@ function bare(type: string, bytes: Uint8Array): DetectedEvidence {
     wire: { type, evidence: toBase64Url(bytes), collateral: {} },
     runtimeData: null,
   };
+}
+
+/** The Open Enclave SDK puts 16 bytes before a quote. @see openenclave, oe_report_header_t: version 1, type 2 (remote), u64 size */
+function withoutOeHeader(bytes: Uint8Array): Uint8Array {
+  if (bytes.byteLength < OE_HEADER_BYTES + QUOTE_HEADER_BYTES) return bytes;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const isHeader =
+    view.getUint32(0, true) === 1 &&
+    view.getUint32(4, true) === 2 &&
+    view.getBigUint64(8, true) === BigInt(bytes.byteLength - OE_HEADER_BYTES);
+  return isHeader ? bytes.subarray(OE_HEADER_BYTES) : bytes;
 }
 
 /** The wire type that binary Evidence has by its first bytes; null for anything else. */
@@ -65,6 +74,12 @@ function kindOfBytes(bytes: Uint8Array): string | null {
   }
   if (bytes.byteLength === SNP_REPORT_BYTES && view.getUint32(0, true) <= 5) return "snp";
   return null;
+}
+
+/** Another Verifier's Attestation Result says so in its profile; only for choosing who reads it. */
+function isEar(token: string): boolean {
+  const payload = Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8");
+  return /"ear\.verifier-id"|"eat_profile":\s*"tag:/.test(payload);
 }
 
 function textOf(bytes: Uint8Array): string | null {
@@ -92,37 +107,15 @@ function fromJson(text: string): DetectedEvidence {
   } catch (cause) {
     throw unknown("it begins as JSON and does not parse", cause);
   }
-  const wire = wireEvidenceSchema.safeParse(value);
-  if (wire.success) return { wire: wire.data, runtimeData: null };
-  const receipt = receiptFileSchema.safeParse(value);
-  if (receipt.success) return fromReceipt(receipt.data.receipt);
-  return fromVtpm(text) ?? fromMember(value);
-}
-
-function fromReceipt(envelope: Parameters<typeof peekObject>[0]["envelope"]): DetectedEvidence {
-  const { payload } = peekObject({ kind: "receipt", schema: receiptSchema, envelope });
-  if (payload.predicateType !== RESULT_PREDICATE)
-    throw unknown("it is a broker's receipt, which holds the Evidence's digest only");
-  const { evidence, runtimeData } = payload.predicate;
-  return { wire: evidence, runtimeData };
-}
-
-function fromVtpm(text: string): DetectedEvidence | null {
-  const bytes = utf8(text);
-  try {
-    const { hclReport } = parseAzureVtpmJson(bytes);
-    return bare(`az-${parseHclReport(hclReport).type}-vtpm`, bytes);
-  } catch (error) {
-    if (isPpmlError(error)) return null; // Another form of JSON; if none fits, the caller says so.
-    throw error;
-  }
+  return detectJson(value) ?? fromMember(value);
 }
 
 function fromMember(value: unknown): DetectedEvidence {
   const members = new Map<string, unknown>(Object.entries(value ?? {}));
   for (const name of QUOTE_MEMBERS) {
     const member = members.get(name);
-    const decoded = typeof member === "string" ? decodeText(member) : null;
+    const text = typeof member === "string" ? decodeText(member) : null;
+    const decoded = text === null ? null : withoutOeHeader(text);
     const kind = decoded === null ? null : kindOfBytes(decoded);
     if (decoded !== null && kind !== null) return bare(kind, decoded);
   }

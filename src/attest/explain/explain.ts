@@ -32,14 +32,15 @@ function explainClaim(outcome: ClaimOutcome, width: number): string[] {
   return outcome.remedy === null ? [line] : [line, `      -> ${outcome.remedy}`];
 }
 
-function shorten(value: ClaimOutcome["actual"]): string {
+/** A value on a line: long hex by its first and last digits. */
+export function shorten(value: ClaimOutcome["actual"]): string {
   return String(value).replace(/[0-9a-f]{20,}/g, (hex) =>
     /^0+$/.test(hex) ? "zero" : `${hex.slice(0, 8)}...${hex.slice(-4)}`,
   );
 }
 
-/** Breaks at spaces; text from a result may be long, but never a control character for a terminal. */
-function wrap(text: string, indent: string): string[] {
+/** Lines of at most 80 columns: breaks at spaces; text from a result may be long, but never a control character for a terminal. */
+export function wrap(text: string, indent: string): string[] {
   const clean = text.replace(/[^\x20-\x7e]/g, "?");
   const lead = /^ */.exec(clean)?.[0] ?? "";
   const lines: string[] = [];

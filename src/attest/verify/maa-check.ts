@@ -102,6 +102,22 @@ export function parseMaaToken(token: string): CompactJws & { readonly issuer: st
   return { ...jws, issuer: iss };
 }
 
+/**
+ * The issuer and policy hash that a token claims, before anything of it is verified: for looking up
+ * which provider's keys are meant.
+ * @throws attest.invalid
+ */
+export function peekMaaToken(token: string): {
+  readonly issuer: string;
+  readonly policyHash: string;
+} {
+  const { issuer, payload } = parseMaaToken(token);
+  const hash = payload["x-ms-policy-hash"];
+  if (typeof hash !== "string")
+    throw new PpmlError("attest.invalid", "expected the claim x-ms-policy-hash in the MAA token");
+  return { issuer, policyHash: hash };
+}
+
 function readHeader(jws: CompactJws): MaaHeader {
   const { alg } = jws.header;
   // Draft policies give unsigned tokens; RFC 7519 section 6 calls them "none". Never a signature.

@@ -66,7 +66,7 @@ test("files that are missing, mistyped, doubled, no JSON or too long are refused
   writeFileSync(join(at.path, "vcek.pem"), pem(pki.vcek) + pem(pki.ask));
   rmSync(join(at.path, "vcek.der"));
   await refused(at.path, /one certificate/);
-  await refused(join(at.path, "vcek.pem"), /expected a \.json file/);
+  await refused(join(at.path, "vcek.pem"), /expected AMD's ARK, ASK or ASVK/);
   const json = join(at.path, "c.json");
   for (const [text, message] of [
     ["{", /not JSON/],

@@ -7,11 +7,12 @@ import { isPpmlError } from "../../../src/base/index.ts";
 import { verifyEvidence } from "../../../src/attest/verify/verify.ts";
 import { NOW_MS, wire } from "../fixture.ts";
 
+const options = { nowMs: NOW_MS, maaProviders: [], maaMaxAgeSeconds: 600 };
 const attest = fileURLToPath(new URL("../../../src/attest", import.meta.url));
 
 test("T: simulated evidence is refused by production verify", async () => {
   for (const type of ["sim-snp", "sim-tdx", "sim-"])
-    await assert.rejects(verifyEvidence({ ...wire, type }, { nowMs: NOW_MS, maaProviders: [] }), {
+    await assert.rejects(verifyEvidence({ ...wire, type }, options), {
       code: "attest.simulated",
       message: /expected Evidence of hardware/,
     });
@@ -20,11 +21,11 @@ test("T: simulated evidence is refused by production verify", async () => {
 test("simulated Evidence under the name of hardware is refused", async () => {
   for (const type of ["sgx", "tdx", "snp", "az-snp-vtpm", "az-tdx-vtpm", "maa"])
     await assert.rejects(
-      verifyEvidence({ ...wire, type }, { nowMs: NOW_MS, maaProviders: [] }),
+      verifyEvidence({ ...wire, type }, options),
       (error) => isPpmlError(error) && error.code.startsWith("attest."),
     );
   for (const type of ["nitro", "csv", "sample", ""])
-    await assert.rejects(verifyEvidence({ ...wire, type }, { nowMs: NOW_MS, maaProviders: [] }), {
+    await assert.rejects(verifyEvidence({ ...wire, type }, options), {
       code: "attest.unsupported",
     });
 });

@@ -1,0 +1,93 @@
+import { fromBase64Url, PpmlError, toBase64Url } from "../../base/index.ts";
+import type { WireEvidence } from "../../format/protocol.ts";
+import { parseAzureVtpmJson } from "../evidence/azure-vtpm-json.ts";
+import { snpProductOfName } from "../evidence/snp-fields.ts";
+import type { SnpProduct } from "../evidence/snp-fields.ts";
+import { parseVcekExtensions, parseVlekExtensions } from "../evidence/vcek-extensions.ts";
+import { parseCertificate } from "../x509/certificate.ts";
+import { parsePemCertificates } from "../x509/pem.ts";
+import { amdAuthority } from "./amd-authorities.ts";
+
+/** Names of AMD's certificates on the wire, by their common names. @see AMD 57230 (VCEK), certificate profiles */
+const NAMES: readonly (readonly [pattern: RegExp, name: string])[] = [
+  [/^ARK-/, "ark"],
+  [/^SEV-VLEK-/, "asvk"],
+  [/^SEV-VCEK/, "vcek"],
+  [/^SEV-VLEK/, "vlek"],
+  [/^SEV-/, "ask"],
+];
+
+/**
+ * Certificates of an SNP chain in PEM or DER, in any order, under the names that the wire has.
+ * @throws attest.invalid where one is not AMD's, or there twice
+ */
+export function nameAmdCertificates(bytes: Uint8Array): Record<string, string> {
+  // "-": PEM begins with dashes, DER does not.
+  const all =
+    bytes[0] === 0x2d ? parsePemCertificates(Buffer.from(bytes).toString("latin1")) : [bytes];
+  const named: Record<string, string> = {};
+  for (const der of all) {
+    const { commonName } = parseCertificate(der);
+    const name = NAMES.find(([pattern]) => pattern.test(commonName))?.[1];
+    if (name === undefined || Object.hasOwn(named, name))
+      throw new PpmlError(
+        "attest.invalid",
+        `expected AMD's ARK, ASK or ASVK, and VCEK or VLEK, each once; got a certificate named "${commonName}"`,
+      );
+    named[name] = toBase64Url(der);
+  }
+  return named;
+}
+
+/**
+ * Adds AMD's own authorities of the chip's product where the collateral of SNP Evidence lacks them:
+ * they are public, always the same, and checked against the pinned root keys like any others. Other
+ * Evidence is given back as it is.
+ * @throws attest.invalid, attest.unsupported
+ */
+export function withAmdAuthorities(wire: WireEvidence): WireEvidence {
+  const key = leafOf(wire);
+  if (key === null) return wire;
+  const product = productOf(key);
+  const authority = key.kind === "vlek" ? "asvk" : "ask";
+  return {
+    ...wire,
+    collateral: {
+      ark: toBase64Url(amdAuthority(product, "ark")),
+      // A host's table may have the ASVK in the ASK's place.
+      ...("ask" in wire.collateral
+        ? {}
+        : { [authority]: toBase64Url(amdAuthority(product, authority)) }),
+      ...wire.collateral,
+    },
+  };
+}
+
+type Leaf = { readonly kind: "vcek" | "vlek"; readonly certificate: Uint8Array };
+
+function leafOf({ type, evidence, collateral }: WireEvidence): Leaf | null {
+  if (type === "az-snp-vtpm") {
+    const { vcek } = parseAzureVtpmJson(decode(evidence));
+    return vcek === null ? null : { kind: "vcek", certificate: vcek };
+  }
+  if (type !== "snp") return null;
+  for (const kind of ["vcek", "vlek"] as const) {
+    const text = collateral[kind];
+    if (text !== undefined) return { kind, certificate: decode(text) };
+  }
+  return null;
+}
+
+/** The product that a VCEK or VLEK names, such as "Milan-B0". */
+function productOf({ kind, certificate }: Leaf): SnpProduct {
+  const parse = kind === "vlek" ? parseVlekExtensions : parseVcekExtensions;
+  return snpProductOfName(parse(parseCertificate(certificate)).productName);
+}
+
+function decode(text: string): Uint8Array {
+  try {
+    return fromBase64Url(text);
+  } catch (cause) {
+    throw new PpmlError("attest.invalid", "expected base64url in the Evidence", { cause });
+  }
+}

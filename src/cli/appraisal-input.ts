@@ -1,0 +1,55 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { appraisalPolicySchema } from "../attest/index.ts";
+import type { AppraisalPolicy } from "../attest/index.ts";
+import { PpmlError } from "../base/index.ts";
+import { encodeJcs, parseJson } from "../format/jcs.ts";
+import { parseWith } from "../format/schema.ts";
+import { parsePolicyFile } from "../release/index.ts";
+import { loadProject } from "./config/load.ts";
+import type { CliContext } from "./context.ts";
+import { loadPolicyFile } from "./policy-file.ts";
+
+/**
+ * The appraisal policy that an argument names: the file of a whole policy or of its `appraisal` alone,
+ * or a policy of ppml.yaml by its name.
+ * @throws release.policy
+ */
+export async function loadAppraisal(
+  context: CliContext,
+  options: { readonly policy: string; readonly project: string | undefined },
+): Promise<AppraisalPolicy> {
+  const path = resolve(context.cwd, options.policy);
+  const file = existsSync(path)
+    ? await fromFile(path)
+    : (
+        await loadPolicyFile(
+          await loadProject({ cwd: context.cwd, folder: options.project }),
+          options.policy,
+        )
+      ).appraisal;
+  if (file !== null) return file;
+  throw new PpmlError(
+    "release.policy",
+    `the policy ${options.policy} judges no Evidence: it is for opening by its owner only`,
+  );
+}
+
+async function fromFile(path: string): Promise<AppraisalPolicy | null> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new PpmlError("release.policy", `the policy ${path} cannot be read`, { cause });
+  });
+  const value = parseJson(bytes, path);
+  if (typeof value === "object" && value !== null && "tee" in value)
+    return parseWith(appraisalPolicySchema, value, { what: path, code: "release.policy" });
+  return parsePolicyFile(value).appraisal;
+}
+
+/** Runtime data from a file, as the bytes that Evidence binds. @throws attest.invalid */
+export async function loadRuntimeData(path: string): Promise<Uint8Array> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new PpmlError("attest.invalid", `the runtime data ${path} cannot be read`, { cause });
+  });
+  return encodeJcs(parseJson(bytes, path));
+}

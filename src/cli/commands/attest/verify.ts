@@ -1,0 +1,35 @@
+import { defineCommand, projectFlags } from "../../command.ts";
+import { judgeEvidence, judgeFlags } from "../../judge-evidence.ts";
+import type { JudgeFlags } from "../../judge-evidence.ts";
+import { printable } from "../../output/printable.ts";
+
+/** `ppml attest verify EVIDENCE`: whether Evidence is genuine and, with a policy, acceptable. */
+export const command = defineCommand<JudgeFlags, [string]>({
+  parameters: {
+    flags: { ...projectFlags, ...judgeFlags },
+    positional: {
+      kind: "tuple",
+      parameters: [
+        { placeholder: "EVIDENCE", brief: "Raw bytes, hex, base64, JSON", parse: String },
+      ],
+    },
+  },
+  description:
+    "EVIDENCE is an SGX or TDX quote, an SEV-SNP report, an Azure vTPM's JSON, a token of Microsoft\n" +
+    "Azure Attestation, wire Evidence or a result's receipt; its kind is found out. Nothing is fetched\n" +
+    "without --fetch. Exit code 0 only where it is verified and, with --policy, accepted; without a\n" +
+    "policy a TEE that its host can debug, profile or move is refused.",
+  async run(context, flags, file) {
+    const { report } = await judgeEvidence(context, file, flags);
+    const { refusal } = report;
+    const tcb = report.tcbStatus === null ? "" : `, TCB ${report.tcbStatus}`;
+    return {
+      data: report,
+      human: () =>
+        refusal === null
+          ? `${report.simulated ? "SIMULATED  " : ""}${report.appraisal === null ? "verified" : "accepted"}: ${report.kind}${tcb}\n`
+          : `refused (${refusal.code}): ${printable(refusal.message)}\n  -> ${printable(refusal.remedy)}\n`,
+      exitCode: refusal === null ? 0 : 1,
+    };
+  },
+});

@@ -1,0 +1,164 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import {
+  AMD_KDS,
+  COLLATERAL_MAX_AGE_MS,
+  completeEvidence,
+  detectEvidence,
+  INTEL_PCS,
+  loadCollateral,
+  loadMaaJwksFile,
+  pccsService,
+  peekMaaToken,
+  systemHttp,
+  verifyEvidence,
+  verifySimulatedEvidence,
+  withAmdAuthorities,
+} from "../attest/index.ts";
+import type { DetectedEvidence, Evidence, MaaProvider, Verified } from "../attest/index.ts";
+import { fromBase64Url, fromUtf8, PpmlError } from "../base/index.ts";
+import type { WireEvidence } from "../format/protocol.ts";
+import { integerBetween } from "./command.ts";
+import type { CommonFlags } from "./command.ts";
+import { loadProject } from "./config/load.ts";
+import type { CliContext } from "./context.ts";
+import { projectRoots, simulationRootOf } from "./pinned-roots.ts";
+
+/** MAA's tokens are good for eight hours; how old one may be is for a relying party to say. */
+const TOKEN_LIFETIME_SECONDS = 28_800;
+
+const NEEDS_COLLATERAL: ReadonlySet<string> = new Set(["sgx", "tdx", "snp", "az-tdx-vtpm"]);
+
+/** The flags of commands that take recorded Evidence. */
+export type EvidenceFlags = CommonFlags & {
+  readonly collateral?: string;
+  readonly at?: number;
+  readonly fetch?: boolean;
+  readonly pccs?: string;
+  readonly project?: string;
+};
+
+/** Parameters of `EvidenceFlags`, without `json`. */
+export const evidenceFlags = {
+  collateral: {
+    kind: "parsed",
+    parse: String,
+    brief: "The vendor's collateral: QuoteCollateralV3 JSON, certificates, or a provider's JWK Set",
+    placeholder: "FILE|DIR",
+    optional: true,
+  },
+  at: {
+    kind: "parsed",
+    parse: integerBetween(0, 253_402_300_799),
+    brief: "Verify for this time (otherwise: now)",
+    placeholder: "UNIX_SECONDS",
+    optional: true,
+  },
+  fetch: {
+    kind: "boolean",
+    brief: "Fetch collateral that is missing from Intel or AMD",
+    optional: true,
+    withNegated: false,
+  },
+  pccs: {
+    kind: "parsed",
+    parse: String,
+    brief: "Fetch Intel's collateral from this PCCS",
+    placeholder: "URL",
+    optional: true,
+  },
+} as const;
+
+/** Evidence from a file, with its collateral and the time to verify it for. */
+export type EvidenceInput = {
+  readonly wire: WireEvidence;
+  /** The runtime data that it was made for, where the file says. */
+  readonly runtimeData: DetectedEvidence["runtimeData"];
+  readonly nowMs: number;
+  readonly maaProviders: readonly MaaProvider[];
+};
+
+/**
+ * Reads Evidence of any known form, and puts its collateral with it.
+ * @throws attest.collateral attest.invalid attest.unsupported cli.usage
+ */
+export async function readEvidence(
+  context: CliContext,
+  file: string,
+  flags: EvidenceFlags,
+): Promise<EvidenceInput> {
+  const bytes = await readFile(resolve(context.cwd, file)).catch((cause: unknown) => {
+    throw new PpmlError("attest.invalid", `the Evidence ${file} cannot be read`, { cause });
+  });
+  const { wire, runtimeData } = detectEvidence(bytes);
+  const nowMs = flags.at === undefined ? context.clock() : flags.at * 1000;
+  if (wire.type === "ear") return { wire, runtimeData, nowMs, maaProviders: [] };
+  if (wire.type === "maa")
+    return { wire, runtimeData, nowMs, maaProviders: await providersOf(context, wire, flags) };
+  const own = { ...wire, collateral: { ...wire.collateral, ...(await givenOf(context, flags)) } };
+  const whole =
+    flags.fetch === true ? await fetchMissing(context, own, flags) : withAmdAuthorities(own);
+  return { wire: whole, runtimeData, nowMs, maaProviders: [] };
+}
+
+/** Verifies it; simulated Evidence only under the root that the project pins. */
+export async function verifyInput(
+  context: CliContext,
+  input: EvidenceInput,
+  flags: EvidenceFlags,
+): Promise<Verified<Evidence>> {
+  const { wire, nowMs, maaProviders } = input;
+  if (Object.keys(wire.collateral).length === 0 && NEEDS_COLLATERAL.has(wire.type))
+    throw new PpmlError(
+      "attest.collateral",
+      `Evidence of type ${wire.type} is verified with the vendor's collateral, and none was given: add --collateral FILE, or --fetch`,
+    );
+  const hardware = { nowMs, maaProviders, maaMaxAgeSeconds: TOKEN_LIFETIME_SECONDS };
+  if (!wire.type.startsWith("sim-")) return await verifyEvidence(wire, hardware);
+  const project = await loadProject({ cwd: context.cwd, folder: flags.project });
+  const simulationRoot = simulationRootOf(await projectRoots(project));
+  if (simulationRoot === null) return await verifyEvidence(wire, hardware);
+  return verifySimulatedEvidence(wire, { simulationRoot, nowMs });
+}
+
+async function givenOf(
+  context: CliContext,
+  flags: EvidenceFlags,
+): Promise<WireEvidence["collateral"]> {
+  return flags.collateral === undefined
+    ? {}
+    : await loadCollateral(resolve(context.cwd, flags.collateral));
+}
+
+async function fetchMissing(
+  context: CliContext,
+  wire: WireEvidence,
+  flags: EvidenceFlags,
+): Promise<WireEvidence> {
+  using step = context.progress({ label: "fetching collateral" });
+  step.update(0);
+  return await completeEvidence(wire, {
+    ports: systemHttp,
+    cache: null,
+    maxAgeMs: COLLATERAL_MAX_AGE_MS,
+    pcs: flags.pccs === undefined ? INTEL_PCS : pccsService(flags.pccs),
+    update: "standard",
+    kds: AMD_KDS,
+    snpProduct: null,
+  });
+}
+
+/**
+ * A token's provider as `--collateral` pins it: whoever gives the file of its keys says by that whom
+ * they trust. Which issuer and policy are accepted is for an appraisal policy to say.
+ */
+async function providersOf(
+  context: CliContext,
+  wire: WireEvidence,
+  flags: EvidenceFlags,
+): Promise<readonly MaaProvider[]> {
+  if (flags.collateral === undefined) return [];
+  const { issuer, policyHash } = peekMaaToken(fromUtf8(fromBase64Url(wire.evidence)));
+  const jwks = await loadMaaJwksFile(resolve(context.cwd, flags.collateral));
+  return [{ issuer, jwks, policy: { hashes: [policyHash] } }];
+}
