@@ -44,8 +44,13 @@ async function verify(
   const collateral =
     options.collateral === undefined ? [] : ["--collateral", path(options.collateral)];
   const run = await runInProcess([
-    ...["attest", "verify", path(file), ...collateral],
-    ...["--at", String(options.at), "--json"],
+    "attest",
+    "verify",
+    path(file),
+    ...collateral,
+    "--at",
+    String(options.at),
+    "--json",
   ]);
   const report = reportSchema.parse(JSON.parse(run.stdout));
   assert.equal(run.code, report.verified ? 0 : 1);
@@ -78,10 +83,10 @@ describe("ppml attest verify", { skip }, () => {
 
   test("accepts nothing that was tampered with, and nothing under a test root", async () => {
     for (const { file, collateral, verifyAt, root, verdict } of dcapIndex.tampered) {
-      const isGood = root === undefined && verdict?.[REFERENCE]?.ok === true;
+      const isReal = root === undefined && verdict?.[REFERENCE]?.ok === true;
       const at = verifyAt ?? 1_751_624_924;
       const report = await verify(file, { collateral, at });
-      assert.equal(report.verified && !isGood, false, file);
+      assert.equal(report.verified && !isReal, false, file);
     }
     for (const { file, collateral, verifyAt } of dcapIndex.synthetic)
       assert.equal((await verify(file, { collateral, at: verifyAt })).verified, false, file);

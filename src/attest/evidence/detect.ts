@@ -85,7 +85,7 @@ function isEar(token: string): boolean {
 function textOf(bytes: Uint8Array): string | null {
   try {
     const text = fromUtf8(bytes).trim();
-    return /^[\x09\x0a\x0d\x20-\x7e\u0080-\uffff]+$/.test(text) ? text : null;
+    return text !== "" && !/[^\s\u0020-\uffff]/.test(text) ? text : null;
   } catch {
     return null; // Not UTF-8, so it is no text: the caller says what was expected.
   }
