@@ -1,4 +1,5 @@
 import { ATTEST_TARGETS } from "./attest-targets.ts";
+import { HARDWARE_TARGETS } from "./hardware-targets.ts";
 import { MESSAGE_TARGETS } from "./message-targets.ts";
 import { PARQUET_TARGETS } from "./parquet-targets.ts";
 import { SEALED_FILE_TARGETS } from "./sealed-file-targets.ts";
@@ -12,6 +13,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...PARQUET_TARGETS,
   ...MESSAGE_TARGETS,
   ...ATTEST_TARGETS,
+  ...HARDWARE_TARGETS,
   ...STATE_TARGETS,
   ...TOKEN_TARGETS,
 ];

@@ -32,7 +32,7 @@ export function openTpmReader(bytes: Uint8Array, what: string): TpmReader {
   };
   const take = (length: number): Uint8Array => {
     const start = advance(length);
-    return bytes.slice(start, start + length);
+    return Uint8Array.from(bytes.subarray(start, start + length));
   };
   return {
     u8: () => view.getUint8(advance(1)),
