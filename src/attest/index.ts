@@ -6,6 +6,12 @@ export {
   simulationPolicy,
 } from "./appraise/policy.ts";
 export type { Attester } from "./collect/attester.ts";
+export { type DetectedTee, detectTee, type MachineListing } from "./collect/detect.ts";
+export { deviceFiles } from "./collect/device-io.ts";
+export { perlIoctl } from "./collect/ioctl.ts";
+export { type AttesterPorts, openAttester } from "./collect/open-attester.ts";
+export { MACHINE_PATHS, probeMachine } from "./collect/probe.ts";
+export { createRaTlsIdentity, type RaTlsIdentity } from "./collect/ra-tls-certificate.ts";
 export { openSimChannelAttester, type SimChannelAttester } from "./collect/sim-channel.ts";
 export { createMaaJwksSource, loadMaaJwksFile, type MaaJwksSource } from "./collateral/maa-jwks.ts";
 export {
@@ -54,12 +60,14 @@ export {
 export type { ClaimValue, ReferenceSet } from "./appraise/rules.ts";
 export { AMD_KDS } from "./collateral/amd-kds.ts";
 export { withAmdAuthorities } from "./collateral/amd-certificates.ts";
-export { completeEvidence } from "./collateral/complete-evidence.ts";
+export { type CollateralCache, openCollateralCache } from "./collateral/cache.ts";
+export { type CollateralSources, completeEvidence } from "./collateral/complete-evidence.ts";
 export { COLLATERAL_MAX_AGE_MS } from "./collateral/fetch-part.ts";
-export { systemHttp } from "./collateral/http.ts";
-export { INTEL_PCS, pccsService } from "./collateral/intel-pcs.ts";
+export { type HttpPorts, systemHttp } from "./collateral/http.ts";
+export { AZURE_PCS, INTEL_PCS, pccsService, type PcsService } from "./collateral/intel-pcs.ts";
 export { loadCollateral } from "./collateral/load-collateral.ts";
 export { detectEvidence, type DetectedEvidence } from "./evidence/detect.ts";
+export { type RaTlsEvidence, readRaTlsCertificate } from "./evidence/ra-tls.ts";
 export { remedyOfCode } from "./explain/remedies.ts";
 export { wordOf } from "./explain/words.ts";
 export { peekMaaToken } from "./verify/maa-check.ts";

@@ -5,3 +5,9 @@ export { BrokerDatabase, type BrokerIdentity } from "./database.ts";
 export { type Listener, listenOnSocket } from "./listen.ts";
 export { createBrokerLogger, type LogLevel } from "./logger.ts";
 export { NONCE_TTL_SECONDS } from "./nonces.ts";
+export {
+  listenForSecretProvisioning,
+  type SecretProvisioning,
+  type SecretProvisioningOptions,
+} from "./secret-provisioning/listen.ts";
+export { encodeGramineKey } from "./secret-provisioning/messages.ts";
