@@ -9,6 +9,14 @@ import { datasetIdSchema, nameSchema, sha256HexSchema, timestampSchema } from ".
 export const MANIFEST_NAME = "manifest.json";
 export const RECEIPT_NAME = "receipt.json";
 
+const VERSION_FOLDER = /^v([1-9]\d{0,14})\//;
+
+/** The version in whose folder (`vN/`) a stored file lies; null for one that is in none. */
+export function versionOfName(name: string): number | null {
+  const digits = VERSION_FOLDER.exec(name)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
 /** A file's name in its dataset: relative, '/'-separated. The store checks its parts again. */
 export const fileNameSchema = z
   .string()

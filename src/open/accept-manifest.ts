@@ -1,7 +1,13 @@
 import { PpmlError } from "../base/index.ts";
 import { verifyObject } from "../format/signed-object.ts";
 import type { Envelope, VerifiedObject } from "../format/signed-object.ts";
-import { checkManifest, MANIFEST_NAME, manifestSchema, RECEIPT_NAME } from "../format/manifest.ts";
+import {
+  checkManifest,
+  MANIFEST_NAME,
+  manifestSchema,
+  RECEIPT_NAME,
+  versionOfName,
+} from "../format/manifest.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { ManifestFloor } from "../format/grant.ts";
 
@@ -41,7 +47,8 @@ export function acceptManifest(envelope: Envelope, floor: ManifestFloor): Verifi
 }
 
 /**
- * Compares the names in a dataset's folder with the manifest.
+ * Compares the names in a dataset's folder with the manifest. Files in the folder of a higher version
+ * than the manifest's are a sealing that is going on, or was cut off: no reader looks at them.
  * @throws open.manifest for a missing or an added file
  */
 export function checkListing(manifest: Manifest, stored: readonly string[]): void {
@@ -54,7 +61,11 @@ export function checkListing(manifest: Manifest, stored: readonly string[]): voi
       `the manifest of ${manifest.name} lists ${missing.name}, which is missing from the store`,
     );
   const added = stored.find(
-    (name) => name !== MANIFEST_NAME && name !== RECEIPT_NAME && !listed.has(name),
+    (name) =>
+      name !== MANIFEST_NAME &&
+      name !== RECEIPT_NAME &&
+      !listed.has(name) &&
+      (versionOfName(name) ?? 0) <= manifest.version,
   );
   if (added !== undefined)
     throw new PpmlError(

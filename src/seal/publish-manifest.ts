@@ -1,6 +1,6 @@
 import { utf8 } from "../base/index.ts";
 import type { Manifest } from "../format/manifest.ts";
-import { MANIFEST_NAME } from "../format/manifest.ts";
+import { MANIFEST_NAME, versionOfName } from "../format/manifest.ts";
 import type { SigningKey } from "../format/jwk.ts";
 import { envelopeDigest, signObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
@@ -14,12 +14,10 @@ export type PublishedManifest = {
   readonly digest: string;
 };
 
-/** Files of earlier versions have names of this form; nothing else is ever deleted. */
-const VERSIONED_NAME = /^v\d+\//;
-
 /**
- * Signs a manifest and puts it: from then on readers see its version. Then the data files of other
- * versions are deleted, those of an interrupted sealing included.
+ * Signs a manifest and puts it: from then on readers see its version. Then the data files of this and
+ * earlier versions that it does not list are deleted. Those of later versions are somebody's who seals
+ * one, or are removed when that version is signed.
  * @throws store.conflict (ifMatch), store.exists (null), store.io
  */
 export async function publishManifest(options: {
@@ -44,6 +42,9 @@ function conditionOf(ifMatch: string | null | undefined): PutCondition {
 
 async function deleteOthers(store: Store, manifest: Manifest): Promise<void> {
   const listed = new Set(manifest.files.map((file) => file.name));
-  for await (const { name } of store.list("v"))
-    if (VERSIONED_NAME.test(name) && !listed.has(name)) await store.delete(name);
+  for await (const { name } of store.list("v")) {
+    const version = versionOfName(name);
+    if (version !== null && version <= manifest.version && !listed.has(name))
+      await store.delete(name);
+  }
 }

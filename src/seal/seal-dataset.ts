@@ -40,8 +40,9 @@ type Sealed = { readonly file: ManifestFile; readonly schema: Manifest["schema"]
 
 /**
  * Seals a dataset: each input under a DEK of its own, each column group under its KEK, then the
- * signed manifest. Readers see the old version until the manifest is there, then the new one. Where an
- * input fails, what was stored of the new version is removed: the old one stays readable.
+ * signed manifest. Readers see the old version until the manifest is there, then the new one: they
+ * pass over folders of higher versions than their manifest's. Where an input fails, what was stored
+ * of the new version is removed: the old one stays readable.
  * @throws seal.plan, seal.input, and what the store and the inputs throw
  */
 export async function sealDataset(options: SealDatasetOptions): Promise<PublishedManifest> {
@@ -84,7 +85,7 @@ async function sealInputs(plan: Pick<SealJob, "options" | "groups" | "rest">): P
       stored += one.file.length;
       sealed.push(one);
     }
-    // Here, where a difference can still be undone: readers refuse files that no manifest lists.
+    // Here, where a difference can still be undone.
     commonSchema(sealed);
     return sealed;
   } catch (error) {

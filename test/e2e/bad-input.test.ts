@@ -74,6 +74,19 @@ const flipAt =
 const table = (name: string): string => at("sealed", "tables", "v1", `${name}.parquet`);
 const file = (name: string): string => at("sealed", "words", "v1", `${name}.csv`);
 
+test("T122: a file planted in the folder of a higher version is never read, and nobody is refused", () => {
+  mkdirSync(at("sealed", "tables", "v9"));
+  writeFileSync(at("sealed", "tables", "v9", "a.parquet"), "planted");
+  copyFileSync(table("a"), at("sealed", "tables", "v9", "b.parquet"));
+  project.must("data", "open", "tables", "--out", "out");
+  assert.deepEqual(readdirSync(at("out")).sort(), ["a.parquet", "b.parquet"]);
+  assert.ok(!readFileSync(at("out", "a.parquet")).includes("planted"));
+  project.must("run", "total");
+  const { stdout } = project.must("data", "open", "answers", "--json");
+  // Two tables of 2000 rows, each the sum of i + 2 i.
+  assert.match(stdout, new RegExp(String(2 * 3 * ((1999 * 2000) / 2))));
+});
+
 type Attack = readonly [
   what: string,
   dataset: "tables" | "words",

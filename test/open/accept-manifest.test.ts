@@ -100,6 +100,36 @@ test("a missing and an added file are refused", () => {
   });
 });
 
+test("files of a higher version, which a sealing writes meanwhile, are passed over", () => {
+  const manifest = manifestOf();
+  checkListing(manifest, ["manifest.json", FILE.name, "v4/a.parquet", "v10/deep/b.parquet"]);
+  assert.throws(() => checkListing(manifest, ["manifest.json", "v4/a.parquet"]), {
+    code: "open.manifest",
+  });
+});
+
+test("a file added at the top, in the manifest's or an older version's folder, or in one of another form is refused", () => {
+  const manifest = manifestOf();
+  for (const added of [
+    "a.parquet",
+    "v4",
+    "v3/b.parquet",
+    "v2/a.parquet",
+    "v0/a.parquet",
+    "v04/a.parquet",
+    "V4/a.parquet",
+    "x/v4/a.parquet",
+    "v4x/a.parquet",
+    "v-4/a.parquet",
+    `v${"9".repeat(16)}/a.parquet`,
+  ])
+    assert.throws(
+      () => checkListing(manifest, ["manifest.json", FILE.name, added]),
+      { code: "open.manifest" },
+      added,
+    );
+});
+
 test("a renamed file is refused, whether or not its old name still exists", () => {
   const manifest = manifestOf();
   for (const stored of [["v3/b.parquet"], [FILE.name, "v3/b.parquet"], ["v3/A.parquet"]])
