@@ -1,4 +1,5 @@
 import { ATTEST_TARGETS } from "./attest-targets.ts";
+import { COLLECT_TARGETS } from "./collect-targets.ts";
 import { HARDWARE_TARGETS } from "./hardware-targets.ts";
 import { MESSAGE_TARGETS } from "./message-targets.ts";
 import { PARQUET_TARGETS } from "./parquet-targets.ts";
@@ -14,6 +15,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...MESSAGE_TARGETS,
   ...ATTEST_TARGETS,
   ...HARDWARE_TARGETS,
+  ...COLLECT_TARGETS,
   ...STATE_TARGETS,
   ...TOKEN_TARGETS,
 ];

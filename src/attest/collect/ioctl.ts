@@ -63,12 +63,16 @@ print pack("N/a*", substr($buffers[$_], 0, $lengths[$_])) for 0 .. $#buffers;
 `;
 
 /** Makes ioctls by the system's perl. @see IoctlRunner */
-export const perlIoctl: IoctlRunner = async (call) => {
-  const input = encodeCall(call);
-  const { code, stdout, stderr } = await runPerl(input);
-  if (code !== 0) throw openFailed(call.device, stderr);
-  return decodeResult(stdout, call);
-};
+export const perlIoctl: IoctlRunner = perlIoctlBy("perl");
+
+/** Makes ioctls by a given perl: a path, or a name that is looked for in the system's folders. */
+export function perlIoctlBy(perl: string): IoctlRunner {
+  return async (call) => {
+    const { code, stdout, stderr } = await runPerl(perl, encodeCall(call));
+    if (code !== 0) throw openFailed(call.device, stderr);
+    return decodeResult(stdout, call);
+  };
+}
 
 /** Input of the program: every number is a u32, most significant byte first. */
 function encodeCall(call: IoctlCall): Uint8Array {
@@ -115,10 +119,10 @@ function decodeResult(stdout: Uint8Array, call: IoctlCall): IoctlResult {
 
 type Ended = { readonly code: number | null; readonly stdout: Uint8Array; readonly stderr: string };
 
-function runPerl(input: Uint8Array): Promise<Ended> {
+function runPerl(perl: string, input: Uint8Array): Promise<Ended> {
   return new Promise((resolve, reject) => {
     // No environment: PERL5OPT and PERL5LIB would put other code into the program.
-    const child = spawn("perl", ["-e", PROGRAM], {
+    const child = spawn(perl, ["-e", PROGRAM], {
       env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" },
       stdio: ["pipe", "pipe", "pipe"],
       timeout: TIMEOUT_MS,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -127,7 +128,21 @@ test("this machine is probed without an error, whatever it is", async () => {
   assert.ok(tee.way !== null || tee.reasons.length === 5);
 });
 
-test("a TPM device that is missing, or is a plain file, is told", async () => {
+test("a TPM's command is one write and its response one read, one command at a time", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ppml-tpm-"));
+  try {
+    const device = join(folder, "tpm");
+    // A pipe that is opened for both gives back what was written: an echo in the device's place.
+    assert.equal(spawnSync("mkfifo", [device]).status, 0);
+    const tpm = openTpmDevice(device, QUICK);
+    const commands = Array.from({ length: 8 }, (_, i) => new Uint8Array(10 + 50 * i).fill(i));
+    assert.deepEqual(await Promise.all(commands.map((command) => tpm.transmit(command))), commands);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a TPM device that is missing is told", async () => {
   const missing = openTpmDevice("/dev/tpmrm0-none", QUICK);
   await unavailable(
     missing.transmit(new Uint8Array(10)),

@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import {
   openSevGuestAttester,
@@ -10,7 +14,7 @@ import {
   openTdxGuestAttester,
   TDX_CMD_GET_REPORT0,
 } from "../../../src/attest/collect/tdx-guest.ts";
-import { perlIoctl } from "../../../src/attest/collect/ioctl.ts";
+import { perlIoctl, perlIoctlBy } from "../../../src/attest/collect/ioctl.ts";
 import type { IoctlCall, IoctlResult, IoctlRunner } from "../../../src/attest/collect/ioctl.ts";
 import { concatBytes } from "../../../src/base/index.ts";
 import {
@@ -172,6 +176,44 @@ test("a report over other report data, short buffers, bad status and errors are 
     /other sizes/,
   );
 });
+
+/** The drivers' side in C, put under perl's ioctl: what they see of the addresses in our buffers. */
+function compileDrivers(): string | null {
+  if (spawnSync("cc", ["--version"]).status !== 0 || spawnSync("perl", ["-e", "1"]).status !== 0)
+    return null;
+  const folder = mkdtempSync(join(tmpdir(), "ppml-drivers-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const source = join(import.meta.dirname, "guest-drivers.c");
+  const library = join(folder, "drivers.so");
+  const made = spawnSync("cc", ["-shared", "-fPIC", "-o", library, source], { encoding: "utf8" });
+  assert.equal(made.status, 0, made.stderr);
+  const perl = join(folder, "perl");
+  writeFileSync(perl, `#!/bin/sh\nLD_PRELOAD='${library}' exec /usr/bin/env perl "$@"\n`, {
+    mode: 0o755,
+  });
+  return perl;
+}
+
+const perl = process.platform === "linux" ? compileDrivers() : null;
+const skip = perl === null ? "perl and a C compiler are not installed" : false;
+
+test(
+  "the drivers find every buffer by its address, and what they write comes back",
+  { skip },
+  async () => {
+    const ioctl = perlIoctlBy(perl ?? "");
+    const path = import.meta.filename;
+    for (const certificates of [false, true]) {
+      const sev = openSevGuestAttester({ device: path, ioctl, vmpl: 2, certificates });
+      const wire = await sev.attest(REPORT_DATA);
+      assert.deepEqual(evidenceRange(wire, 0x50, 64), REPORT_DATA);
+      assert.deepEqual(evidenceRange(wire, 0x30, 1), Uint8Array.of(2));
+      assert.deepEqual(wire.collateral, certificates ? { vcek: "aGVsbG8" } : {});
+    }
+    const tdx = openTdxGuestAttester({ device: path, ioctl, quoteOf: async (report) => report });
+    assert.deepEqual(evidenceRange(await tdx.attest(REPORT_DATA), 128, 64), REPORT_DATA);
+  },
+);
 
 test("a plain file is told to be no guest device, by the real ioctl", async () => {
   const path = import.meta.filename;
