@@ -121,7 +121,7 @@ function snpLines({ product, tcb, revocationChecked, validUntilMs }: SnpVerifica
 function explainVerdict(report: EvidenceReport): string[] {
   const { refusal, appraisal } = report;
   if (refusal !== null)
-    return [`REFUSED (${refusal.code}): ${refusal.message}`, `  -> ${refusal.remedy}`];
+    return [`REFUSED (${refusal.code}): ${shorten(refusal.message)}`, `  -> ${refusal.remedy}`];
   if (report.kind === "ear")
     return [
       "verified: what its Verifier found stands above; whether that is enough is not judged here",

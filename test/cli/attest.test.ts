@@ -1,0 +1,212 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { z } from "zod";
+import { simulationPolicy } from "../../src/attest/appraise/policy.ts";
+import { loadSimulationPki } from "../../src/attest/sim/pki.ts";
+import { simulatedPlatformOf } from "../../src/attest/sim/platform.ts";
+import { fromBase64Url, sha384, toHex } from "../../src/base/index.ts";
+import { encodeJcs } from "../../src/format/jcs.ts";
+import { measurement, NOW_MS, signedWire, wire } from "../attest/fixture.ts";
+import { ppml, runInProcess } from "./ppml.ts";
+import type { Run } from "./ppml.ts";
+
+const reportSchema = z.looseObject({
+  verified: z.boolean().optional(),
+  kind: z.string().optional(),
+  simulated: z.boolean().optional(),
+  refusal: z
+    .object({ code: z.string(), message: z.string(), remedy: z.string() })
+    .nullish()
+    .transform((refusal) => refusal ?? { code: "", message: "", remedy: "" }),
+  claims: z.record(z.string(), z.unknown()).default({}),
+  appraisal: z.object({ outcomes: z.array(z.object({ claim: z.string() })) }).nullish(),
+  differences: z.array(z.object({ claim: z.string(), a: z.unknown(), b: z.unknown() })).default([]),
+});
+
+let folder: string;
+let project: string;
+let good: string;
+const RUNTIME = { nonce: "n", purpose: "a test" };
+
+const write = (name: string, content: unknown): string => {
+  const path = join(folder, name);
+  writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
+  return path;
+};
+const attest = (...args: readonly string[]): Promise<Run> =>
+  runInProcess(["attest", ...args, "--project", project]);
+const report = (run: Run) => reportSchema.parse(JSON.parse(run.stdout));
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), "ppml attest "));
+  project = join(folder, "project");
+  mkdirSync(project);
+  const made = await ppml(["init", ".", "--template", "empty", "--name", "test"], { cwd: project });
+  assert.equal(made.code, 0, made.stderr);
+  const pki = loadSimulationPki(join(project, ".ppml", "sim"));
+  const reportData = new Uint8Array(64);
+  reportData.set(sha384(encodeJcs(RUNTIME)));
+  good = write("good.json", simulatedPlatformOf(pki).attest({ measurement, reportData }));
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("ppml attest verify", () => {
+  test("verifies simulated Evidence under its project's root, and says SIMULATED", async () => {
+    const run = await attest("verify", good, "--json");
+    assert.equal(run.code, 0, run.stderr);
+    const { verified, kind, simulated, refusal, claims } = report(run);
+    assert.deepEqual([verified, kind, simulated, refusal.code], [true, "sim-snp", true, ""]);
+    assert.equal(claims["measurement"], toHex(measurement));
+    const shown = await attest("verify", good);
+    assert.match(shown.stdout, /^SIMULATED {2}verified: sim-snp\n$/);
+  });
+
+  test("refuses simulated Evidence of another root, with code, message and remedy", async () => {
+    const run = await attest(
+      "verify",
+      write("foreign.json", wire),
+      "--at",
+      String(NOW_MS / 1000),
+      "--json",
+    );
+    assert.equal(run.code, 1);
+    const { verified, refusal } = report(run);
+    assert.equal(verified, false);
+    assert.equal(refusal.code, "attest.not_verified");
+    assert.match(refusal.remedy, /Do not trust this Evidence/);
+  });
+
+  test("with a policy it is accepted or refused by its claims, and by what it binds", async () => {
+    const policy = write("policy.json", simulationPolicy([toHex(measurement)]));
+    const runtime = write("runtime.json", RUNTIME);
+    const bound = ["--runtime-data", runtime];
+    assert.equal((await attest("verify", good, "--policy", policy, ...bound)).code, 0);
+    const other = write("other.json", { ...RUNTIME, nonce: "m" });
+    const replayed = await attest(
+      "verify",
+      good,
+      "--policy",
+      policy,
+      "--runtime-data",
+      other,
+      "--json",
+    );
+    assert.equal(replayed.code, 1);
+    assert.match(report(replayed).refusal.message, /reportData is/);
+    const strict = write("strict.json", simulationPolicy(["00".repeat(48)]));
+    const refused = await attest("verify", good, "--policy", strict, "--json");
+    assert.equal(refused.code, 1);
+    assert.match(report(refused).refusal.message, /measurement is a1a1/);
+    assert.match(report(refused).refusal.remedy, /ppml enclave measure/);
+  });
+
+  test("without runtime data the appraisal says nothing of what the Evidence binds", async () => {
+    const policy = write("policy.json", simulationPolicy([toHex(measurement)]));
+    const { appraisal } = report(await attest("verify", good, "--policy", policy, "--json"));
+    assert.ok(appraisal);
+    assert.equal(
+      appraisal.outcomes.some(({ claim }) => claim === "reportData"),
+      false,
+    );
+  });
+
+  test("T114: a genuine TEE that its host can debug is refused without a policy", async () => {
+    const pki = loadSimulationPki(join(project, ".ppml", "sim"));
+    const { evidence } = signedWire({ policy: 0x3_0000n | (1n << 19n) });
+    const bytes = fromBase64Url(evidence);
+    assert.ok(bytes.byteLength > 0 && pki.chip);
+    const { signReport } = await import("../../src/attest/sim/platform.ts");
+    const { parseSnpReport } = await import("../../src/attest/evidence/snp-report.ts");
+    const debug = { ...parseSnpReport(bytes), chipId: pki.chip.hwId };
+    const base = JSON.parse(readFileSync(good, "utf8")) as typeof wire;
+    const signed = Buffer.from(signReport(debug, pki)).toString("base64url");
+    const run = await attest(
+      "verify",
+      write("debug.json", { ...base, evidence: signed }),
+      "--json",
+    );
+    assert.equal(run.code, 1, run.stdout);
+    assert.equal(report(run).refusal.code, "attest.unprotected");
+  });
+
+  test("what is no Evidence, or cannot be read, is one clear refusal", async () => {
+    for (const [name, content, code] of [
+      ["empty", "", "attest.unsupported"],
+      ["garbage", "\u0001\u0002\u0003", "attest.unsupported"],
+      ["cut.json", "{", "attest.unsupported"],
+      ["other.json", '{"a":1}', "attest.unsupported"],
+      ["hello", "hello world, this is no evidence", "attest.unsupported"],
+      ["token", "eyJhbGciOiJub25lIn0.e30.", "attest.invalid"],
+    ] as const) {
+      const run = await attest("verify", write(name, content), "--json");
+      assert.equal(run.code, 1, name);
+      const { refusal } = report(run);
+      assert.equal(refusal.code, code, `${name}: ${refusal.message}`);
+      assert.ok(refusal.remedy.length > 20);
+    }
+    const missing = await attest("verify", join(folder, "none"), "--json");
+    assert.match(report(missing).refusal.message, /cannot be read/);
+  });
+});
+
+test("ppml attest explain says each claim in the standard's words, the chain and the verdict", async () => {
+  const policy = write("strict.json", simulationPolicy(["00".repeat(48)]));
+  const { stdout, code } = await attest("explain", good, "--policy", policy);
+  assert.equal(code, 1);
+  for (const expected of [
+    /^SIMULATED/,
+    /MEASUREMENT +a1a1a1a1\.\.\.a1a1/,
+    /POLICY\.DEBUG +false/,
+    /REPORTED_TCB\.SNP +23/,
+    /Chain\n {2}VCEK PPML SIMULATION - NOT HARDWARE/,
+    /NO {2}measurement/,
+    /-> Other code, configuration or Node/,
+    /REFUSED \(release\.denied\)/,
+  ])
+    assert.match(stdout, expected);
+  for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
+});
+
+test("ppml attest diff shows the claims that differ, and exits as diff does", async () => {
+  const pki = loadSimulationPki(join(project, ".ppml", "sim"));
+  const other = new Uint8Array(48).fill(0xc3);
+  const reportData = new Uint8Array(64);
+  const second = write(
+    "second.json",
+    simulatedPlatformOf(pki).attest({ measurement: other, reportData }),
+  );
+  assert.equal((await attest("diff", good, good)).code, 0);
+  const run = await attest("diff", good, second, "--json");
+  assert.equal(run.code, 1);
+  const { differences } = report(run);
+  assert.deepEqual(
+    differences.map(({ claim }) => claim),
+    ["measurement", "reportData"],
+  );
+  assert.equal(differences[0]?.b, toHex(other));
+});
+
+test("ppml policy dry-run says which recorded Evidence a changed policy would refuse", async () => {
+  const pki = loadSimulationPki(join(project, ".ppml", "sim"));
+  const reportData = new Uint8Array(64);
+  const other = new Uint8Array(48).fill(0xc3);
+  const second = write(
+    "second.json",
+    simulatedPlatformOf(pki).attest({ measurement: other, reportData }),
+  );
+  const policy = write("policy.json", simulationPolicy([toHex(measurement)]));
+  const run = await runInProcess(["policy", "dry-run", policy, good, second, "--project", project]);
+  assert.equal(run.code, 1);
+  assert.match(
+    run.stdout,
+    /accepts {2}.*good\.json\nREFUSES {2}.*second\.json\n.*measurement is c3c3/,
+  );
+  assert.match(run.stdout, /1 of 2 would be refused/);
+  const both = write("both.json", simulationPolicy([toHex(measurement), toHex(other)]));
+  const ok = await runInProcess(["policy", "dry-run", both, good, second, "--project", project]);
+  assert.equal(ok.code, 0, ok.stdout);
+});
