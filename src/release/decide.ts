@@ -1,10 +1,11 @@
 import { equalBytes, PpmlError } from "../base/index.ts";
 import type { AttestationResult } from "../attest/appraise/appraise.ts";
 import { expectedBinding } from "../attest/appraise/binding.ts";
+import { refusePublishedKey } from "../attest/verify/published.ts";
 import type { AttestationResultData } from "../format/attestation-result.ts";
 import { encodeJcs } from "../format/jcs.ts";
 import type { Job } from "../format/job.ts";
-import { jwkThumbprint } from "../format/jwk.ts";
+import { ecPublicKeyOf, jwkThumbprint } from "../format/jwk.ts";
 import type { Mode, WrappedLocalKey } from "../format/kek.ts";
 import type { RuntimeData } from "../format/runtime-data.ts";
 import type { EcPublicJwk } from "../format/schema.ts";
@@ -155,6 +156,7 @@ function checkBinding(by: JobRelease): {
   const signingId = jwkThumbprint(signingKey);
   if (signing.kid !== signingId || signingId === encryptionId)
     throw binding("the signing key has to be a key of its own, under its thumbprint as kid");
+  for (const key of [encryptionKey, signingKey]) refusePublishedKey(ecPublicKeyOf(key));
   return { encryptionKey, signingKey };
 }
 

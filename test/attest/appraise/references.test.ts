@@ -53,7 +53,7 @@ describe("reference sets", () => {
     assert.equal(judge([older, set()]).accepted, true, "several stand side by side");
   });
 
-  test("T120: values of two accepted sets do not count together", () => {
+  test("T128: values of two accepted sets do not count together", () => {
     const first = set({ values: { measurement: toHex(measurement), hostData: HOST_B } });
     const second = set({ label: "image 2", values: { measurement: OTHER, hostData: HOST_A } });
     const { accepted, refused } = judge([first, second]);
