@@ -1,6 +1,7 @@
 import { ATTEST_TARGETS } from "./attest-targets.ts";
 import { COLLECT_TARGETS } from "./collect-targets.ts";
 import { HARDWARE_TARGETS } from "./hardware-targets.ts";
+import { DCAP_TARGETS } from "./dcap-targets.ts";
 import { MESSAGE_TARGETS } from "./message-targets.ts";
 import { PARQUET_TARGETS } from "./parquet-targets.ts";
 import { SEALED_FILE_TARGETS } from "./sealed-file-targets.ts";
@@ -16,6 +17,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...ATTEST_TARGETS,
   ...HARDWARE_TARGETS,
   ...COLLECT_TARGETS,
+  ...DCAP_TARGETS,
   ...STATE_TARGETS,
   ...TOKEN_TARGETS,
 ];

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { fromTimestamp, toTimestamp } from "../../base/index.ts";
+import { fromTimestamp } from "../../base/index.ts";
 
 /**
  * What Intel says of a TCB level, best first; the two `TDRelaunchAdvised` come from comparing a TD's
@@ -49,7 +49,7 @@ export const advisoryIdsSchema = z.array(z.string().max(100)).max(1000).default(
 export const collateralTimeSchema = z.string().transform((text, context) => {
   const timeMs = fromTimestamp(text);
   // A day that a month does not have is parsed as one of the next month.
-  if (Number.isNaN(timeMs) || toTimestamp(timeMs) !== text)
+  if (Number.isNaN(timeMs) || new Date(timeMs).getUTCDate() !== Number(text.slice(8, 10)))
     context.addIssue("expected a time that exists, such as 2026-11-23T12:00:00Z");
   return timeMs;
 });

@@ -129,19 +129,32 @@ export function readDerText(value: DerValue | undefined): string {
 export function readDerTime(value: DerValue | undefined): number {
   const tag = value?.tag === DER.generalizedTime ? DER.generalizedTime : DER.utcTime;
   const { content } = expectTag(value, tag);
-  const text = String.fromCharCode(...content.subarray(0, 16));
-  const parts = /^(\d{2}|\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text);
-  const digits = tag === DER.utcTime ? 2 : 4;
-  if (parts?.[1]?.length !== digits) throw invalid("expected a UTC time with whole seconds");
-  const [, yearText, month, day, hour, minute, second] = parts;
+  const yearDigits = tag === DER.utcTime ? 2 : 4;
+  // RFC 5280 section 4.1.2.5: both forms end in seconds and "Z".
+  if (content.byteLength !== yearDigits + 11 || content.at(-1) !== 0x5a)
+    throw invalid("expected a UTC time with whole seconds");
+  const pair = (index: number): number => readDigits(content, yearDigits + 2 * index, 2);
+  const short = readDigits(content, 0, yearDigits);
   // RFC 5280 section 4.1.2.5.1: a year of 50 or more is of the 1900s.
-  const short = Number(yearText);
-  const year = digits === 4 ? yearText : String(short >= 50 ? 1900 + short : 2000 + short);
-  const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
-  const timeMs = Date.parse(iso);
-  if (Number.isNaN(timeMs) || new Date(timeMs).toISOString() !== iso)
-    throw invalid(`expected a time that exists, got ${iso}`);
-  return timeMs;
+  const year = yearDigits === 4 ? short : short >= 50 ? 1900 + short : 2000 + short;
+  const [month, day, hour, minute, second] = [pair(0), pair(1), pair(2), pair(3), pair(4)];
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  // A day that the month does not have is one of the next month's.
+  const exists = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  if (!exists || hour > 23 || minute > 59 || second > 59)
+    throw invalid(`expected a time that exists, got ${String.fromCharCode(...content)}`);
+  return date.setUTCHours(hour, minute, second);
+}
+
+function readDigits(content: Uint8Array, offset: number, count: number): number {
+  let number = 0;
+  for (let index = offset; index < offset + count; index += 1) {
+    const digit = (content[index] ?? 0) - 0x30;
+    if (!(digit >= 0 && digit <= 9)) throw invalid("expected a UTC time with whole seconds");
+    number = number * 10 + digit;
+  }
+  return number;
 }
 
 function readValue(bytes: Uint8Array, offset: number): DerValue {

@@ -3,7 +3,8 @@ import type { KeyObject } from "node:crypto";
 import { DER } from "../der/read.ts";
 import { VCEK_OID } from "../evidence/vcek-extensions.ts";
 import type { VcekExtensions, VlekExtensions } from "../evidence/vcek-extensions.ts";
-import { ECDSA_P256_SHA256, ECDSA_P384_SHA384, isP256 } from "../x509/chain.ts";
+import { ECDSA_P256_SHA256, ECDSA_P384_SHA384 } from "../x509/chain.ts";
+import { isP256 } from "../x509/p256.ts";
 import { RSA_4096_PSS_SHA384 } from "../x509/rsa.ts";
 import {
   der,

@@ -1,4 +1,3 @@
-import { createPublicKey } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { equalBytes, PpmlError } from "../../base/index.ts";
 import {
@@ -14,6 +13,7 @@ import {
   readDerTime,
 } from "../der/read.ts";
 import type { DerValue } from "../der/read.ts";
+import { importIssuerSpki, importSpki } from "./p256.ts";
 
 const MAX_CERTIFICATE_BYTES = 64 * 1024;
 const OID = { commonName: "2.5.4.3", keyUsage: "2.5.29.15", basicConstraints: "2.5.29.19" };
@@ -39,6 +39,8 @@ export type Certificate = {
   readonly spki: Uint8Array;
   /** The same as a key, made when it is first asked for. @throws attest.invalid */
   readonly publicKey: KeyObject;
+  /** The same for a key that issues or signs much, of which a few are kept. @throws attest.invalid */
+  readonly issuerKey: KeyObject;
   /** Null where the certificate has no basicConstraints. */
   readonly basicConstraints: { readonly ca: boolean; readonly pathLength: number | null } | null;
   /** Null where the certificate has no keyUsage. */
@@ -92,8 +94,11 @@ export function parseCertificate(der: Uint8Array): Certificate {
     spki: key,
     // Importing a key costs as much as a signature's verification, and not every key is used.
     get publicKey() {
-      publicKey ??= readPublicKey(key);
+      publicKey ??= readPublicKey(key, importSpki);
       return publicKey;
+    },
+    get issuerKey() {
+      return readPublicKey(key, importIssuerSpki);
     },
     ...readExtensions(expectTag(extensions, 0xa3)),
   };
@@ -135,9 +140,9 @@ function readCommonName(name: DerValue): string {
   return "";
 }
 
-function readPublicKey(spki: Uint8Array): KeyObject {
+function readPublicKey(spki: Uint8Array, read: (spki: Uint8Array) => KeyObject): KeyObject {
   try {
-    return createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
+    return read(spki);
   } catch (cause) {
     throw new PpmlError(
       "attest.invalid",

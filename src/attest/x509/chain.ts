@@ -2,6 +2,7 @@ import { verify } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { equalBytes, PpmlError, toTimestamp } from "../../base/index.ts";
 import { nameOf } from "./certificate.ts";
+import { verifyP256 } from "./p256.ts";
 import type { Certificate } from "./certificate.ts";
 
 /** A signature algorithm that a chain may use: its exact AlgorithmIdentifier and its check. */
@@ -25,8 +26,7 @@ export const ECDSA_P384_SHA384: ChainAlgorithm = {
 export const ECDSA_P256_SHA256: ChainAlgorithm = {
   name: "ecdsa-with-SHA256 on P-256",
   identifier: Uint8Array.of(0x30, 10, 0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02),
-  verify: (tbs, key, signature) =>
-    isP256(key) && verify("sha256", tbs, { key, dsaEncoding: "der" }, signature),
+  verify: verifyP256,
 };
 
 /** Tells whether an encoded AlgorithmIdentifier is one of the algorithm's. */
@@ -38,11 +38,6 @@ export function isAlgorithm(encoded: Uint8Array, algorithm: ChainAlgorithm): boo
 /** Tells whether a key is an EC key on P-384. */
 export function isP384(key: KeyObject): boolean {
   return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "secp384r1";
-}
-
-/** Tells whether a key is an EC key on P-256. */
-export function isP256(key: KeyObject): boolean {
-  return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "prime256v1";
 }
 
 /** A root that the caller trusts: what its certificate says of itself is not asked. @see RFC 5280 section 6.1.1 */
@@ -66,7 +61,7 @@ export function trustAnchorOf(certificate: Certificate): TrustAnchor {
     serial,
     spki,
     get publicKey() {
-      return certificate.publicKey;
+      return certificate.issuerKey;
     },
   };
 }

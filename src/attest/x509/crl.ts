@@ -133,7 +133,8 @@ function readRevoked(list: DerValue): Set<string> {
   const serials = new Set<string>();
   for (const entry of readDerItems(list, MAX_CRL_BYTES)) {
     const [serial, date, extensions, ...more] = readDerSequence(expectTag(entry, DER.sequence));
-    readDerTime(date);
+    // When it was revoked does not matter, only that it was; a list may have thousands of entries.
+    if (date?.tag !== DER.utcTime) expectTag(date, DER.generalizedTime);
     if (more.length > 0) throw invalid("an entry has more than three parts");
     // RFC 5280 5.3: an unknown critical extension of an entry says that the list cannot be used.
     if (extensions !== undefined) readExtensions(expectTag(extensions, DER.sequence));

@@ -3,17 +3,20 @@ import { toHex } from "../../../base/index.ts";
 import { DCAP_COLLATERAL_MEMBERS } from "../../collateral/dcap-collateral.ts";
 import type { DcapCollateral } from "../../collateral/dcap-collateral.ts";
 import type { TrustAnchor } from "../../x509/chain.ts";
+import type { DcapSignature } from "../../evidence/dcap-signature.ts";
 import type { VerifiedPck } from "./pck-chain.ts";
+import type { VerifiedQe } from "./qe-report.ts";
 import type { ValidityInterval } from "./verification.ts";
 import type { VerifiedCollateral } from "./verify-collateral.ts";
 
 /**
- * Remembers verified collateral and verified PCK chains under the SHA-256 of every byte that decided
+ * Remembers verified collateral, PCK chains and Quoting Enclaves under the SHA-256 of every byte that decided
  * on them, trust anchor included. Time is not part of that: each use checks it anew.
  */
 export type DcapCache = {
   readonly collateral: BoundedMap<VerifiedCollateral>;
   readonly pck: BoundedMap<VerifiedPck>;
+  readonly qe: BoundedMap<VerifiedQe>;
 };
 
 /** A map that forgets what was used longest ago. */
@@ -25,7 +28,7 @@ export type BoundedMap<V> = {
 
 /**
  * An empty cache for at most `maxCollateral` sets of collateral (about 100 KB each; there is one an
- * FMSPC and day) and `maxPlatforms` PCK chains (about 10 KB each), both at least 1.
+ * FMSPC and day), `maxPlatforms` PCK chains (about 10 KB each) and as many attestation keys, at least 1.
  */
 export function createDcapCache(options: {
   readonly maxCollateral: number;
@@ -34,6 +37,7 @@ export function createDcapCache(options: {
   return {
     collateral: createBoundedMap(options.maxCollateral),
     pck: createBoundedMap(options.maxPlatforms),
+    qe: createBoundedMap(options.maxPlatforms),
   };
 }
 
@@ -68,6 +72,13 @@ export function collateralKey(collateral: DcapCollateral, anchor: TrustAnchor): 
 /** SHA-256 in hex over a PCK chain and the key of the collateral, whose CRLs decided on it. */
 export function pckKey(pem: Uint8Array, collateral: string): string {
   return digest(`ppml dcap pck v1 ${collateral}`, [pem]);
+}
+
+/** SHA-256 in hex over what binds an attestation key to a PCK, and the key of the PCK's chain. */
+export function qeKey(signature: DcapSignature, pck: string): string {
+  const { attestationKey, qeReportBytes, qeReportSignature, qeAuthData } = signature;
+  const parts = [attestationKey, qeReportBytes, qeReportSignature, qeAuthData];
+  return digest(`ppml dcap qe v1 ${pck}`, parts);
 }
 
 /** Lengths go before the parts, so that no two lists of parts give one input. */

@@ -88,7 +88,7 @@ function verifyPckCrl(crl: Crl, authority: Certificate, nowMs: number): void {
       `the certificate ${nameOf(authority)} has no key usage cRLSign: it must not sign CRLs`,
     );
   verifyCrl(crl, {
-    issuer: { name: authority.subject, key: authority.publicKey },
+    issuer: { name: authority.subject, key: authority.issuerKey },
     algorithm: ECDSA_P256_SHA256,
     nowMs,
     what: "the PCK CRL",

@@ -1,17 +1,41 @@
-import { createPublicKey, verify } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { concatBytes, equalBytes, fromHex, PpmlError, sha256, toHex } from "../../../base/index.ts";
+import { concatBytes, equalBytes, PpmlError, sha256, toHex } from "../../../base/index.ts";
 import type { QeIdentity, QeTcbLevel } from "../../collateral/qe-identity.ts";
 import type { DcapSignature } from "../../evidence/dcap-signature.ts";
 import { sgxAttributes } from "../../evidence/sgx-report.ts";
 import type { SgxReport } from "../../evidence/sgx-report.ts";
-import { isP256 } from "../../x509/chain.ts";
+import type { VerifiedPck } from "./pck-chain.ts";
+import type { ValidityInterval } from "./verification.ts";
+import { importP256Point, verifyP256Raw } from "../../x509/p256.ts";
 
 /** QE Authentication Data of Intel's QEs has 32 bytes. */
 const QE_AUTH_DATA_BYTES = 32;
 
-/** SubjectPublicKeyInfo of an EC key on P-256 up to its point's x and y. @see RFC 5480 section 2 */
-const P256_SPKI_PREFIX = fromHex("3059301306072a8648ce3d020106082a8648ce3d03010703420004");
+/** A Quoting Enclave that was checked up to its PCK, and against its identity. */
+export type VerifiedQe = {
+  readonly attestationKey: KeyObject;
+  readonly level: QeTcbLevel;
+  /** That of the PCK, since nothing of the QE has a time of its own. */
+  readonly validity: ValidityInterval;
+};
+
+/**
+ * Verifies the part of a quote that is the same in all quotes of one attestation key: the QE's report
+ * and its identity.
+ * @throws attest.not_verified
+ */
+export function verifyQe(
+  signature: DcapSignature,
+  options: { readonly pck: VerifiedPck; readonly identity: QeIdentity },
+): VerifiedQe {
+  const { pck, identity } = options;
+  verifyQeReport(signature, pck.publicKey);
+  return {
+    attestationKey: importPoint(signature.attestationKey),
+    level: matchQeIdentity(signature.qeReport, identity),
+    validity: pck.validity,
+  };
+}
 
 /**
  * Verifies who stands behind the attestation key: the PCK signed the Quoting Enclave's report, and
@@ -19,16 +43,8 @@ const P256_SPKI_PREFIX = fromHex("3059301306072a8648ce3d020106082a8648ce3d030107
  * @throws attest.not_verified
  * @see SGX ECDSA QuoteLibReference DCAP API rev. 1.21, A.4 table 4, "QE Report"
  */
-export function verifyQeReport(signature: DcapSignature, pckKey: KeyObject): void {
-  const signed =
-    isP256(pckKey) &&
-    verify(
-      "sha256",
-      signature.qeReportBytes,
-      { key: pckKey, dsaEncoding: "ieee-p1363" },
-      signature.qeReportSignature,
-    );
-  if (!signed)
+function verifyQeReport(signature: DcapSignature, pckKey: KeyObject): void {
+  if (!verifyP256Raw(signature.qeReportBytes, pckKey, signature.qeReportSignature))
     throw new PpmlError(
       "attest.not_verified",
       "the Quoting Enclave's report is not signed by the key in the PCK certificate",
@@ -50,14 +66,11 @@ export function verifyQeReport(signature: DcapSignature, pckKey: KeyObject): voi
  * Verifies the attestation key's signature over the quote's header and body.
  * @throws attest.not_verified
  */
-export function verifyQuoteSignature(signedBytes: Uint8Array, signature: DcapSignature): void {
-  const ok = verify(
-    "sha256",
-    signedBytes,
-    { key: importP256(signature.attestationKey), dsaEncoding: "ieee-p1363" },
-    signature.quoteSignature,
-  );
-  if (!ok)
+export function verifyQuoteSignature(
+  signedBytes: Uint8Array,
+  options: { readonly key: KeyObject; readonly signature: Uint8Array },
+): void {
+  if (!verifyP256Raw(signedBytes, options.key, options.signature))
     throw new PpmlError(
       "attest.not_verified",
       "the quote is not signed by its attestation key: its header or body was changed",
@@ -70,7 +83,7 @@ export function verifyQuoteSignature(signedBytes: Uint8Array, signature: DcapSig
  * @throws attest.not_verified
  * @see Intel SGX and TDX PCS API v4, Enclave Identity V2, "Enclave TCB status determination"
  */
-export function matchQeIdentity(report: SgxReport, identity: QeIdentity): QeTcbLevel {
+function matchQeIdentity(report: SgxReport, identity: QeIdentity): QeTcbLevel {
   if (!equalBytes(report.mrSigner, identity.mrsigner))
     throw mismatch("MRSIGNER", toHex(identity.mrsigner), toHex(report.mrSigner));
   if (sgxAttributes(report.attributes).debug)
@@ -110,10 +123,9 @@ function requireMasked(
   if (bits(actual) !== bits(value)) throw mismatch(`masked ${what}`, bits(value), bits(actual));
 }
 
-function importP256(point: Uint8Array): KeyObject {
+function importPoint(point: Uint8Array): KeyObject {
   try {
-    const key = Buffer.concat([P256_SPKI_PREFIX, point]);
-    return createPublicKey({ key, format: "der", type: "spki" });
+    return importP256Point(point);
   } catch (cause) {
     throw new PpmlError(
       "attest.not_verified",

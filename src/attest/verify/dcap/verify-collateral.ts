@@ -1,4 +1,3 @@
-import { verify } from "node:crypto";
 import { equalBytes, PpmlError, toHex, toTimestamp } from "../../../base/index.ts";
 import type { DcapCollateral } from "../../collateral/dcap-collateral.ts";
 import { parseQeIdentity } from "../../collateral/qe-identity.ts";
@@ -6,10 +5,11 @@ import type { QeIdentity } from "../../collateral/qe-identity.ts";
 import { parseTcbInfo } from "../../collateral/tcb-info.ts";
 import type { TcbInfo } from "../../collateral/tcb-info.ts";
 import type { Certificate } from "../../x509/certificate.ts";
-import { ECDSA_P256_SHA256, isP256, verifyChainBelow } from "../../x509/chain.ts";
+import { ECDSA_P256_SHA256, verifyChainBelow } from "../../x509/chain.ts";
 import type { TrustAnchor } from "../../x509/chain.ts";
 import { checkNotRevoked, crlValidity, parseCrl, verifyCrl } from "../../x509/crl.ts";
 import type { Crl } from "../../x509/crl.ts";
+import { verifyP256Raw } from "../../x509/p256.ts";
 import { parseIntelChain, validityOf } from "./intel-chain.ts";
 import { intersect } from "./verification.ts";
 import type { ValidityInterval } from "./verification.ts";
@@ -125,12 +125,7 @@ function verifyStatement(
   },
 ): void {
   const { signature, signer, what } = options;
-  const key = signer.publicKey;
-  const ok =
-    signature.byteLength === 64 &&
-    isP256(key) &&
-    verify("sha256", json, { key, dsaEncoding: "ieee-p1363" }, signature);
-  if (!ok)
+  if (!verifyP256Raw(json, signer.issuerKey, signature))
     throw new PpmlError(
       "attest.not_verified",
       `${what} is not signed by its signer's key: its bytes were changed, or the signature is of another one`,

@@ -11,12 +11,12 @@ import {
 import type { DcapQuote, DcapQuoteHeader } from "../../evidence/dcap-quote.ts";
 import type { TrustAnchor } from "../../x509/chain.ts";
 import type { PckPlatform } from "../../x509/sgx-extension.ts";
-import { collateralKey, pckKey, recall } from "./cache.ts";
+import { collateralKey, pckKey, qeKey, recall } from "./cache.ts";
 import type { DcapCache } from "./cache.ts";
 import { converge, mergeAdvisories } from "./converge.ts";
 import { pckChainOf, verifyPckChain } from "./pck-chain.ts";
 import type { VerifiedPck } from "./pck-chain.ts";
-import { matchQeIdentity, verifyQeReport, verifyQuoteSignature } from "./qe-report.ts";
+import { verifyQe, verifyQuoteSignature } from "./qe-report.ts";
 import { adviseRelaunch } from "./relaunch.ts";
 import { findTcbLevel, requireTcbInfoOf } from "./tcb-level.ts";
 import { checkTdxModule, evaluateTdxTcb } from "./tdx-module.ts";
@@ -53,7 +53,7 @@ export function verifyQuoteUnder(anchor: TrustAnchor, options: VerifyQuoteOption
   const { signature } = quote;
   checkHeader(quote.header);
   const given = checkedCollateral(options.collateral);
-  const key = collateralKey(given, anchor);
+  const key = cache === undefined ? "" : collateralKey(given, anchor);
   const collateral = recall(cache?.collateral, {
     key,
     nowMs,
@@ -61,18 +61,25 @@ export function verifyQuoteUnder(anchor: TrustAnchor, options: VerifyQuoteOption
   });
   requireIdentityOf(quote.tee, collateral.qeIdentity);
   const chain = pckChainOf(signature.certificationData, given);
+  const chainKey = cache === undefined ? "" : pckKey(chain, key);
   const pck = recall(cache?.pck, {
-    key: pckKey(chain, key),
+    key: chainKey,
     nowMs,
     verify: () => verifyPckChain(chain, { anchor, nowMs, ...collateral }),
   });
-  verifyQeReport(signature, pck.publicKey);
-  const qeLevel = matchQeIdentity(signature.qeReport, collateral.qeIdentity);
-  verifyQuoteSignature(quote.signedBytes, signature);
+  const { attestationKey, level } = recall(cache?.qe, {
+    key: cache === undefined ? "" : qeKey(signature, chainKey),
+    nowMs,
+    verify: () => verifyQe(signature, { pck, identity: collateral.qeIdentity }),
+  });
+  verifyQuoteSignature(quote.signedBytes, {
+    key: attestationKey,
+    signature: signature.quoteSignature,
+  });
   const qe = {
-    status: qeLevel.tcbStatus,
-    tcbDateMs: qeLevel.tcbDate,
-    advisoryIds: [...qeLevel.advisoryIDs],
+    status: level.tcbStatus,
+    tcbDateMs: level.tcbDate,
+    advisoryIds: [...level.advisoryIDs],
     isvSvn: signature.qeReport.isvSvn,
   };
   const tcb = evaluateTcb(quote, { collateral, platform: pck.platform, qe: qe.status });

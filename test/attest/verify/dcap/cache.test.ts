@@ -23,7 +23,7 @@ describe("a warm cache", () => {
     const { cache, options, first } = warm();
     assert.deepEqual(verifyCase({ ...options, cache }), first);
     assert.deepEqual(verifyCase(options), first);
-    assert.deepEqual([cache.collateral.size(), cache.pck.size()], [1, 1]);
+    assert.deepEqual([cache.collateral.size(), cache.pck.size(), cache.qe.size()], [1, 1, 1]);
   });
 
   test("does not serve collateral that is out of date by then", () => {
@@ -101,6 +101,22 @@ describe("a warm cache", () => {
       collateral: { pckCrl: { serials: [pki.serials.pck] } },
     });
     assert.throws(() => verifyCase({ ...options, collateral, cache }), { code: "attest.revoked" });
+  });
+
+  test("does not serve a Quoting Enclave for another attestation key, report, or identity", () => {
+    const { cache, options } = warm();
+    const kind = "tdx v5, TD 1.5";
+    // A quote by the same key, whose QE differs in one field that the identity does not allow.
+    const { quote } = makeCase(kind, { quote: { qeReport: { isvProdId: 9 } } });
+    assert.throws(() => verifyCase({ ...options, quote, cache }), { message: /ISVPRODID/ });
+    const stricter = makeCase(kind, { collateral: { qeIdentity: { isvprodid: 9 } } });
+    const { collateral } = stricter;
+    assert.throws(() => verifyCase({ ...options, collateral, cache }), { message: /ISVPRODID/ });
+    const other = createSimDcapPki({ seed: new Uint8Array(32).fill(6), nowMs: NOW_MS });
+    const keys = { ...pki.keys, attestation: other.keys.attestation };
+    const another = makeCase(kind, { pki: { ...pki, keys } });
+    verifyCase({ ...options, quote: another.quote, cache });
+    assert.equal(cache.qe.size(), 2);
   });
 
   test("still checks the quote itself", () => {

@@ -1,0 +1,88 @@
+import { createPublicKey, verify } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { equalBytes, fromHex } from "../../base/index.ts";
+
+/** SubjectPublicKeyInfo of an EC key on P-256 up to its uncompressed point's x and y. @see RFC 5480 section 2 */
+const SPKI_PREFIX = fromHex("3059301306072a8648ce3d020106082a8648ce3d03010703420004");
+const SPKI_BYTES = 91;
+/** How many keys of issuers are kept: Intel has about five at a time. */
+const MAX_KEPT_KEYS = 32;
+
+/** Keys that were imported from a SubjectPublicKeyInfo of P-256: asking Node for their curve is slow. */
+const known = new WeakSet<KeyObject>();
+/** Imported keys by their SubjectPublicKeyInfo: a function's results, which no trust hangs on. */
+const kept = new Map<string, KeyObject>();
+
+/** Tells whether a key is an EC key on P-256. */
+export function isP256(key: KeyObject): boolean {
+  if (known.has(key)) return true;
+  return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "prime256v1";
+}
+
+/**
+ * Imports a SubjectPublicKeyInfo of any kind of key. Node throws where the key is not valid.
+ * @see RFC 5280 section 4.1.2.7
+ */
+export function importSpki(spki: Uint8Array): KeyObject {
+  const key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
+  const { length } = SPKI_PREFIX;
+  if (spki.byteLength === SPKI_BYTES && equalBytes(spki.subarray(0, length), SPKI_PREFIX))
+    known.add(key);
+  return key;
+}
+
+/**
+ * As `importSpki`, keeping the key: importing one costs as much as verifying a signature, and the same
+ * few keys issue everything.
+ */
+export function importIssuerSpki(spki: Uint8Array): KeyObject {
+  const name = Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength).toString("latin1");
+  const before = kept.get(name);
+  if (before !== undefined) return before;
+  const key = importSpki(spki);
+  const [oldest] = kept.keys();
+  if (kept.size >= MAX_KEPT_KEYS && oldest !== undefined) kept.delete(oldest);
+  kept.set(name, key);
+  return key;
+}
+
+/** Imports a point of P-256, x and y of 32 bytes each. Node throws where it is not on the curve. */
+export function importP256Point(point: Uint8Array): KeyObject {
+  return importSpki(Buffer.concat([SPKI_PREFIX, point]));
+}
+
+/** Verifies ECDSA on P-256 with SHA-256; the signature is DER. @see RFC 5758 section 3.2 */
+export function verifyP256(data: Uint8Array, key: KeyObject, signature: Uint8Array): boolean {
+  // Given the bare key, Node takes DER signatures, and saves half of what the curve's work costs.
+  return isP256(key) && verify("sha256", data, key, signature);
+}
+
+/** Verifies ECDSA on P-256 with SHA-256; the signature is r and s, 64 bytes, else it is none. */
+export function verifyP256Raw(data: Uint8Array, key: KeyObject, signature: Uint8Array): boolean {
+  return signature.byteLength === 64 && verifyP256(data, key, encodeSignature(signature));
+}
+
+/** Ecdsa-Sig-Value of r and s. @see RFC 3279 section 2.2.3 */
+function encodeSignature(signature: Uint8Array): Uint8Array {
+  const [r, s] = [shortest(signature.subarray(0, 32)), shortest(signature.subarray(32))];
+  const rBytes = r.byteLength + signByte(r);
+  const sBytes = s.byteLength + signByte(s);
+  const der = new Uint8Array(6 + rBytes + sBytes);
+  der.set([0x30, 4 + rBytes + sBytes, 0x02, rBytes], 0);
+  der.set(r, 4 + signByte(r));
+  der.set([0x02, sBytes], 4 + rBytes);
+  der.set(s, 6 + rBytes + signByte(s));
+  return der;
+}
+
+/** Without leading zeros, one of which stays where there is nothing else. */
+function shortest(bytes: Uint8Array): Uint8Array {
+  let start = 0;
+  while (start < bytes.byteLength - 1 && bytes[start] === 0) start += 1;
+  return bytes.subarray(start);
+}
+
+/** A number whose highest bit is set takes one zero byte before it, so that it is not negative. */
+function signByte(bytes: Uint8Array): 0 | 1 {
+  return (bytes[0] ?? 0) >= 0x80 ? 1 : 0;
+}
