@@ -114,7 +114,7 @@ describe("ppml attest verify", () => {
     );
   });
 
-  test("T124: a genuine TEE that its host can debug is refused without a policy", async () => {
+  test("T144: a genuine TEE that its host can debug is refused without a policy", async () => {
     const pki = loadSimulationPki(join(project, ".ppml", "sim"));
     const { evidence } = signedWire({ policy: 0x3_0000n | (1n << 19n) });
     const bytes = fromBase64Url(evidence);

@@ -45,7 +45,7 @@ const found = (policy: PolicyFile, severity: "error" | "warning"): string[] =>
     .filter((finding) => finding.severity === severity)
     .map(({ path }) => path);
 
-describe("T125: production needs the workload's identity", () => {
+describe("T145: production needs the workload's identity", () => {
   const cases: readonly (readonly [tee: string, path: string, named: object])[] = [
     ["snp", "appraisal.hostData", { hostData: { equals: "00".repeat(32) } }],
     ["maa-sevsnpvm", "appraisal.hostData", { hostData: { equals: "00".repeat(32) } }],
@@ -68,7 +68,7 @@ describe("T125: production needs the workload's identity", () => {
   });
 });
 
-describe("T126: a node's Evidence names no pod, so a policy cannot pretend that it does", () => {
+describe("T146: a node's Evidence names no pod, so a policy cannot pretend that it does", () => {
   for (const tee of ["az-snp-vtpm", "maa-azurevm-snp", "maa-azurevm-tdx"])
     test(tee, () => {
       const policyHash = tee.startsWith("maa") ? { policyHash: { equals: "h" } } : {};
@@ -92,7 +92,7 @@ function openTo(issuer: string): string[] {
   return found(policyWith(parsedPolicy("maa-sgx", rules)), "error");
 }
 
-test("T127: a provider's policy is left open for Azure's shared providers only", () => {
+test("T147: a provider's policy is left open for Azure's shared providers only", () => {
   assert.deepEqual(openTo("https://sharedeus2.eus2.attest.azure.net"), []);
   for (const issuer of [
     "https://mine.eus2.attest.azure.net",

@@ -48,7 +48,7 @@ for (const tee of KINDS.keys())
     });
   });
 
-describe("T123: the workload's identity cannot be left open", () => {
+describe("T143: the workload's identity cannot be left open", () => {
   for (const tee of ["sgx", "sim-sgx", "maa-sgx"])
     test(`${tee}: MRENCLAVE, or signer with product and SVN`, () => {
       assert.equal(parses(openPolicy(tee)), false);

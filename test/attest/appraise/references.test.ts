@@ -53,7 +53,7 @@ describe("reference sets", () => {
     assert.equal(judge([older, set()]).accepted, true, "several stand side by side");
   });
 
-  test("T128: values of two accepted sets do not count together", () => {
+  test("T140: values of two accepted sets do not count together", () => {
     const first = set({ values: { measurement: toHex(measurement), hostData: HOST_B } });
     const second = set({ label: "image 2", values: { measurement: OTHER, hostData: HOST_A } });
     const { accepted, refused } = judge([first, second]);
@@ -61,14 +61,14 @@ describe("reference sets", () => {
     assert.equal(refused.length, 2, "also the value that is equal, for the set as a whole is not");
   });
 
-  test("T121: a staged set is compared and named, and accepts nothing", () => {
+  test("T141: a staged set is compared and named, and accepts nothing", () => {
     const { accepted, refused, remedies } = judge([set({ state: "staged" })]);
     assert.equal(accepted, false);
     assert.deepEqual(refused, ["measurement", "hostData"]);
     assert.match(remedies[0] ?? "", /"image 1" is staged, not accepted: promote it/);
   });
 
-  test("T122: an expired set accepts nothing; the last second of its time still does", () => {
+  test("T142: an expired set accepts nothing; the last second of its time still does", () => {
     assert.equal(judge([set({ expiresAt: toTimestamp(NOW_MS) })]).accepted, true);
     const { accepted, remedies } = judge([set({ expiresAt: toTimestamp(NOW_MS - 1000) })]);
     assert.equal(accepted, false);
