@@ -6,7 +6,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { after, before, describe, test } from "node:test";
+import { after, before, beforeEach, describe, test } from "node:test";
 import { isPpmlError } from "../../src/base/index.ts";
 import type { ErrorCode } from "../../src/base/index.ts";
 import { createBrokerApp } from "../../src/broker/broker-app.ts";
@@ -23,7 +23,10 @@ let socketDir: string;
 before(async () => {
   fixture = await makeFixture();
   socketDir = join(fixture.dir, "run");
-  mkdirSync(socketDir, { mode: 0o700 });
+});
+// A broker that ends takes its empty folder along.
+beforeEach(() => {
+  mkdirSync(socketDir, { mode: 0o700, recursive: true });
 });
 after(() => fixture.dispose());
 
