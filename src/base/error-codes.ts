@@ -86,6 +86,10 @@ export const ERROR_CODES = {
   "broker.unavailable": "The broker does not answer.",
   "broker.state": "The broker's database is not what it should be.",
   "broker.busy": "Too many challenges are open at the broker: try again later.",
+  "broker.resource":
+    "The resource is not newer than the one that the broker has, or the broker has too many.",
+  "broker.session":
+    "The guest's session is unknown, over, or has not attested: begin with /kbs/v0/auth again.",
   "broker.floor": "The manifest is not newer than the one that the broker knows of this dataset.",
 
   // compute

@@ -19,12 +19,14 @@ import { verifyObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
 import { issuerOf } from "../release/policy.ts";
 import type { BrokerState } from "./broker-state.ts";
-import { recordFloorEvent, recordPolicyEvent } from "./events.ts";
+import { recordFloorEvent, recordPolicyEvent, recordResourceEvent } from "./events.ts";
 import { floorOf, raiseFloor } from "./floors.ts";
 import { makeNonce } from "./nonces.ts";
 import { policyInForce, storePolicy, verifyNewPolicy } from "./policies.ts";
 import { acceptReceipt } from "./receipt-route.ts";
+import { addRcarRoutes, RCAR_PREFIX, rcarMessage, rcarRefusal } from "./rcar/rcar-routes.ts";
 import { releaseToJob, releaseToOwner } from "./release-route.ts";
+import { entryOf, listResources, storeResource, verifyResource } from "./resources.ts";
 import { statusOf } from "./statuses.ts";
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -71,8 +73,11 @@ export function createBrokerApp(options: {
   addReleaseRoutes(app, state);
   addOwnerRoutes(app, state);
   addLogRoutes(app, state);
+  addRcarRoutes(app, state);
   app.notFound((c) => {
     const message = `the broker has no ${c.req.method} ${c.req.path.slice(0, 100)}`;
+    if (c.req.path.startsWith(RCAR_PREFIX))
+      return rcarRefusal(c, { code: "broker.invalid_request", message, status: 404 });
     return respond(c, 404, { code: "broker.invalid_request", message, detail: {} });
   });
   app.onError((error, c) => {
@@ -84,19 +89,27 @@ export function createBrokerApp(options: {
       const isState = isPpmlError(error, "broker.state");
       const message = `the broker ${isState ? "cannot use its database" : "failed"}; its own log says why`;
       const code = isState ? "broker.state" : "base.internal";
+      if (c.req.path.startsWith(RCAR_PREFIX)) return rcarRefusal(c, { code, message, status: 500 });
       return respond(c, 500, { code, message, detail: {} });
     }
     codes.set(c.req.raw, error.code);
+    if (c.req.path.startsWith(RCAR_PREFIX)) return refuseGuest(c, error);
     const { code, message, detail } = error;
     return respond(c, status, { code, message, detail });
   });
   return app;
 }
 
+/** 401 for every refusal, 404 for the path of no resource: what CoCo's guests know. */
+function refuseGuest(c: Context, error: PpmlError): Response {
+  const status = error.detail["noSuchPath"] === true ? 404 : 401;
+  return rcarRefusal(c, { code: error.code, message: rcarMessage(error), status });
+}
+
 function addReleaseRoutes(app: Hono, state: BrokerState): void {
-  const { mode, owner, releaseRoot, logKey } = state.db.identity;
+  const { mode, owner, releaseRoot, logKey, earKey } = state.db.identity;
   app.get("/v1/info", (c) =>
-    c.json({ v: 1, mode, issuer: issuerOf(mode), releaseRoot, logKey, owner }),
+    c.json({ v: 1, mode, issuer: issuerOf(mode), releaseRoot, logKey, earKey, owner }),
   );
   app.post("/v1/challenge", async (c) => {
     await body(c, challengeRequestSchema);
@@ -132,6 +145,15 @@ function addOwnerRoutes(app: Hono, state: BrokerState): void {
   app.get("/v1/policies/:name", (c) =>
     c.json({ v: 1, object: policyInForce(state.db, c.req.param("name")).envelope }),
   );
+  app.post("/v1/resources", async (c) => {
+    const { object } = await body(c, signedObjectRequestSchema);
+    const resource = verifyResource(state.db, object);
+    state.db.transaction(() => {
+      if (storeResource(state.db, resource)) recordResourceEvent(state, resource);
+    });
+    return c.json({ v: 1, resources: [entryOf(resource)] });
+  });
+  app.get("/v1/resources", (c) => c.json({ v: 1, resources: listResources(state.db) }));
   app.post("/v1/manifests", async (c) => {
     const { object } = await body(c, signedObjectRequestSchema);
     return c.json(acceptOwnersManifest(state, object));

@@ -15,16 +15,22 @@ import type { RootKey } from "../key/root-key.ts";
 import { createSigningKeyFile, loadSigningKey } from "../key/signing-key.ts";
 import type { Vault } from "../key/vault.ts";
 import type { CertifiedReleaseKey } from "../release/seal-grant.ts";
-import type { BrokerState } from "./broker-state.ts";
+import type { BrokerState, CompleteEvidence } from "./broker-state.ts";
 import { BrokerDatabase } from "./database.ts";
 import type { BrokerIdentity, StoredReleaseKey } from "./database.ts";
 import { LogStore } from "./log-store.ts";
+import { RcarSessions } from "./rcar/sessions.ts";
 
 const DAY_MS = 86_400_000;
 const CERTIFICATE_DAYS = 90;
 const RENEW_BEFORE_DAYS = 30;
 
-const FILES = { db: "broker.db", root: "release-root.key", log: "log.key" } as const;
+const FILES = {
+  db: "broker.db",
+  root: "release-root.key",
+  log: "log.key",
+  ear: "ear.key",
+} as const;
 
 /** A simulation pins its own root certificate; production has no place for one. */
 export type BrokerKind =
@@ -33,7 +39,7 @@ export type BrokerKind =
 
 /**
  * Makes a broker's state in a new or empty folder (0700): broker.db, release root, a certified
- * release key and the log key, under the vault's root key. Mode, owner and roots never change.
+ * release key, the log key and the key of EAR tokens, under the vault's root key. Mode, owner and roots never change.
  * The folder is made beside and renamed when it is whole; what a crash left beside goes first.
  * @throws broker.state where something of it exists or cannot be written; key.vault_io
  */
@@ -74,12 +80,14 @@ async function fillBrokerState(
     createSigningKeyFile({ path: join(dir, name), root, purpose: "service" });
   const releaseRoot = await make(FILES.root);
   const logKey = await make(FILES.log);
+  const earKey = await make(FILES.ear);
   const identity: BrokerIdentity = {
     v: 1,
     mode: kind.mode,
     owner,
     releaseRoot: releaseRoot.publicJwk,
     logKey: logKey.publicJwk,
+    earKey: earKey.publicJwk,
     simulationRoot: kind.simulationRoot === null ? null : toBase64Url(kind.simulationRoot),
     created: toTimestamp(clock()),
   };
@@ -106,6 +114,8 @@ export async function openBrokerState(options: {
   readonly vault: Vault;
   readonly root: RootKey;
   readonly clock: Clock;
+  /** Where missing collateral comes from; `sentCollateral` for nowhere. */
+  readonly complete: CompleteEvidence;
 }): Promise<BrokerState> {
   const { dir, vault, root, clock } = options;
   const db = BrokerDatabase.open(join(dir, FILES.db), root);
@@ -117,13 +127,17 @@ export async function openBrokerState(options: {
         `the broker in ${dir} was made for ${mode}, the vault is for ${vault.mode}: use the vault that it was made with`,
       );
     const logKey = await loadOwn({ dir, root, name: FILES.log, expected: db.identity.logKey });
+    const earKey = await loadOwn({ dir, root, name: FILES.ear, expected: db.identity.earKey });
     const place = { dir, root, mode, nowMs: clock() };
     const releaseKey = await currentReleaseKey(db, place);
     return {
       db,
       log: new LogStore(db, logKey),
       logKey,
+      earKey,
       releaseKey,
+      sessions: new RcarSessions(),
+      complete: options.complete,
       vault,
       clock,
       random: randomFromSystem,

@@ -17,7 +17,7 @@ import { AuthenticRows, stateError } from "./authentic-rows.ts";
 import type { Row } from "./authentic-rows.ts";
 import { stateKeysOf } from "./state-mac.ts";
 import type { LogMark, Value } from "./state-mac.ts";
-import { SCHEMA } from "./tables.ts";
+import { COLUMNS, SCHEMA } from "./tables.ts";
 import type { TableName } from "./tables.ts";
 
 const BUSY_TIMEOUT_MS = 10_000;
@@ -31,6 +31,8 @@ const identitySchema = z.strictObject({
   owner: ecPublicJwkSchema,
   releaseRoot: ecPublicJwkSchema,
   logKey: ecPublicJwkSchema,
+  /** Signs the EAR tokens of attested guests. */
+  earKey: ecPublicJwkSchema,
   /** DER of the simulation's root certificate; null in production. */
   simulationRoot: base64UrlSchema.max(8192).nullable(),
   created: timestampSchema,
@@ -159,6 +161,15 @@ export class BrokerDatabase implements Disposable {
       .prepare("SELECT nonce FROM nonces WHERE expires_ms <= ?")
       .all(nowMs)
       .map((row) => String(row["nonce"]));
+  }
+
+  /** The keys of a table's rows, in their order; `row` verifies each. */
+  keysOf(table: "policies" | "resources"): string[] {
+    const [key] = COLUMNS[table];
+    return this.#db
+      .prepare(`SELECT ${key} FROM ${table} ORDER BY ${key}`)
+      .all()
+      .map((row) => String(row[key]));
   }
 
   /** The log's size and hash chain, as the state's MAC covers them. @throws broker.state */

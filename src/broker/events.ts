@@ -1,6 +1,7 @@
 import { toTimestamp } from "../base/index.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { EventPredicate } from "../format/receipt.ts";
+import type { Resource } from "../format/resource.ts";
 import type { VerifiedObject } from "../format/signed-object.ts";
 import type { Policy } from "../release/policy.ts";
 import { makeEventReceipt, signReceipt } from "../receipt/make-receipt.ts";
@@ -22,6 +23,14 @@ export function recordFloorEvent(
   const { name, datasetId, version } = payload;
   const { by } = raised;
   append(state, { kind: "floor-raised", name, datasetId, version, manifestDigest, signer, by });
+}
+
+/** Enters a resource's new or removed content in the log. Call it inside that transaction. */
+export function recordResourceEvent(state: BrokerState, resource: VerifiedObject<Resource>): void {
+  const { path: name, version, sealed } = resource.payload;
+  const { digest, keyId: signer } = resource;
+  const removed = sealed === null;
+  append(state, { kind: "resource-changed", name, version, digest, signer, removed });
 }
 
 function append(state: BrokerState, event: EventPredicate["event"]): void {

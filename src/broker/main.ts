@@ -7,6 +7,7 @@ import { parseWith } from "../format/schema.ts";
 import { openEmbeddedVault } from "../key/embedded/embedded-vault.ts";
 import type { VaultRoot } from "../key/root-key.ts";
 import { createBrokerApp } from "./broker-app.ts";
+import { sentCollateral } from "./collateral.ts";
 import { openBrokerState } from "./create.ts";
 import { listenOnSocket } from "./listen.ts";
 import { createBrokerLogger, LOG_LEVELS } from "./logger.ts";
@@ -53,6 +54,7 @@ async function run(): Promise<void> {
       vault,
       root: vault.root,
       clock: Date.now,
+      complete: sentCollateral,
     });
     const app = createBrokerApp({ state, logger: createBrokerLogger(config.logLevel) });
     await listenOnSocket(app, config.socketPath);

@@ -1,5 +1,5 @@
 import { PpmlError } from "../base/index.ts";
-import { envelopeSchema, verifyObject } from "../format/signed-object.ts";
+import { envelopeSchema, peekObject, verifyObject } from "../format/signed-object.ts";
 import type { Envelope, VerifiedObject } from "../format/signed-object.ts";
 import { checkPolicy } from "../release/check-policy.ts";
 import { policySchema } from "../release/policy.ts";
@@ -20,6 +20,24 @@ export function policyInForce(db: BrokerDatabase, name: string): VerifiedObject<
       { detail: { policy: name } },
     );
   return verifyPolicy(db, parseStored(envelopeSchema, row[3], db.path));
+}
+
+/**
+ * The policies in force that list resources, or the one resource of `path`: in the order of their
+ * names, each signature checked again.
+ */
+export function policiesOfResources(
+  db: BrokerDatabase,
+  path: string | null,
+): VerifiedObject<Policy>[] {
+  return db.read(() =>
+    db.keysOf("policies").flatMap((name) => {
+      const envelope = parseStored(envelopeSchema, db.row("policies", name)?.[3], db.path);
+      const { resources } = peekObject({ kind: "policy", schema: policySchema, envelope }).payload;
+      const lists = path === null ? resources.length > 0 : resources.includes(path);
+      return lists ? [verifyPolicy(db, envelope)] : [];
+    }),
+  );
 }
 
 /** Verifies that the owner signed a policy that may be put in force here. @throws release.policy */

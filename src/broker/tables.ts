@@ -8,6 +8,7 @@ export const COLUMNS = {
   policies: ["name", "version", "digest", "envelope"],
   release_key: ["id", "json"],
   releases: ["signing_key", "log_index", "json", "receipt_index", "receipt_digest"],
+  resources: ["path", "version", "digest", "envelope"],
 } as const satisfies Readonly<Record<string, readonly [string, ...string[]]>>;
 
 /** A table whose rows are authenticated one by one and all together. */
@@ -19,7 +20,7 @@ export const TABLE_NAMES = Object.keys(COLUMNS) as readonly TableName[];
 /** `ppmb` in SQLite's header, and the broker's tables. */
 export const SCHEMA: DatabaseSchema = {
   applicationId: 0x70706d62,
-  version: 2,
+  version: 3,
   tables: [
     {
       name: "floors",
@@ -82,6 +83,16 @@ export const SCHEMA: DatabaseSchema = {
   json TEXT NOT NULL,
   receipt_index INTEGER,
   receipt_digest TEXT,
+  mac BLOB NOT NULL
+) STRICT, WITHOUT ROWID`,
+    },
+    {
+      name: "resources",
+      sql: `CREATE TABLE resources (
+  path TEXT NOT NULL PRIMARY KEY,
+  version INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  envelope TEXT NOT NULL,
   mac BLOB NOT NULL
 ) STRICT, WITHOUT ROWID`,
     },

@@ -17,13 +17,20 @@ export type SigningKey = {
  * RFC 7638 thumbprint, base64url SHA-256, of a public EC or RSA key.
  * @see RFC 7638 section 3.2: only the required members count, in lexicographic order
  */
-export function jwkThumbprint(jwk: EcPublicJwk | RsaThumbprintMembers): string {
+export function jwkThumbprint(jwk: EcThumbprintMembers | RsaThumbprintMembers): string {
   const members =
     jwk.kty === "EC"
       ? { crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y }
       : { e: jwk.e, kty: jwk.kty, n: jwk.n };
   return createHash("sha256").update(encodeJcs(members)).digest("base64url");
 }
+
+type EcThumbprintMembers = {
+  readonly kty: "EC";
+  readonly crv: string;
+  readonly x: string;
+  readonly y: string;
+};
 
 type RsaThumbprintMembers = { readonly kty: "RSA"; readonly n: string; readonly e: string };
 

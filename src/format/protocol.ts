@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { modeSchema, wrappedLocalKeySchema } from "./kek.ts";
+import { resourceEntrySchema } from "./resource.ts";
 import { runtimeDataSchema } from "./runtime-data.ts";
 import {
   base64UrlSchema,
@@ -145,9 +146,16 @@ export const infoResponseSchema = z.strictObject({
   issuer: z.string().max(200),
   releaseRoot: ecPublicJwkSchema,
   logKey: ecPublicJwkSchema,
+  earKey: ecPublicJwkSchema,
   owner: ecPublicJwkSchema,
 });
 export type BrokerInfo = z.infer<typeof infoResponseSchema>;
+
+/** Answer of GET /v1/resources and of POST /v1/resources: resources by path, without their content. */
+export const resourcesResponseSchema = z.strictObject({
+  v: z.literal(1),
+  resources: z.array(resourceEntrySchema).max(1000),
+});
 
 /** Every refusal: `code` is one of docs/errors.md. */
 export const errorResponseSchema = z.strictObject({

@@ -4,6 +4,7 @@ import { encodeJcs } from "./jcs.ts";
 import { kekIdSchema, modeSchema } from "./kek.ts";
 import { fileNameSchema } from "./manifest.ts";
 import { inclusionSchema, wireEvidenceSchema } from "./protocol.ts";
+import { resourcePathSchema } from "./resource.ts";
 import { runtimeDataSchema } from "./runtime-data.ts";
 import {
   datasetIdSchema,
@@ -37,8 +38,13 @@ export const releasePredicateSchema = z.strictObject({
   v: z.literal(1),
   mode: modeSchema,
   decision: z.enum(["granted", "denied"]),
-  request: z.strictObject({ kind: z.enum(["job", "owner"]), digest: sha256HexSchema }),
-  name: nameSchema,
+  /** `attestation`: a guest's, by which it may ask for resources. */
+  request: z.strictObject({
+    kind: z.enum(["job", "owner", "attestation", "resource"]),
+    digest: sha256HexSchema,
+  }),
+  /** Of the job, the owner's policy, the guest's TEE; a resource's path. */
+  name: z.union([nameSchema, resourcePathSchema]),
   purpose: z.string().max(200),
   policy: z.strictObject({ name: nameSchema, digest: sha256HexSchema }).nullable(),
   /** Null for an owner's request. */
@@ -105,6 +111,15 @@ export const eventPredicateSchema = z.strictObject({
       signer: thumbprintSchema,
       /** `job`: by an attested job under the owner's delegation. */
       by: z.enum(["owner", "job"]),
+    }),
+    z.strictObject({
+      kind: z.literal("resource-changed"),
+      /** The resource's path. */
+      name: resourcePathSchema,
+      version: z.int().min(1),
+      digest: sha256HexSchema,
+      signer: thumbprintSchema,
+      removed: z.boolean(),
     }),
   ]),
   time: timestampSchema,

@@ -24,7 +24,8 @@ export type SignedKind =
   | "policy"
   | "receipt"
   | "reference-values"
-  | "release-key";
+  | "release-key"
+  | "resource";
 
 /** The DSSE payload type of each kind; a receipt is an in-toto Statement. */
 export function payloadTypeOf(kind: SignedKind): string {

@@ -39,14 +39,35 @@ function describe(envelope: Envelope): string {
 }
 
 function releaseLine(release: ReleasePredicate): string {
-  const { decision, keyCount, keks, refusal } = release;
-  const who = release.request.kind === "job" ? `job ${release.name}` : "the owner";
+  const { decision, refusal } = release;
+  const { who, granted } = wordsOf(release);
   const policy = release.policy === null ? "no policy in force" : `policy ${release.policy.name}`;
   const outcome =
     decision === "granted"
-      ? `released ${keyCount} ${keyCount === 1 ? "key" : "keys"} of ${keks.join(", ")} to ${who}`
+      ? granted
       : `refused ${who}: ${refusal?.code ?? "?"}: ${oneLine(refusal?.message ?? "?")}`;
   return `${release.time} ${outcome} (${policy}, purpose ${JSON.stringify(release.purpose)})${marked(release.mode === "simulation")}`;
+}
+
+function wordsOf(release: ReleasePredicate): { readonly who: string; readonly granted: string } {
+  const { name, keyCount, keks, request, encryptionKey } = release;
+  const keys = `released ${keyCount} ${keyCount === 1 ? "key" : "keys"} of ${keks.join(", ")}`;
+  const guest = `the guest with key ${encryptionKey}`;
+  switch (request.kind) {
+    case "job":
+      return { who: `job ${name}`, granted: `${keys} to job ${name}` };
+    case "owner":
+      return { who: "the owner", granted: `${keys} to the owner` };
+    case "attestation":
+      return { who: guest, granted: `took the Evidence of ${guest} (${name})` };
+    case "resource":
+      return {
+        who: `${guest} the resource ${name}`,
+        granted: `released the resource ${name} to ${guest}`,
+      };
+    default:
+      return unreachable(request.kind);
+  }
 }
 
 function resultLine(result: ResultPredicate): string {
@@ -55,12 +76,20 @@ function resultLine(result: ResultPredicate): string {
 }
 
 function eventLine(entry: EventPredicate): string {
-  const { event } = entry;
-  const what =
-    event.kind === "policy-applied"
-      ? `policy ${event.name} version ${event.version} put in force by ${event.signer}`
-      : `manifest of ${event.name} raised to version ${event.version} by ${event.by === "job" ? "an attested job" : "the owner"}`;
-  return `${entry.time} ${what}${marked(entry.mode === "simulation")}`;
+  return `${entry.time} ${eventWords(entry.event)}${marked(entry.mode === "simulation")}`;
+}
+
+function eventWords(event: EventPredicate["event"]): string {
+  switch (event.kind) {
+    case "policy-applied":
+      return `policy ${event.name} version ${event.version} put in force by ${event.signer}`;
+    case "floor-raised":
+      return `manifest of ${event.name} raised to version ${event.version} by ${event.by === "job" ? "an attested job" : "the owner"}`;
+    case "resource-changed":
+      return `resource ${event.name} ${event.removed ? "removed" : "put"} as version ${event.version} by ${event.signer}`;
+    default:
+      return unreachable(event);
+  }
 }
 
 function marked(simulated: boolean): string {

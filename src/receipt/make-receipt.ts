@@ -26,7 +26,7 @@ export function makeResultReceipt(predicate: ResultPredicate): Receipt {
   });
 }
 
-/** A release's statement; its subject is the job, or the owner's request. @see in-toto Statement v1 */
+/** A release's statement; its subject is the job, the owner's request, the resource or the guest's runtime data. @see in-toto Statement v1 */
 export function makeReleaseReceipt(predicate: ReleasePredicate): Receipt {
   return statementOf(RELEASE_PREDICATE, {
     subject: { name: predicate.name, sha256: predicate.request.digest },
@@ -34,10 +34,10 @@ export function makeReleaseReceipt(predicate: ReleasePredicate): Receipt {
   });
 }
 
-/** An event's statement; its subject is the policy or the manifest. @see in-toto Statement v1 */
+/** An event's statement; its subject is the policy, the manifest or the resource. @see in-toto Statement v1 */
 export function makeEventReceipt(predicate: EventPredicate): Receipt {
   const { event } = predicate;
-  const sha256 = event.kind === "policy-applied" ? event.digest : event.manifestDigest;
+  const sha256 = event.kind === "floor-raised" ? event.manifestDigest : event.digest;
   return statementOf(EVENT_PREDICATE, { subject: { name: event.name, sha256 }, predicate });
 }
 

@@ -2,10 +2,16 @@ import { PpmlError } from "../base/index.ts";
 import type { AttestationResult } from "../attest/appraise/appraise.ts";
 import { maaClaims } from "../attest/appraise/claims.ts";
 import type { Mode } from "../format/kek.ts";
-import type { RuntimeData } from "../format/runtime-data.ts";
-import type { JobPolicy } from "./decide.ts";
+import type { JsonObject } from "../attest/evidence/maa-evidence.ts";
+import type { Policy } from "./policy.ts";
 import { issuerOf } from "./policy.ts";
 import { evaluateSkr } from "./skr/evaluate-skr.ts";
+
+/** The parts of a policy that speak of attestation. */
+export type AttestationRules = {
+  readonly appraisal: NonNullable<Policy["appraisal"]>;
+  readonly release: NonNullable<Policy["release"]>;
+};
 
 /**
  * Refuses an Attestation Result that was not accepted, one that says SIMULATED where only hardware
@@ -14,11 +20,12 @@ import { evaluateSkr } from "./skr/evaluate-skr.ts";
  */
 export function checkAttestation(options: {
   readonly result: AttestationResult;
-  readonly runtimeData: RuntimeData;
-  readonly policy: JobPolicy;
+  /** What the Evidence binds. */
+  readonly runtimeData: JsonObject;
+  readonly rules: AttestationRules;
   readonly mode: Mode;
 }): void {
-  const { result, runtimeData, policy, mode } = options;
+  const { result, mode } = options;
   if (result.data.simulated && mode !== "simulation")
     throw new PpmlError(
       "attest.simulated",
@@ -38,12 +45,19 @@ export function checkAttestation(options: {
       { detail: { outcomes: failed } },
     );
   }
-  if (result.data.profile === "snp-node" && policy.jobs.codeDigests !== "any")
+  checkReleasePolicy(options);
+}
+
+/** Refuses a list of code where the Evidence names the node only: it would bind nobody. @throws release.denied */
+export function checkNamesPod(
+  result: AttestationResult,
+  codeDigests: NonNullable<Policy["jobs"]>["codeDigests"],
+): void {
+  if (result.data.profile === "snp-node" && codeDigests !== "any")
     throw new PpmlError(
       "release.denied",
       "the Evidence is a node's and does not name the pod that asks, and the policy lists code: run the job in a TEE whose Evidence names the workload, or write \"any\" for codeDigests and trust the cluster's administrators",
     );
-  checkReleasePolicy({ result, runtimeData, policy, mode });
 }
 
 function checkReleasePolicy(options: Parameters<typeof checkAttestation>[0]): void {
@@ -52,7 +66,7 @@ function checkReleasePolicy(options: Parameters<typeof checkAttestation>[0]): vo
     evidence: options.result.verified,
     runtimeData: options.runtimeData,
   });
-  const { met, authorityNamed, outcomes } = evaluateSkr(options.policy.release, {
+  const { met, authorityNamed, outcomes } = evaluateSkr(options.rules.release, {
     authority,
     claims,
   });

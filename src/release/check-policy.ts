@@ -37,11 +37,29 @@ export function checkPolicy(policy: PolicyFile, mode: Mode): PolicyFinding[] {
 }
 
 function checkWhole(policy: PolicyFile, say: Say): void {
-  if (policy.jobs === null && policy.ownerOpen.length === 0)
-    say("error", "ownerOpen", "nobody can use this policy: approve jobs, or name who may open");
+  if (policy.jobs === null && policy.ownerOpen.length === 0 && policy.resources.length === 0)
+    say(
+      "error",
+      "ownerOpen",
+      "nobody can use this policy: approve jobs, list resources, or name who may open",
+    );
   if (policy.grants.length === 0)
     say("warning", "grants", "no KEK is granted, so nothing will ever be released");
   requireUnique(policy.grants, "grants", say);
+  requireUnique(policy.resources, "resources", say);
+  if (policy.resources.length === 0) return;
+  if (policy.jobs !== null || policy.ownerOpen.length > 0)
+    say(
+      "warning",
+      "resources",
+      "the grants hold for jobs, owners and resources alike: give resources a policy and a KEK of their own",
+    );
+  if (policy.appraisal !== null && namesNode(policy.appraisal))
+    say(
+      "warning",
+      "resources",
+      "whoever administers the cluster decides who gets these resources: the Evidence names the node only",
+    );
 }
 
 function checkAppraisal(

@@ -1,17 +1,21 @@
-import { equalBytes, PpmlError } from "../base/index.ts";
+import { PpmlError } from "../base/index.ts";
 import type { AttestationResult } from "../attest/appraise/appraise.ts";
-import { expectedBinding } from "../attest/appraise/binding.ts";
 import { refusePublishedKey } from "../attest/verify/published.ts";
 import type { AttestationResultData } from "../format/attestation-result.ts";
 import { encodeJcs } from "../format/jcs.ts";
 import type { Job } from "../format/job.ts";
 import { ecPublicKeyOf, jwkThumbprint } from "../format/jwk.ts";
 import type { Mode, WrappedLocalKey } from "../format/kek.ts";
+import type { RcarTeeKey } from "../format/rcar.ts";
+import type { Resource } from "../format/resource.ts";
 import type { RuntimeData } from "../format/runtime-data.ts";
 import type { EcPublicJwk } from "../format/schema.ts";
 import type { VerifiedObject } from "../format/signed-object.ts";
-import { checkAttestation } from "./check-attestation.ts";
+import { bindsExactly } from "./bound-data.ts";
+import { checkAttestation, checkNamesPod } from "./check-attestation.ts";
 import { checkJob } from "./check-job.ts";
+import { checkResource } from "./check-resource.ts";
+import type { ResourceRelease } from "./check-resource.ts";
 import type { VerifiedOwnerRequest } from "./owner-request.ts";
 import type { Policy } from "./policy.ts";
 
@@ -30,6 +34,7 @@ export type JobRelease = {
 export type OwnerRelease = { readonly kind: "owner"; readonly request: VerifiedOwnerRequest };
 
 declare const decisionBrand: unique symbol;
+declare const resourceBrand: unique symbol;
 
 /** A release that was granted: which wrapped keys may be unwrapped, and for whom. Only `release` makes one. */
 export type ReleaseDecision = {
@@ -53,19 +58,41 @@ export type ReleaseDecision = {
   readonly [decisionBrand]: true;
 };
 
+/** A resource that was granted to an attested guest. Only `release` makes one. */
+export type ResourceDecision = {
+  readonly mode: Mode;
+  readonly request: { readonly kind: "resource"; readonly digest: string };
+  readonly policy: { readonly name: string; readonly digest: string };
+  readonly resource: Resource;
+  /** The wrapped key of its content. */
+  readonly key: WrappedLocalKey;
+  /** The guest's key, which the answer is encrypted to. */
+  readonly recipient: RcarTeeKey;
+  readonly attestation: AttestationResultData;
+  readonly [resourceBrand]: true;
+};
+
+type ReleaseOptions<BY> = {
+  readonly by: BY;
+  readonly policy: VerifiedObject<Policy>;
+  readonly mode: Mode;
+  readonly nowMs: number;
+};
+
 /**
  * Decides on a release: every check of docs/protocol.md "Release", each with its own refusal; all
  * keys that were asked for, or none. That the nonce is open is the caller's to check and to spend.
  * @throws release.policy release.binding release.denied release.job release.not_granted
  *   format.expired attest.simulated
  */
-export function release(options: {
-  readonly by: JobRelease | OwnerRelease;
-  readonly policy: VerifiedObject<Policy>;
-  readonly mode: Mode;
-  readonly nowMs: number;
-}): ReleaseDecision {
+export function release(options: ReleaseOptions<JobRelease | OwnerRelease>): ReleaseDecision;
+/** Decides on a resource for an attested guest: docs/protocol.md "Resources". */
+export function release(options: ReleaseOptions<ResourceRelease>): ResourceDecision;
+export function release(
+  options: ReleaseOptions<JobRelease | OwnerRelease | ResourceRelease>,
+): ReleaseDecision | ResourceDecision {
   const { by, mode } = options;
+  if (by.kind === "resource") return releaseResource({ ...options, by });
   const policy = { name: options.policy.payload.name, digest: options.policy.digest };
   if (by.kind === "owner") {
     const { payload, digest, policyDigest } = by.request;
@@ -90,7 +117,8 @@ export function release(options: {
   const { job, result, runtimeData } = by;
   const { signingKey, encryptionKey } = checkBinding(by);
   const rules = requireJobRules(options.policy.payload);
-  checkAttestation({ result, runtimeData, policy: rules, mode });
+  checkAttestation({ result, runtimeData, rules, mode });
+  checkNamesPod(result, rules.jobs.codeDigests);
   checkJob({ job, policy: options.policy.payload, rules: rules.jobs, nowMs: options.nowMs });
   requireGranted(by.keys, options.policy.payload);
   return mint({
@@ -109,6 +137,22 @@ export function release(options: {
   });
 }
 
+function releaseResource(options: ReleaseOptions<ResourceRelease>): ResourceDecision {
+  const { by, mode, policy } = options;
+  const { key, recipient } = checkResource({ by, policy: policy.payload, mode });
+  requireGranted([key], policy.payload);
+  const decision: Omit<ResourceDecision, typeof resourceBrand> = {
+    mode,
+    request: { kind: "resource", digest: by.resource.digest },
+    policy: { name: policy.payload.name, digest: policy.digest },
+    resource: by.resource.payload,
+    key,
+    recipient,
+    attestation: by.result.data,
+  };
+  return Object.freeze(decision) as ResourceDecision;
+}
+
 /** The three parts of a policy that jobs need. */
 export type JobPolicy = {
   readonly appraisal: NonNullable<Policy["appraisal"]>;
@@ -122,7 +166,7 @@ export function requireJobRules(policy: Policy): JobPolicy {
   if (appraisal === null || skr === null || jobs === null)
     throw new PpmlError(
       "release.job",
-      `policy ${policy.name} approves no jobs, only opening by its owner: name another policy in the job`,
+      `policy ${policy.name} approves no jobs: name another policy in the job`,
     );
   return { appraisal, release: skr, jobs };
 }
@@ -135,14 +179,7 @@ function checkBinding(by: JobRelease): {
   const { job, result, runtimeData } = by;
   if (runtimeData["job-digest"] !== job.digest)
     throw binding("the Evidence was made for another job than the one that was sent");
-  const bound = result.data.outcomes.find((outcome) => outcome.claim === "reportData");
-  if (
-    bound?.outcome !== "met" ||
-    !equalBytes(
-      result.reportData,
-      expectedBinding(result.verified.evidence, encodeJcs(runtimeData)),
-    )
-  )
+  if (!bindsExactly(result, encodeJcs(runtimeData)))
     throw binding("the Evidence's report data is not the digest of the runtime data that was sent");
   const [encryption, signing] = runtimeData.keys;
   const encryptionKey = runtimeData["tee-pubkey"];

@@ -10,6 +10,7 @@ export function explainPolicy(policy: PolicyFile): string[] {
     `Policy ${policy.name} decides about ${count(policy.grants.length, "KEK")}:`,
     ...policy.grants.map((kekId) => `  ${kekId}`),
     ...explainJobs(policy),
+    ...explainResources(policy),
     ...explainOwners(policy),
     "Everything else is refused, and each refusal is written to the log.",
   ];
@@ -29,6 +30,25 @@ function explainJobs(policy: PolicyFile): string[] {
     `  its purpose is ${list(jobs.purposes.map((purpose) => JSON.stringify(purpose)))}`,
     `  its result is sealed for the KEK version ${list(jobs.outputKeks)}`,
     `  it runs in a TEE of the kind ${appraisal.tee}, whose Evidence was made for this job and this moment, and says:`,
+    ...explainEvidence(appraisal, release),
+  ];
+}
+
+function explainResources(policy: PolicyFile): string[] {
+  const { appraisal, release, resources } = policy;
+  if (appraisal === null || release === null || resources.length === 0) return [];
+  return [
+    `The resources ${list(resources)}, sealed for these KEKs, go to every guest that attests, whatever it runs for, if all of this holds:`,
+    `  it runs in a TEE of the kind ${appraisal.tee}, whose Evidence was made for its own key and this moment, and says:`,
+    ...explainEvidence(appraisal, release),
+  ];
+}
+
+function explainEvidence(
+  appraisal: NonNullable<PolicyFile["appraisal"]>,
+  release: NonNullable<PolicyFile["release"]>,
+): string[] {
+  return [
     ...explainAppraisal(appraisal, ""),
     ...appraisal.references.flatMap(explainReference),
     "  and the release policy holds, for one of these issuers:",

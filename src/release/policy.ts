@@ -12,6 +12,7 @@ import {
   sha256HexSchema,
   thumbprintSchema,
 } from "../format/schema.ts";
+import { resourcePathSchema } from "../format/resource.ts";
 import { emitSkrPolicy } from "./skr/emit-skr.ts";
 import { skrPolicySchema } from "./skr/skr-policy.ts";
 import type { SkrPolicy } from "./skr/skr-policy.ts";
@@ -33,6 +34,8 @@ const fileShape = {
   appraisal: appraisalPolicySchema.nullable(),
   release: skrPolicySchema.nullable(),
   jobs: jobRulesSchema.nullable(),
+  /** Resources that an attested guest may get without a job. */
+  resources: z.array(resourcePathSchema).max(1000),
   grants: z.array(kekIdSchema).max(1000),
   /** Who may open by a signed request of their own; a thumbprint stands for the broker's owner. */
   ownerOpen: z.array(z.union([ecPublicJwkSchema, thumbprintSchema])).max(100),
@@ -42,16 +45,16 @@ type Parts = {
   readonly appraisal: unknown;
   readonly release: unknown;
   readonly jobs: unknown;
+  readonly resources: readonly unknown[];
 };
 const ALL_OR_NONE = {
-  error: "appraisal, release and jobs belong together: give all three, or null for all three",
+  error:
+    "appraisal and release belong to jobs and resources: give both where there are jobs or resources, and null for both where there are neither",
 };
 
 function allOrNone(policy: Parts): boolean {
-  return (
-    (policy.appraisal === null) === (policy.jobs === null) &&
-    (policy.release === null) === (policy.jobs === null)
-  );
+  const attests = policy.jobs !== null || policy.resources.length > 0;
+  return (policy.appraisal !== null) === attests && (policy.release !== null) === attests;
 }
 
 /** policies/NAME.json as its author writes it. @see docs/policy.md */

@@ -4,4 +4,5 @@ export { proveRewrapped, type RewrapProof } from "./prove-rewrapped.ts";
 export { rewrapDataset, type RewrapOptions } from "./rewrap.ts";
 export { sealDataset, type SealDatasetOptions, type SealInput } from "./seal-dataset.ts";
 export { type SealedFile, sealFile, type SealFileOptions } from "./seal-file.ts";
+export { sealResource } from "./seal-resource.ts";
 export { makeResultKey, type ResultKey, RESULT_GROUP } from "./table-key.ts";

@@ -6,11 +6,13 @@ import { join } from "node:path";
 import type { Hono } from "hono";
 import { createSimulationPki } from "../../src/attest/sim/pki.ts";
 import { simulatedPlatformOf } from "../../src/attest/sim/platform.ts";
+import type { SimulatedPlatform } from "../../src/attest/sim/platform.ts";
 import { simulationPolicy } from "../../src/attest/appraise/policy.ts";
 import { sha256, toBase64Url, toHex, toTimestamp, utf8 } from "../../src/base/index.ts";
 import type { Secret } from "../../src/base/index.ts";
 import { createBrokerApp } from "../../src/broker/broker-app.ts";
 import type { BrokerState } from "../../src/broker/broker-state.ts";
+import { sentCollateral } from "../../src/broker/collateral.ts";
 import { createBrokerState, openBrokerState } from "../../src/broker/create.ts";
 import type { Job } from "../../src/format/job.ts";
 import { ecPublicJwkOf, jwkThumbprint, signingKeyOf } from "../../src/format/jwk.ts";
@@ -66,6 +68,8 @@ export type Fixture = {
   /** Moves the broker's clock. */
   readonly time: { nowMs: number };
   readonly attest: (runtimeData: RuntimeData, measurement?: string) => WireEvidence;
+  /** The simulated machine itself. */
+  readonly platform: SimulatedPlatform;
   /** A second broker process's view of the same files. */
   readonly openAgain: (
     vault?: Vault,
@@ -106,7 +110,13 @@ export async function makeFixture(
   const failures: unknown[] = [];
   const states: BrokerState[] = [];
   const openAgain = async (other: Vault = vault): ReturnType<Fixture["openAgain"]> => {
-    const state = await openBrokerState({ dir: state0, vault: other, root: vault.root, clock });
+    const state = await openBrokerState({
+      dir: state0,
+      vault: other,
+      root: vault.root,
+      clock,
+      complete: sentCollateral,
+    });
     states.push(state);
     const logger = { call: () => undefined, failure: (error: unknown) => failures.push(error) };
     return { state, app: createBrokerApp({ state, logger }) };
@@ -119,6 +129,7 @@ export async function makeFixture(
     resultThumbprint: kekThumbprint((await vault.publicKey(result.kekId)).jwk),
     owner,
     simulationRoot: platform.root,
+    platform,
     state,
     app,
     failures,
@@ -151,6 +162,7 @@ export function policyOf(fixture: Fixture, changes: Partial<Policy> = {}): Polic
       purposes: [PURPOSE],
       outputKeks: [fixture.resultThumbprint],
     },
+    resources: [],
     grants: [fixture.keks.open.kekId, fixture.keks.result.kekId],
     ownerOpen: [],
     ...changes,

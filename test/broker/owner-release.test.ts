@@ -45,6 +45,7 @@ function ownerPolicy(changes: Partial<Policy> = {}): Policy {
     appraisal: null,
     release: null,
     jobs: null,
+    resources: [],
     grants: [fixture.keks.result.kekId],
     ownerOpen: [fixture.owner.keyId, officer.publicJwk],
     ...changes,

@@ -19,6 +19,7 @@ function policyOf(name: string, ownerOpen: Policy["ownerOpen"]): VerifiedObject<
     appraisal: null,
     release: null,
     jobs: null,
+    resources: [],
     grants: ["vault/results"],
     ownerOpen: [...ownerOpen],
   };

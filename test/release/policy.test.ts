@@ -28,6 +28,7 @@ const good: PolicyFile = {
     purposes: ["monthly delays"],
     outputKeks: [owner.keyId],
   },
+  resources: [],
   grants: ["kek:a"],
   ownerOpen: [],
 };

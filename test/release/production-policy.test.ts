@@ -34,6 +34,7 @@ function policyWith(
       purposes: ["a test"],
       outputKeks: [owner.keyId],
     },
+    resources: [],
     grants: ["azure:vault/kek"],
     ownerOpen: [],
   };

@@ -13,17 +13,25 @@ export const VERAISON_PROFILE = "tag:github.com,2023:veraison/ear";
 const objectSchema = z.record(z.string(), z.unknown());
 const seconds = z.int().min(0).max(253_402_300_799);
 
-/** RSA of an unmodified CoCo guest: 2048 to 4096 bits. */
+/** RSA of an unmodified CoCo guest: 2048 to 8192 bits. */
 const rsaPublicJwkSchema = z.looseObject({
   kty: z.literal("RSA"),
-  n: z.string().regex(/^[A-Za-z0-9_-]{340,700}$/),
+  n: z.string().regex(/^[A-Za-z0-9_-]{340,1366}$/),
   e: z.literal("AQAB"),
 });
 
-/** A guest's public key as Trustee takes it: P-256, or RSA. */
+const p521PublicJwkSchema = z.looseObject({
+  kty: z.literal("EC"),
+  crv: z.literal("P-521"),
+  x: z.string().regex(/^[A-Za-z0-9_-]{88}$/),
+  y: z.string().regex(/^[A-Za-z0-9_-]{88}$/),
+});
+
+/** A guest's public key as Trustee takes it: P-256, P-521 or RSA. */
 export const teePubkeySchema = z.union([
   // Trustee's guests add alg and the like; only the key itself counts.
   z.looseObject(ecPublicJwkSchema.shape),
+  p521PublicJwkSchema,
   rsaPublicJwkSchema,
 ]);
 export type TeePubkey = z.infer<typeof teePubkeySchema>;

@@ -110,6 +110,7 @@ async function jobPolicy(
       purposes: [...new Set(jobs.map(([, job]) => job.purpose))],
       outputKeks: [...outputKeks],
     },
+    resources: [],
     grants: await kekIds(workspace, [...keks]),
     ownerOpen: [],
   };
@@ -132,6 +133,7 @@ async function ownerPolicy(workspace: Workspace, name: string): Promise<PolicyFi
     appraisal: null,
     release: null,
     jobs: null,
+    resources: [],
     grants: await kekIds(workspace, [...new Set(keks)]),
     ownerOpen: [workspace.owner.keyId],
   };

@@ -1,0 +1,114 @@
+import { z } from "zod";
+import { AMD_KDS } from "../attest/collateral/amd-kds.ts";
+import { openCollateralCache } from "../attest/collateral/cache.ts";
+import { completeEvidence } from "../attest/collateral/complete-evidence.ts";
+import { COLLATERAL_MAX_AGE_MS } from "../attest/collateral/fetch-part.ts";
+import { systemHttp } from "../attest/collateral/http.ts";
+import { AZURE_PCS, INTEL_PCS, pccsService } from "../attest/collateral/intel-pcs.ts";
+import type { PcsService } from "../attest/collateral/intel-pcs.ts";
+import { loadCollateral } from "../attest/collateral/load-collateral.ts";
+import type { WireEvidence } from "../format/protocol.ts";
+import { PpmlError, unreachable } from "../base/index.ts";
+import type { CompleteEvidence } from "./broker-state.ts";
+
+/** Where a broker takes collateral from that Evidence does not bring along. */
+export const collateralSettingSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("none") }),
+  /** Files or folders as `loadCollateral` reads them: at most one of DCAP and one of SNP. */
+  z.strictObject({ kind: z.literal("files"), paths: z.array(z.string().min(1)).min(1).max(2) }),
+  z.strictObject({
+    kind: z.literal("services"),
+    /** `intel`, `azure`, or the URL of a PCCS. */
+    pcs: z.string().min(1).max(500),
+    /** The URL of AMD's KDS; null for AMD's own. */
+    kds: z.string().min(1).max(500).nullable(),
+    cacheFolder: z.string().min(1),
+  }),
+]);
+export type CollateralSetting = z.infer<typeof collateralSettingSchema>;
+
+/** Takes Evidence as it was sent. */
+export const sentCollateral: CompleteEvidence = (wire) => Promise.resolve(wire);
+
+/**
+ * Makes what adds missing collateral, as the operator set it.
+ * @throws attest.collateral attest.invalid for files that cannot be read; config.invalid
+ */
+export async function completeFrom(setting: CollateralSetting): Promise<CompleteEvidence> {
+  switch (setting.kind) {
+    case "none":
+      return sentCollateral;
+    case "files":
+      return fromFiles(await Promise.all(setting.paths.map(loadCollateral)));
+    case "services":
+      return fromServices(setting);
+    default:
+      return unreachable(setting);
+  }
+}
+
+function fromServices(
+  setting: Extract<CollateralSetting, { readonly kind: "services" }>,
+): CompleteEvidence {
+  const sources = {
+    ports: systemHttp,
+    cache: openCollateralCache({ directory: setting.cacheFolder, now: systemHttp.now }),
+    maxAgeMs: COLLATERAL_MAX_AGE_MS,
+    pcs: pcsOf(setting.pcs),
+    update: "standard",
+    kds: setting.kds === null ? AMD_KDS : httpsUrl(setting.kds),
+    snpProduct: null,
+  } as const;
+  return async (wire) => (wire.type === "maa" ? wire : completeEvidence(wire, sources));
+}
+
+function pcsOf(name: string): PcsService {
+  if (name === "intel") return INTEL_PCS;
+  return name === "azure" ? AZURE_PCS : pccsService(httpsUrl(name));
+}
+
+function httpsUrl(text: string): string {
+  if (URL.canParse(text) && new URL(text).protocol === "https:") return text;
+  throw new PpmlError(
+    "config.invalid",
+    `expected an https URL of a collateral service, got ${text}`,
+  );
+}
+
+type Collateral = WireEvidence["collateral"];
+
+function fromFiles(loaded: readonly Collateral[]): CompleteEvidence {
+  const isSnp = (collateral: Collateral): boolean => "ark" in collateral || "vcek" in collateral;
+  const snp = loaded.filter(isSnp);
+  const dcap = loaded.filter((collateral) => !isSnp(collateral));
+  if (snp.length > 1 || dcap.length > 1)
+    throw new PpmlError(
+      "config.invalid",
+      "expected one file of DCAP collateral and one folder of SNP certificates at most",
+    );
+  return (wire) => Promise.resolve(withFiles(wire, { snp: snp[0] ?? {}, dcap: dcap[0] ?? {} }));
+}
+
+/** What the Evidence brings goes before what lies here; DCAP's parts belong together. */
+function withFiles(
+  wire: WireEvidence,
+  files: { readonly snp: Collateral; readonly dcap: Collateral },
+): WireEvidence {
+  switch (wire.type) {
+    case "snp":
+      return { ...wire, collateral: { ...files.snp, ...wire.collateral } };
+    case "az-snp-vtpm": {
+      const { ark, ask, crl } = files.snp;
+      const here = Object.entries({ ark, ask, crl }).flatMap(([name, part]) =>
+        part === undefined ? [] : [[name, part] as const],
+      );
+      return { ...wire, collateral: { ...Object.fromEntries(here), ...wire.collateral } };
+    }
+    case "sgx":
+    case "tdx":
+    case "az-tdx-vtpm":
+      return Object.keys(wire.collateral).length > 0 ? wire : { ...wire, collateral: files.dcap };
+    default:
+      return wire;
+  }
+}

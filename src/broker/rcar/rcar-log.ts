@@ -1,0 +1,82 @@
+import { isPpmlError, PpmlError, toTimestamp } from "../../base/index.ts";
+import type { AttestationResult } from "../../attest/appraise/appraise.ts";
+import { jwkThumbprint } from "../../format/jwk.ts";
+import type { ReleasePredicate } from "../../format/receipt.ts";
+import type { VerifiedObject } from "../../format/signed-object.ts";
+import type { Policy } from "../../release/policy.ts";
+import { makeReleaseReceipt, signReceipt } from "../../receipt/make-receipt.ts";
+import type { BrokerState } from "../broker-state.ts";
+import type { RcarTeeKey } from "../../format/rcar.ts";
+
+const MAX_REASON_LENGTH = 2000;
+
+/** One decision about a guest, for the log. */
+export type GuestDecision = {
+  readonly request: ReleasePredicate["request"];
+  /** The resource's path, or the guest's TEE. */
+  readonly name: string;
+  readonly evidenceDigest: string;
+  readonly teeKey: RcarTeeKey;
+  readonly kekId: string | null;
+  readonly policy: VerifiedObject<Policy> | null;
+  readonly result: AttestationResult | null;
+  readonly refusal: PpmlError | null;
+};
+
+/**
+ * Enters a decision in the log, durable when it returns. `check` runs in the same transaction, before.
+ * @throws what `check` throws, and broker.state
+ */
+export function logGuestDecision(
+  state: BrokerState,
+  decision: GuestDecision,
+  check: () => void = () => undefined,
+): void {
+  const { request, name, evidenceDigest, teeKey, kekId, policy, result, refusal } = decision;
+  const predicate: ReleasePredicate = {
+    v: 1,
+    mode: state.db.identity.mode,
+    decision: refusal === null ? "granted" : "denied",
+    request,
+    name,
+    purpose: request.kind === "attestation" ? "attestation of a guest" : "resource for a guest",
+    policy: policy === null ? null : { name: policy.payload.name, digest: policy.digest },
+    attestation: result?.data ?? null,
+    evidenceDigest,
+    encryptionKey: jwkThumbprint(teeKey),
+    signingKey: null,
+    keks: kekId === null ? [] : [kekId],
+    keyCount: kekId === null ? 0 : 1,
+    datasets: [],
+    refusal:
+      refusal === null
+        ? null
+        : { code: refusal.code, message: refusal.message.slice(0, MAX_REASON_LENGTH) },
+    time: toTimestamp(state.clock()),
+  };
+  const entry = signReceipt(makeReleaseReceipt(predicate), state.logKey);
+  state.db.transaction(() => {
+    check();
+    state.log.append(entry);
+  });
+}
+
+/** Puts the reasons of many policies into one refusal; there is always one. */
+export function joinRefusals(refusals: readonly PpmlError[], otherwise: PpmlError): PpmlError {
+  const [first = otherwise, ...more] = refusals;
+  if (more.length === 0) return first;
+  return new PpmlError(first.code, refusals.map(({ message }) => message).join(" | "), {
+    cause: new AggregateError(refusals),
+  });
+}
+
+/** Runs a check of one policy; its refusal is data, and what is no refusal goes on up. */
+export function refusalOf(check: () => void): PpmlError | null {
+  try {
+    check();
+    return null;
+  } catch (error) {
+    if (isPpmlError(error)) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,131 @@
+import { isPpmlError, PpmlError, sha256, toHex, utf8 } from "../../base/index.ts";
+import type { Secret } from "../../base/index.ts";
+import { appraise } from "../../attest/appraise/appraise.ts";
+import { expectedBinding } from "../../attest/appraise/binding.ts";
+import { rcarRuntimeBytes } from "../../format/rcar.ts";
+import type { RcarResponse } from "../../format/rcar.ts";
+import { decryptResource } from "../../format/resource-cipher.ts";
+import type { Resource } from "../../format/resource.ts";
+import type { VerifiedObject } from "../../format/signed-object.ts";
+import { toUnwrapRequest } from "../../key/wrap.ts";
+import { requireResourceRules } from "../../release/check-resource.ts";
+import { release } from "../../release/decide.ts";
+import type { ResourceDecision } from "../../release/decide.ts";
+import type { Policy } from "../../release/policy.ts";
+import { sealResourceAnswer } from "../../release/seal-resource-answer.ts";
+import type { BrokerState } from "../broker-state.ts";
+import { policiesOfResources, policyInForce } from "../policies.ts";
+import { findResource } from "../resources.ts";
+import { joinRefusals, logGuestDecision, refusalOf } from "./rcar-log.ts";
+import type { GuestDecision } from "./rcar-log.ts";
+import type { AttestedGuest } from "./sessions.ts";
+
+/**
+ * Decides on a resource for an attested guest and gives the answer's JWE. Of the policies in force that
+ * list the path the first, by name, that accepts the guest and grants the KEK releases. Grant and
+ * refusal stand in the log before the answer leaves.
+ * @throws release.denied release.not_granted release.policy release.binding attest.simulated key.*
+ */
+export async function releaseResource(
+  state: BrokerState,
+  request: { readonly guest: AttestedGuest; readonly path: string },
+): Promise<RcarResponse> {
+  const { guest, path } = request;
+  const resource = findResource(state.db, path);
+  const asked: GuestDecision = {
+    // What never was has no digest of its own.
+    request: { kind: "resource", digest: resource?.digest ?? toHex(sha256(utf8(path))) },
+    name: path,
+    evidenceDigest: guest.evidenceDigest,
+    teeKey: guest.runtimeData["tee-pubkey"],
+    kekId: resource?.payload.sealed?.key.kekId ?? null,
+    policy: null,
+    result: null,
+    refusal: null,
+  };
+  let found = asked;
+  let isLogged = false;
+  try {
+    if (resource === null)
+      throw new PpmlError(
+        "release.denied",
+        `the broker has no resource ${path}: put it with \`ppml broker resource put ${path}\``,
+      );
+    const { decision, last } = decideResource(state, { guest, resource, asked });
+    found = last;
+    if (decision instanceof PpmlError) throw decision;
+    using content = await openResource(state, decision);
+    const answer = sealResourceAnswer(decision, content);
+    logGuestDecision(state, found, () => requireUnchanged(state, decision));
+    isLogged = true;
+    return answer;
+  } catch (error) {
+    if (isPpmlError(error) && !isLogged) logGuestDecision(state, { ...found, refusal: error });
+    throw error;
+  }
+}
+
+/** Tries the policies that list the path; where none releases, the refusal has every reason. */
+function decideResource(
+  state: BrokerState,
+  options: {
+    readonly guest: AttestedGuest;
+    readonly resource: VerifiedObject<Resource>;
+    readonly asked: GuestDecision;
+  },
+): { readonly decision: ResourceDecision | PpmlError; readonly last: GuestDecision } {
+  const { guest, resource, asked } = options;
+  const { path } = resource.payload;
+  const refusals: PpmlError[] = [];
+  let last = asked;
+  for (const policy of policiesOfResources(state.db, path)) {
+    const result = appraiseGuest(guest, policy.payload, path);
+    const { runtimeData } = guest;
+    let decision: ResourceDecision | null = null;
+    const refusal = refusalOf(() => {
+      decision = release({
+        by: { kind: "resource", result, runtimeData, resource },
+        policy,
+        mode: state.db.identity.mode,
+        nowMs: state.clock(),
+      });
+    });
+    last = { ...asked, policy, result };
+    if (decision !== null) return { decision, last };
+    if (refusal !== null) refusals.push(refusal);
+  }
+  const nobody = new PpmlError(
+    "release.denied",
+    `no policy in force lists the resource ${path}: add it to a policy's resources and apply it`,
+  );
+  return { decision: joinRefusals(refusals, nobody), last };
+}
+
+/** The policy may be another one than at the time of the Evidence: its appraisal is made anew. */
+function appraiseGuest(
+  { evidence, runtimeData }: AttestedGuest,
+  policy: Policy,
+  path: string,
+): ReturnType<typeof appraise> {
+  const { appraisal } = requireResourceRules(policy, path);
+  const reportData = expectedBinding(evidence.evidence, rcarRuntimeBytes(runtimeData));
+  return appraise({ evidence, policy: appraisal, reportData });
+}
+
+async function openResource(state: BrokerState, decision: ResourceDecision): Promise<Secret> {
+  using localKey = await state.vault.unwrap(toUnwrapRequest(decision.key));
+  return decryptResource(decision.resource, localKey);
+}
+
+/** Policy and resource may have been replaced while the vault worked. @throws release.policy */
+function requireUnchanged(state: BrokerState, decision: ResourceDecision): void {
+  const { policy, request, resource } = decision;
+  if (
+    policyInForce(state.db, policy.name).digest !== policy.digest ||
+    findResource(state.db, resource.path)?.digest !== request.digest
+  )
+    throw new PpmlError(
+      "release.policy",
+      "the policy or the resource changed meanwhile: ask again",
+    );
+}
