@@ -4,6 +4,7 @@ import { parseJson } from "../format/jcs.ts";
 import { parsePolicyFile } from "../release/index.ts";
 import type { PolicyFile } from "../release/index.ts";
 import type { Project } from "./config/load.ts";
+import { resolveReferences } from "./reference-file.ts";
 
 /** Absolute path of a policy's file. @throws config.invalid */
 export function policyPath(project: Project, name: string): string {
@@ -26,7 +27,7 @@ export async function loadPolicyFile(project: Project, name: string): Promise<Po
       { cause },
     );
   });
-  const policy = parsePolicyFile(parseJson(bytes, path));
+  const policy = parsePolicyFile(await resolveReferences(project, parseJson(bytes, path)));
   if (policy.name !== name)
     throw new PpmlError("release.policy", `${path} holds the policy ${policy.name}, not ${name}`);
   return policy;

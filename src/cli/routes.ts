@@ -110,6 +110,26 @@ export const ROUTES: Readonly<Record<string, CommandRoute | NounRoute>> = {
         brief: "Say in plain words who gets which keys",
         load: () => import("./commands/policy/explain.ts"),
       },
+      stage: {
+        brief: "Add a reference set that is looked at, not accepted yet",
+        load: () => import("./commands/policy/stage.ts"),
+      },
+      promote: {
+        brief: "Accept a staged reference set",
+        load: () => import("./commands/policy/promote.ts"),
+      },
+      expire: {
+        brief: "Give a reference set an end",
+        load: () => import("./commands/policy/expire.ts"),
+      },
+      remove: {
+        brief: "Take a reference set out",
+        load: () => import("./commands/policy/remove.ts"),
+      },
+      references: {
+        brief: "Show the reference sets of a file",
+        load: () => import("./commands/policy/references.ts"),
+      },
       "dry-run": {
         brief: "Say which past attestations a policy would refuse",
         load: () => import("./commands/policy/dry-run.ts"),

@@ -1,0 +1,97 @@
+import { readFile } from "node:fs/promises";
+import { isPpmlError, PpmlError } from "../base/index.ts";
+import {
+  changeReferences,
+  referenceFileOf,
+  referenceValuesSchema,
+  withReferences,
+} from "../attest/index.ts";
+import type { ReferenceValues } from "../attest/index.ts";
+import { parseJson } from "../format/jcs.ts";
+import { parseWith } from "../format/schema.ts";
+import type { EcPublicJwk } from "../format/schema.ts";
+import { envelopeSchema, signObject, verifyObject } from "../format/signed-object.ts";
+import type { Project } from "./config/load.ts";
+import { projectRoots } from "./pinned-roots.ts";
+import type { Workspace } from "./workspace.ts";
+import { writeJson } from "./write-json.ts";
+
+/**
+ * Reads a file of reference values that `owner` signed.
+ * @throws release.policy where it cannot be read or is not signed by the owner
+ */
+export async function loadReferences(path: string, owner: EcPublicJwk): Promise<ReferenceValues> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new PpmlError(
+      "release.policy",
+      `the reference values ${path} cannot be read: \`ppml policy stage\` begins such a file`,
+      { cause },
+    );
+  });
+  try {
+    const envelope = parseWith(envelopeSchema, parseJson(bytes, path), { what: path });
+    return verifyObject({
+      kind: "reference-values",
+      schema: referenceValuesSchema,
+      envelope,
+      signers: [owner],
+    }).payload;
+  } catch (cause) {
+    if (!isPpmlError(cause)) throw cause;
+    throw new PpmlError(
+      "release.policy",
+      `${path} does not hold reference values that the owner signed: ${cause.message}`,
+      { cause },
+    );
+  }
+}
+
+/** Changes a file of reference values and signs its next version; a new file begins empty. */
+export async function updateReferences(
+  workspace: Workspace,
+  path: string,
+  change: Parameters<typeof changeReferences>[1],
+): Promise<ReferenceValues> {
+  const next = changeReferences(await currentOf(workspace, path, change.kind === "stage"), change);
+  const envelope = signObject("reference-values", next, workspace.owner);
+  await writeJson(path, envelope, { mode: "replace" });
+  return next;
+}
+
+async function currentOf(
+  workspace: Workspace,
+  path: string,
+  mayBegin: boolean,
+): Promise<ReferenceValues> {
+  try {
+    return await loadReferences(path, workspace.owner.publicJwk);
+  } catch (error) {
+    const isMissing =
+      isPpmlError(error) &&
+      error.cause instanceof Error &&
+      "code" in error.cause &&
+      error.cause.code === "ENOENT";
+    if (!isMissing || !mayBegin) throw error;
+    const name = /([a-z][a-z0-9_-]{0,62})(?:\.json)?$/.exec(path)?.[1] ?? "references";
+    return { v: 1, name, version: 1, sets: [] };
+  }
+}
+
+/** A policy's JSON with the sets of the file that its appraisal links to, if it links to one. */
+export async function resolveReferences(project: Project, policy: unknown): Promise<unknown> {
+  if (typeof policy !== "object" || policy === null || !("appraisal" in policy)) return policy;
+  const file = referenceFileOf(policy.appraisal);
+  if (file === null) return policy;
+  const { owner } = await projectRoots(project);
+  const values = await loadReferences(project.resolve(file), owner);
+  return { ...policy, appraisal: withReferences(policy.appraisal, values) };
+}
+
+/** The parameters of a command that takes a file of reference values and the label of a set. */
+export const referenceArguments = {
+  kind: "tuple",
+  parameters: [
+    { placeholder: "FILE", brief: "The file of reference values", parse: String },
+    { placeholder: "LABEL", brief: "The set's label", parse: String },
+  ],
+} as const;

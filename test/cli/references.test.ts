@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { simulationPolicy } from "../../src/attest/appraise/policy.ts";
+import { loadSimulationPki } from "../../src/attest/sim/pki.ts";
+import { simulatedPlatformOf } from "../../src/attest/sim/platform.ts";
+import { toHex } from "../../src/base/index.ts";
+import { releasePolicyFor } from "../../src/release/index.ts";
+import { measurement } from "../attest/fixture.ts";
+import { ppml, runInProcess } from "./ppml.ts";
+import type { Run } from "./ppml.ts";
+
+const FILE = "references/launcher.json";
+const LABEL = "launcher 1";
+let folder: string;
+let project: string;
+
+const run = (...args: readonly string[]): Promise<Run> => runInProcess(args, { cwd: project });
+const must = async (...args: readonly string[]): Promise<string> => {
+  const { code, stdout, stderr } = await run(...args);
+  assert.equal(code, 0, `ppml ${args.join(" ")}: ${stderr}${stdout}`);
+  return stdout;
+};
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), "ppml references "));
+  project = join(folder, "project");
+  mkdirSync(project);
+  const made = await ppml(["init", ".", "--template", "empty", "--name", "test"], { cwd: project });
+  assert.equal(made.code, 0, made.stderr);
+  const yaml = join(project, "ppml.yaml");
+  const head = readFileSync(yaml, "utf8").split("\ndatasets:")[0] ?? "";
+  writeFileSync(
+    yaml,
+    `${head}\ndatasets: {}\npolicies:\n  analysis: { file: policies/analysis.json }\njobs: {}\n`,
+  );
+  const roots = JSON.parse(readFileSync(join(project, "roots.json"), "utf8")) as { owner: object };
+  const appraisal = {
+    ...simulationPolicy(["00".repeat(48)]),
+    measurement: "reference",
+    references: { file: FILE },
+  };
+  mkdirSync(join(project, "policies"), { recursive: true });
+  writeFileSync(
+    join(project, "policies", "analysis.json"),
+    JSON.stringify({
+      v: 1,
+      name: "analysis",
+      appraisal,
+      release: releasePolicyFor({ mode: "simulation", measurements: [toHex(measurement)] }),
+      jobs: { signers: [roots.owner], codeDigests: [], purposes: [], outputKeks: [] },
+      grants: [],
+      ownerOpen: [],
+    }),
+  );
+  const pki = loadSimulationPki(join(project, ".ppml", "sim"));
+  const wire = simulatedPlatformOf(pki).attest({ measurement, reportData: new Uint8Array(64) });
+  writeFileSync(join(project, "evidence.json"), JSON.stringify(wire));
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test("a policy that links to reference values which are not there says how to begin", async () => {
+  const { code, stderr } = await run("policy", "check", "analysis");
+  assert.equal(code, 1);
+  assert.match(stderr, /launcher\.json cannot be read: `ppml policy stage` begins such a file/);
+});
+
+test("a set is staged from Evidence, promoted, and expired; dry-run says what each would do", async () => {
+  const shown = await must(
+    "policy",
+    "stage",
+    FILE,
+    LABEL,
+    "measurement",
+    "--from",
+    "evidence.json",
+  );
+  assert.match(shown, /launcher, version 2\n.*\nlauncher 1 +staged +- +measurement +a1a1/);
+  const dryRun = () => run("policy", "dry-run", "analysis", "evidence.json");
+  const staged = await dryRun();
+  assert.equal(staged.code, 1);
+  assert.match(staged.stdout, /REFUSES/);
+  await must("policy", "promote", FILE, LABEL);
+  assert.equal((await dryRun()).code, 0);
+  assert.match(await must("policy", "apply", "analysis"), /in force as version 1/);
+  await must("policy", "expire", FILE, LABEL, "--at", "2026-01-31");
+  assert.equal((await dryRun()).code, 1);
+  assert.match(await must("policy", "references", FILE), /accepted +2026-01-31T00:00:00Z/);
+  assert.match(await must("policy", "apply", "analysis"), /in force as version 2/);
+});
+
+test("a label that is there, or is not, and a claim without a value are refused", async () => {
+  const refused = async (message: RegExp, ...args: readonly string[]): Promise<void> => {
+    const { code, stderr } = await run("policy", ...args);
+    assert.ok(code === 1 || code === 2);
+    assert.match(stderr, message);
+  };
+  await refused(
+    /has a set "launcher 1" already/,
+    "stage",
+    FILE,
+    LABEL,
+    `measurement=${"00".repeat(48)}`,
+  );
+  await refused(/has no set "launcher 9"/, "promote", FILE, "launcher 9");
+  await refused(/measurement has no value/, "stage", FILE, "launcher 2", "measurement");
+  await refused(/expected a time/, "expire", FILE, LABEL, "--at", "soon");
+});
+
+test("T148: reference values that another key signed, or that were edited, are refused", async () => {
+  const path = join(project, FILE);
+  const text = readFileSync(path, "utf8");
+  const envelope = JSON.parse(text) as { payload: string };
+  const payload = Buffer.from(envelope.payload, "base64")
+    .toString("utf8")
+    .replace("2026-01-31", "2036-01-31");
+  writeFileSync(
+    path,
+    JSON.stringify({ ...envelope, payload: Buffer.from(payload).toString("base64") }),
+  );
+  try {
+    for (const command of ["check", "apply"]) {
+      const { code, stderr } = await run("policy", command, "analysis");
+      assert.equal(code, 1);
+      assert.match(stderr, /does not hold reference values that the owner signed/);
+    }
+    const promoted = await run("policy", "promote", FILE, LABEL);
+    assert.equal(promoted.code, 1, "an edited file is not signed again");
+  } finally {
+    writeFileSync(path, text);
+  }
+});
