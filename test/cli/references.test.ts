@@ -61,6 +61,14 @@ before(async () => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
+const dryRun = (): Promise<Run> => run("policy", "dry-run", "analysis", "evidence.json");
+
+async function refused(message: RegExp, ...args: readonly string[]): Promise<void> {
+  const { code, stderr } = await run("policy", ...args);
+  assert.ok(code === 1 || code === 2);
+  assert.match(stderr, message);
+}
+
 test("a policy that links to reference values which are not there says how to begin", async () => {
   const { code, stderr } = await run("policy", "check", "analysis");
   assert.equal(code, 1);
@@ -78,7 +86,6 @@ test("a set is staged from Evidence, promoted, and expired; dry-run says what ea
     "evidence.json",
   );
   assert.match(shown, /launcher, version 2\n.*\nlauncher 1 +staged +- +measurement +a1a1/);
-  const dryRun = () => run("policy", "dry-run", "analysis", "evidence.json");
   const staged = await dryRun();
   assert.equal(staged.code, 1);
   assert.match(staged.stdout, /REFUSES/);
@@ -92,11 +99,6 @@ test("a set is staged from Evidence, promoted, and expired; dry-run says what ea
 });
 
 test("a label that is there, or is not, and a claim without a value are refused", async () => {
-  const refused = async (message: RegExp, ...args: readonly string[]): Promise<void> => {
-    const { code, stderr } = await run("policy", ...args);
-    assert.ok(code === 1 || code === 2);
-    assert.match(stderr, message);
-  };
   await refused(
     /has a set "launcher 1" already/,
     "stage",
