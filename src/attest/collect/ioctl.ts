@@ -65,10 +65,20 @@ print pack("N/a*", substr($buffers[$_], 0, $lengths[$_])) for 0 .. $#buffers;
 /** Makes ioctls by the system's perl. @see IoctlRunner */
 export const perlIoctl: IoctlRunner = perlIoctlBy("perl");
 
-/** Makes ioctls by a given perl: a path, or a name that is looked for in the system's folders. */
-export function perlIoctlBy(perl: string): IoctlRunner {
+/**
+ * Makes ioctls by a given perl: a path, or a name that is looked for in the system's folders. A
+ * device that does not answer within `timeoutMs` is given up.
+ */
+export function perlIoctlBy(perl: string, timeoutMs = TIMEOUT_MS): IoctlRunner {
   return async (call) => {
-    const { code, stdout, stderr } = await runPerl(perl, encodeCall(call));
+    const input = encodeCall(call);
+    const { code, stdout, stderr } = await runPerl({ perl, input, timeoutMs });
+    if (code === null)
+      throw new PpmlError(
+        "attest.unavailable",
+        `${call.device} did not answer within ${timeoutMs} ms, or its program was ended`,
+        { detail: { device: call.device } },
+      );
     if (code !== 0) throw openFailed(call.device, stderr);
     return decodeResult(stdout, call);
   };
@@ -119,14 +129,19 @@ function decodeResult(stdout: Uint8Array, call: IoctlCall): IoctlResult {
 
 type Ended = { readonly code: number | null; readonly stdout: Uint8Array; readonly stderr: string };
 
-function runPerl(perl: string, input: Uint8Array): Promise<Ended> {
+function runPerl(options: {
+  readonly perl: string;
+  readonly input: Uint8Array;
+  readonly timeoutMs: number;
+}): Promise<Ended> {
+  const { perl, input, timeoutMs } = options;
   return new Promise((resolve, reject) => {
     // No environment: PERL5OPT and PERL5LIB would put other code into the program.
     const child = spawn(perl, ["-e", PROGRAM], {
       env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" },
       stdio: ["pipe", "pipe", "pipe"],
-      timeout: TIMEOUT_MS,
     });
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
     const out: Buffer[] = [];
     let size = 0;
     let stderr = "";
@@ -139,6 +154,7 @@ function runPerl(perl: string, input: Uint8Array): Promise<Ended> {
       stderr = (stderr + chunk.toString("latin1")).slice(0, 1000);
     });
     child.on("error", (cause) => {
+      clearTimeout(timer);
       reject(
         new PpmlError(
           "attest.unavailable",
@@ -148,6 +164,7 @@ function runPerl(perl: string, input: Uint8Array): Promise<Ended> {
       );
     });
     child.on("close", (code) => {
+      clearTimeout(timer);
       resolve({ code, stdout: new Uint8Array(Buffer.concat(out)), stderr });
     });
     // A perl that ended before it read all says so by its code.

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { iowr, perlIoctl } from "../../../src/attest/collect/ioctl.ts";
+import { iowr, perlIoctl, perlIoctlBy } from "../../../src/attest/collect/ioctl.ts";
 import { isPpmlError, utf8 } from "../../../src/base/index.ts";
 
 const perl = process.platform === "linux" && spawnSync("perl", ["-e", "1"]).status === 0;
@@ -108,4 +108,23 @@ test("a pointer out of its buffer is a fault of ours and reaches no kernel", asy
       }),
       (error: unknown) => isPpmlError(error, "base.internal"),
     );
+});
+
+test("a device that does not answer is given up in its time, and a perl that is missing is told", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ppml-ioctl-"));
+  try {
+    const slow = join(folder, "perl");
+    writeFileSync(slow, "#!/bin/sh\nexec sleep 20\n", { mode: 0o755 });
+    const call = { device: "/dev/slow", number: 1, buffers: [new Uint8Array(4)], pointers: [] };
+    for (const [runner, message] of [
+      [perlIoctlBy(slow, 200), /\/dev\/slow did not answer within 200 ms/],
+      [perlIoctlBy(join(folder, "none")), /perl, which makes ioctls here, cannot be started/],
+    ] as const)
+      await assert.rejects(
+        runner(call),
+        (error: unknown) => isPpmlError(error, "attest.unavailable") && message.test(error.message),
+      );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
