@@ -52,6 +52,7 @@ before(async () => {
       release: releasePolicyFor({ mode: "simulation", measurements: [toHex(measurement)] }),
       jobs: { signers: [roots.owner], codeDigests: [], purposes: [], outputKeks: [] },
       grants: [],
+      resources: [],
       ownerOpen: [],
     }),
   );
