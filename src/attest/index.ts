@@ -24,6 +24,13 @@ export {
 export { type CpuAppraisal, type EarSigner, issueEar } from "./ear/issue-ear.ts";
 export { tierOf, type TrustTier, type TrustVector } from "./ear/tiers.ts";
 export { type EarKey, type VerifiedEar, verifyEar } from "./ear/verify-ear.ts";
+export {
+  type DcapCollateral,
+  encodeQuoteCollateralV3,
+  parseQuoteCollateralV3,
+  type QuoteCollateralV3,
+} from "./collateral/dcap-collateral.ts";
+export { type DcapQuote, parseDcapQuote } from "./evidence/dcap-quote.ts";
 export type { Evidence, HardwareEvidence, SimSnpEvidence } from "./evidence/evidence.ts";
 export type { MaaEvidence, MaaTee } from "./evidence/maa-evidence.ts";
 export { explainResult } from "./explain/explain.ts";
@@ -37,7 +44,12 @@ export {
 } from "./sim/pki.ts";
 export { openSimulatedPlatform, type SimulatedPlatform } from "./sim/platform.ts";
 export { SIMULATION_MARK, verifySimulatedEvidence } from "./sim/verify-sim.ts";
+export { verifySimulatedDcapEvidence } from "./sim/verify-sim-dcap.ts";
 export { verifySimulatedMaaToken } from "./sim/verify-sim-maa.ts";
+export { createDcapCache, type DcapCache } from "./verify/dcap/cache.ts";
+export type { DcapVerification } from "./verify/dcap/verification.ts";
+export { verifyDcapEvidence, verifyDcapQuote } from "./verify/dcap/verify-dcap.ts";
+export type { VerifiedQuote, VerifyQuoteOptions } from "./verify/dcap/verify-quote.ts";
 export type { MaaRuntimeData } from "./verify/maa-binding.ts";
 export { MAA_CLOCK_SKEW_SECONDS, type MaaDemands } from "./verify/maa-check.ts";
 export { type MaaJwks, parseMaaJwks } from "./verify/maa-jwks.ts";

@@ -1,6 +1,8 @@
 import { fromBase64Url, PpmlError } from "../base/index.ts";
 import type { Evidence } from "../attest/evidence/evidence.ts";
+import { verifySimulatedDcapEvidence } from "../attest/sim/verify-sim-dcap.ts";
 import { verifySimulatedEvidence } from "../attest/sim/verify-sim.ts";
+import { createDcapCache } from "../attest/verify/dcap/cache.ts";
 import type { Verified } from "../attest/verify/verified.ts";
 import { verifyEvidence } from "../attest/verify/verify.ts";
 import type { WireEvidence } from "../format/protocol.ts";
@@ -9,9 +11,13 @@ import type { BrokerIdentity } from "./database.ts";
 /** A token that a release rests on was made for it, just before. */
 const MAX_TOKEN_AGE_SECONDS = 600;
 
+/** Of the process: public data, under digests of all that decided on them; at most about 30 MB. */
+const dcapCache = createDcapCache({ maxCollateral: 50, maxPlatforms: 2000 });
+
 /**
  * Verifies Evidence as the broker's mode allows: in production nothing reaches the simulation.
- * @throws attest.invalid attest.not_verified attest.simulated attest.unsupported
+ * @throws attest.collateral attest.denied attest.invalid attest.not_verified attest.revoked
+ *   attest.simulated attest.unsupported
  */
 export async function verifyFor(
   identity: BrokerIdentity,
@@ -23,9 +29,12 @@ export async function verifyFor(
       nowMs,
       maaProviders: [],
       maaMaxAgeSeconds: MAX_TOKEN_AGE_SECONDS,
+      dcapCache,
     });
   if (identity.simulationRoot === null)
     throw new PpmlError("broker.state", "a simulation's broker has no simulation root");
   const simulationRoot = fromBase64Url(identity.simulationRoot);
+  if (wire.type === "sim-sgx" || wire.type === "sim-tdx")
+    return verifySimulatedDcapEvidence(wire, { simulationRoot, nowMs, cache: dcapCache });
   return verifySimulatedEvidence(wire, { simulationRoot, nowMs });
 }
