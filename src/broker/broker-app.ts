@@ -4,6 +4,7 @@ import { bodyLimit } from "hono/body-limit";
 import type { z } from "zod";
 import { isPpmlError, PpmlError, toTimestamp } from "../base/index.ts";
 import type { ErrorCode, ErrorDetail } from "../base/index.ts";
+import type { ManifestFloor } from "../format/grant.ts";
 import { parseJson } from "../format/jcs.ts";
 import { checkManifest, manifestSchema } from "../format/manifest.ts";
 import {
@@ -163,8 +164,7 @@ function addOwnerRoutes(app: Hono, state: BrokerState): void {
       what: "the dataset's id",
       code: "broker.invalid_request",
     });
-    const { minVersion: version } = floorOf(state.db, datasetId);
-    return c.json({ v: 1, datasetId, version, raised: false });
+    return c.json(manifestResponse(floorOf(state.db, datasetId), false));
   });
 }
 
@@ -180,7 +180,12 @@ function acceptOwnersManifest(state: BrokerState, envelope: Envelope): ManifestR
     if (isNew) recordFloorEvent(state, { manifest, by: "owner" });
     return isNew;
   });
-  return { v: 1, datasetId, version: floorOf(db, datasetId).minVersion, raised };
+  return manifestResponse(floorOf(db, datasetId), raised);
+}
+
+function manifestResponse(floor: ManifestFloor, raised: boolean): ManifestResponse {
+  const { datasetId, minVersion: version, minDigest: digest, signers } = floor;
+  return { v: 1, datasetId, version, digest, signers: [...signers], raised };
 }
 
 function addLogRoutes(app: Hono, state: BrokerState): void {

@@ -105,13 +105,15 @@ export function codeDigest(code: string): string {
 
 /** Every top-level column of a sealed table; null for files. */
 async function allColumns(workspace: Workspace, dataset: string): Promise<string[] | null> {
-  const envelope = await loadManifest(await workspace.store(dataset)).catch((cause: unknown) => {
-    throw new PpmlError(
-      "launch.job",
-      `the columns of ${dataset} are not known before it is sealed: seal it, or list the input's columns in ppml.yaml`,
-      { cause },
-    );
-  });
+  const envelope = await loadManifest(await workspace.store(dataset), null).catch(
+    (cause: unknown) => {
+      throw new PpmlError(
+        "launch.job",
+        `the columns of ${dataset} are not known before it is sealed: seal it, or list the input's columns in ppml.yaml`,
+        { cause },
+      );
+    },
+  );
   const { schema } = peekObject({ kind: "manifest", schema: manifestSchema, envelope }).payload;
   if (schema === null) return null;
   return [...new Set(schema.map((column) => column.name.split(".")[0] ?? column.name))];

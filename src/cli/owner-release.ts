@@ -11,6 +11,7 @@ import { acceptManifest, checkListing, openGrant } from "../open/index.ts";
 import type { OpenedGrant } from "../open/index.ts";
 import type { Store } from "../store/index.ts";
 import type { RunningBroker } from "./broker-process.ts";
+import { settleDataset } from "./owner-manifests.ts";
 import { projectRoots } from "./pinned-roots.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -38,7 +39,8 @@ export async function releaseToOwner(
 ): Promise<OwnerRelease> {
   const { broker, dataset, nowMs } = options;
   const store = await workspace.store(dataset);
-  const envelope = await loadManifest(store).catch((cause: unknown) => {
+  const known = await settleDataset(workspace, { client: broker.client, dataset });
+  const envelope = await loadManifest(store, known).catch((cause: unknown) => {
     if (!isPpmlError(cause, "store.not_found")) throw cause;
     throw new PpmlError("open.manifest", `${dataset} holds no manifest: seal it, or run its job`, {
       cause,
@@ -80,7 +82,7 @@ export async function releaseToOwner(
     const manifest = acceptManifest(envelope, floor);
     const stored: string[] = [];
     for await (const object of store.list("")) stored.push(object.name);
-    checkListing(manifest.payload, stored);
+    checkListing(manifest, stored);
     return {
       manifest,
       grant,

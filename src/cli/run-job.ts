@@ -9,6 +9,7 @@ import { bootSimulatedTee, buildSnapshot, launchEventSchema } from "../launch/in
 import type { LaunchEvent, LaunchRequest, LaunchResult } from "../launch/index.ts";
 import type { RunningBroker } from "./broker-process.ts";
 import type { CliContext } from "./context.ts";
+import { settleDataset } from "./owner-manifests.ts";
 import { launcherConfigOf, projectRoots } from "./pinned-roots.ts";
 import { encodeLaunchRequest, IMAGE_ENTRIES } from "./tee-image.ts";
 import type { Workspace } from "./workspace.ts";
@@ -41,6 +42,9 @@ export async function runInSimulatedTee(
   const { simulation } = project.config;
   if (simulation === undefined)
     throw new PpmlError("attest.unavailable", "ppml.yaml names no simulated platform");
+  const { client } = broker;
+  for (const dataset of new Set([...Object.values(run.datasets), run.output]))
+    await settleDataset(workspace, { client, dataset });
   const job = peekObject({ kind: "job", schema: jobSchema, envelope: run.envelope }).payload;
   const request: LaunchRequest = {
     v: 1,

@@ -22,7 +22,7 @@ export async function loadStoredManifest(
 ): Promise<StoredManifest | null> {
   if ((await store.head(MANIFEST_NAME)) === null) return null;
   try {
-    const envelope = await loadManifest(store);
+    const envelope = await loadManifest(store, null);
     return {
       envelope,
       unverified: peekObject({ kind: "manifest", schema: manifestSchema, envelope }),

@@ -9,11 +9,29 @@ import { datasetIdSchema, nameSchema, sha256HexSchema, timestampSchema } from ".
 export const MANIFEST_NAME = "manifest.json";
 export const RECEIPT_NAME = "receipt.json";
 
+const PENDING_MANIFEST = /^manifest\.v([1-9]\d{0,14})\.[0-9a-f]{64}\.json$/;
 const VERSION_FOLDER = /^v([1-9]\d{0,14})\//;
 
 /** The version in whose folder (`vN/`) a stored file lies; null for one that is in none. */
 export function versionOfName(name: string): number | null {
   const digits = VERSION_FOLDER.exec(name)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
+/**
+ * Where a signed manifest waits while the broker accepts it, and until the publication is finished.
+ * @param waiting.digest SHA-256 of its payload, 64 hex digits
+ */
+export function pendingManifestName(waiting: {
+  readonly version: number;
+  readonly digest: string;
+}): string {
+  return `manifest.v${waiting.version}.${waiting.digest}.json`;
+}
+
+/** The version of a manifest that waits under that name; null for a name of another form. */
+export function pendingVersionOf(name: string): number | null {
+  const digits = PENDING_MANIFEST.exec(name)?.[1];
   return digits === undefined ? null : Number(digits);
 }
 

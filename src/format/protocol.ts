@@ -109,7 +109,12 @@ export const policyResponseSchema = z.strictObject({ v: z.literal(1), object: en
 export const manifestResponseSchema = z.strictObject({
   v: z.literal(1),
   datasetId: datasetIdSchema,
+  /** 0 where no manifest was ever accepted. */
   version: z.int().min(0),
+  /** Digest of the accepted manifest of that version. */
+  digest: sha256HexSchema.nullable(),
+  /** Who may have signed it: the owner, and the TEE's key of a job that did. */
+  signers: z.array(ecPublicJwkSchema).max(20),
   raised: z.boolean(),
 });
 export type ManifestResponse = z.infer<typeof manifestResponseSchema>;

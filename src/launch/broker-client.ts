@@ -21,6 +21,7 @@ import type {
   ManifestResponse,
   ReleaseRequest,
 } from "../format/protocol.ts";
+import type { ManifestFloor } from "../format/grant.ts";
 import type { Envelope } from "../format/signed-object.ts";
 
 const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
@@ -47,7 +48,7 @@ export type BrokerClient = {
   /** Raises a dataset's floor to the owner's signed manifest. */
   readonly raiseFloor: (manifest: Envelope) => Promise<ManifestResponse>;
   /** A dataset's floor; version 0 where no manifest was ever signed. */
-  readonly floor: (datasetId: string) => Promise<ManifestResponse>;
+  readonly floor: (datasetId: string) => Promise<ManifestFloor>;
   readonly postReceipt: (request: {
     readonly v: 1;
     readonly receipt: Envelope;
@@ -77,7 +78,11 @@ export function openBrokerClient(options: {
     applyPolicy: (object) => post("/v1/policies", { v: 1, object }, policyResponseSchema),
     policy: (name) => get(`/v1/policies/${encodeURIComponent(name)}`, policyResponseSchema),
     raiseFloor: (object) => post("/v1/manifests", { v: 1, object }, manifestResponseSchema),
-    floor: (datasetId) => get(`/v1/manifests/${datasetId}`, manifestResponseSchema),
+    floor: async (datasetId) => {
+      const floor = await get(`/v1/manifests/${datasetId}`, manifestResponseSchema);
+      const { version: minVersion, digest: minDigest, signers } = floor;
+      return { datasetId: floor.datasetId, minVersion, minDigest, signers };
+    },
     postReceipt: (request) => post("/v1/receipts", request, receiptResponseSchema),
     log: (from) => get(`/v1/log?from=${from}`, logEntriesResponseSchema),
     logProof: (index) => get(`/v1/log/proof?index=${index}`, logProofResponseSchema),

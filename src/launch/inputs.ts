@@ -3,9 +3,10 @@ import { MANIFEST_NAME, manifestSchema } from "../format/manifest.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { Job } from "../format/job.ts";
 import type { WrappedLocalKey } from "../format/kek.ts";
-import { parseJson } from "../format/jcs.ts";
-import { parseEnvelope, peekObject } from "../format/signed-object.ts";
+import type { ManifestFloor } from "../format/grant.ts";
+import { peekObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
+import { loadEnvelope, loadPinned } from "../seal/index.ts";
 import type { Store } from "../store/index.ts";
 
 type JobInput = Job["inputs"][number];
@@ -19,25 +20,27 @@ export type CandidateInput = {
   readonly keys: readonly WrappedLocalKey[];
 };
 
-const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
-
-/** Reads the manifest envelope of a dataset's store. @throws store.not_found, format.invalid */
-export async function loadManifest(store: Store): Promise<Envelope> {
-  await using source = await store.source(MANIFEST_NAME);
-  if (source.size > MAX_MANIFEST_BYTES)
-    throw new PpmlError(
-      "format.too_large",
-      `${MANIFEST_NAME} has ${source.size} bytes, expected at most ${MAX_MANIFEST_BYTES}: put the stored one back`,
-    );
-  return parseEnvelope(parseJson(await source.read(0, source.size), MANIFEST_NAME));
+/**
+ * Reads the manifest envelope of a dataset's store: the one that the broker says it accepted where its
+ * publication is not finished, otherwise the one in place. Nothing vouches for it yet.
+ * @param floor the dataset's floor as the broker says it, a hint only; null where it is not known
+ * @throws store.not_found, format.invalid
+ */
+export async function loadManifest(store: Store, floor: ManifestFloor | null): Promise<Envelope> {
+  const pinned = floor === null ? null : await loadPinned(store, floor);
+  return pinned?.envelope ?? (await loadEnvelope(store, MANIFEST_NAME));
 }
 
 /**
  * Reads an input's manifest only to learn which wrapped keys to ask for. Nothing of it is believed
  * before the release has named the accepted signer and the lowest version.
  */
-export async function loadCandidate(input: JobInput, store: Store): Promise<CandidateInput> {
-  const envelope = await loadManifest(store).catch((cause: unknown) => {
+export async function loadCandidate(
+  input: JobInput,
+  from: { readonly store: Store; readonly floor: ManifestFloor },
+): Promise<CandidateInput> {
+  const { store, floor } = from;
+  const envelope = await loadManifest(store, floor).catch((cause: unknown) => {
     if (cause instanceof PpmlError && cause.code === "store.not_found")
       throw new PpmlError(
         "open.manifest",

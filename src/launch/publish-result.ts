@@ -5,14 +5,14 @@ import { RESULT_PREDICATE } from "../format/receipt.ts";
 import type { ReceiptFile, ResultReceipt } from "../format/receipt.ts";
 import { parseWith } from "../format/schema.ts";
 import { signObject } from "../format/signed-object.ts";
-import { publishManifest, RESULT_GROUP } from "../seal/index.ts";
+import { isRefusal, publishManifest, RESULT_GROUP } from "../seal/index.ts";
 import type { PublishedManifest } from "../seal/index.ts";
 import type { LaunchResult } from "./messages.ts";
 import type { FinishedJob } from "./run-job.ts";
 
 /**
- * Puts the result's manifest, signed by the TEE's own key, and has its receipt entered in the
- * broker's log; the broker then accepts that manifest as the result's lowest version.
+ * Publishes the result's manifest, signed by the TEE's own key. Accepted it is with its receipt, which
+ * enters the broker's log in the same transaction: no result is the latest without a receipt.
  */
 export async function publishResult(finished: FinishedJob): Promise<LaunchResult> {
   const { launcher, release, store } = finished;
@@ -29,43 +29,50 @@ export async function publishResult(finished: FinishedJob): Promise<LaunchResult
   const finishedAt = toTimestamp(launcher.now());
   const manifest = resultManifest(finished, { file, createdAt: finishedAt });
   const signer = release.keys.signing;
-  const published = await publishUnlessOvertaken(finished, manifest);
-  const statement = resultStatement(finished, { published, finishedAt });
-  const receipt = signObject("receipt", statement, signer);
-  const { inclusion } = await launcher.broker.postReceipt({
-    v: 1,
-    receipt,
-    manifest: published.envelope,
+  const { broker } = launcher;
+  const entered: ReceiptFile[] = [];
+  await publishManifest({
+    store,
+    manifest,
+    signer,
+    authority: {
+      accept: async (published) => {
+        entered.push(await enterReceipt(finished, { published, finishedAt }));
+      },
+      pinned: async () => (await broker.floor(manifest.datasetId)).minDigest,
+    },
   });
-  const receiptFile: ReceiptFile = { v: 1, receipt, inclusion };
+  const [receiptFile] = entered;
+  if (receiptFile === undefined)
+    throw new PpmlError("base.internal", "a result was published without its receipt");
   await store.put(RECEIPT_NAME, [utf8(`${JSON.stringify(receiptFile)}\n`)]);
   launcher.tell({
     event: "step",
     step: "receipt",
-    text: `result ${manifest.name} v${manifest.version} receipted: log entry ${inclusion.index}`,
+    text: `result ${manifest.name} v${manifest.version} receipted: log entry ${receiptFile.inclusion?.index ?? "unknown"}`,
   });
   const { datasetId, name, version } = manifest;
   return { datasetId, name, version, rows, bytes: sealed.length, file: receiptFile };
 }
 
-/**
- * Publishes the manifest only over the one that lay there when the job began, and only while the
- * broker would take it: otherwise the receipt would be refused after another run's result was gone.
- */
-async function publishUnlessOvertaken(
+/** Has the receipt entered in the log; a version that another run was faster with is refused. */
+async function enterReceipt(
   finished: FinishedJob,
-  manifest: Manifest,
-): Promise<PublishedManifest> {
-  const { store, before: ifMatch, launcher } = finished;
+  made: { readonly published: PublishedManifest; readonly finishedAt: string },
+): Promise<ReceiptFile> {
+  const { launcher, release, store } = finished;
+  const { manifest, envelope } = made.published;
+  const receipt = signObject("receipt", resultStatement(finished, made), release.keys.signing);
   try {
-    const floor = await launcher.broker.floor(manifest.datasetId);
-    if (floor.version >= manifest.version)
-      throw new PpmlError("store.conflict", `the broker knows version ${floor.version} already`);
-    const signer = finished.release.keys.signing;
-    return await publishManifest({ store, manifest, signer, ifMatch });
+    const { inclusion } = await launcher.broker.postReceipt({ v: 1, receipt, manifest: envelope });
+    return { v: 1, receipt, inclusion };
   } catch (cause) {
+    if (!isRefusal(cause)) throw cause;
     await store.delete(finished.fileName).catch(() => undefined);
-    if (!isPpmlError(cause, "store.conflict") && !isPpmlError(cause, "store.exists")) throw cause;
+    const isOvertaken =
+      isPpmlError(cause, "broker.floor") &&
+      (await launcher.broker.floor(manifest.datasetId)).minVersion >= manifest.version;
+    if (!isOvertaken) throw cause;
     const message = `another run published a result of ${manifest.name} while this one ran: that one stands; run the job again for a newer one`;
     throw new PpmlError("store.conflict", message, { cause });
   }

@@ -9,7 +9,6 @@ import type { WorkerResult } from "../compute/sql/task.ts";
 import type { Grant, ManifestFloor } from "../format/grant.ts";
 import type { Job } from "../format/job.ts";
 import type { WrappedLocalKey } from "../format/kek.ts";
-import { MANIFEST_NAME } from "../format/manifest.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { WireEvidence } from "../format/protocol.ts";
 import { reportDataOf } from "../format/runtime-data.ts";
@@ -72,12 +71,13 @@ export async function runJob(launcher: Launcher, request: LaunchRequest): Promis
   });
   const candidates = await Promise.all(
     job.payload.inputs.map(async (input) =>
-      loadCandidate(input, await storeOf(request, input.name)),
+      loadCandidate(input, {
+        store: await storeOf(request, input.name),
+        floor: await launcher.broker.floor(input.datasetId),
+      }),
     ),
   );
-  // Before the release: a result that another run publishes from here on is never written over.
   const store = await openStore(request.output.store);
-  const before = (await store.head(MANIFEST_NAME))?.etag ?? null;
   using release = await getRelease(launcher, { request, job, candidates });
   await using stack = new AsyncDisposableStack();
   const inputs: AcceptedInput[] = [];
@@ -92,7 +92,7 @@ export async function runJob(launcher: Launcher, request: LaunchRequest): Promis
       .concat(": manifests signed by an accepted signer, not rolled back"),
   });
   return publishResult(
-    await compute({ launcher, request, job, release, inputs, store, before, startedMs }),
+    await compute({ launcher, request, job, release, inputs, store, startedMs }),
   );
 }
 
@@ -179,7 +179,7 @@ async function acceptInput(
   const manifest = acceptManifest(envelope, floorOf(options.grant, input.datasetId));
   const stored: string[] = [];
   for await (const object of store.list("")) stored.push(object.name);
-  checkListing(manifest.payload, stored);
+  checkListing(manifest, stored);
   const sources: StoreSource[] = [];
   for (const file of manifest.payload.files) {
     const source = options.stack.use(await store.source(file.name));
@@ -203,8 +203,6 @@ export type FinishedJob = {
   readonly release: Release;
   readonly inputs: readonly AcceptedInput[];
   readonly store: Store;
-  /** Etag of the output's manifest when the job began; null where there was none. */
-  readonly before: string | null;
   readonly result: WorkerResult;
   readonly version: number;
   readonly fileName: string;

@@ -5,6 +5,8 @@ import {
   checkManifest,
   MANIFEST_NAME,
   manifestSchema,
+  pendingManifestName,
+  pendingVersionOf,
   RECEIPT_NAME,
   versionOfName,
 } from "../format/manifest.ts";
@@ -47,30 +49,40 @@ export function acceptManifest(envelope: Envelope, floor: ManifestFloor): Verifi
 }
 
 /**
- * Compares the names in a dataset's folder with the manifest. Files in the folder of a higher version
- * than the manifest's are a sealing that is going on, or was cut off: no reader looks at them.
+ * Compares the names in a dataset's folder with the manifest. Passed over, and never read, are what a
+ * publication that is going on or was cut off leaves: files in folders of higher versions than the
+ * manifest's, manifests under a pending name, and, as long as this very manifest has its pending name
+ * too, files of its own and older versions, which are being deleted.
+ * @param accepted the manifest and the SHA-256 of its signed payload, 64 hex digits
  * @throws open.manifest for a missing or an added file
+ * @see docs/format.md section "Publication"
  */
-export function checkListing(manifest: Manifest, stored: readonly string[]): void {
+export function checkListing(
+  accepted: { readonly payload: Manifest; readonly digest: string },
+  stored: readonly string[],
+): void {
+  const { payload: manifest, digest } = accepted;
+  const { name, version } = manifest;
   const listed = new Set(manifest.files.map((file) => file.name));
   const present = new Set(stored);
   const missing = manifest.files.find((file) => !present.has(file.name));
   if (missing !== undefined)
     throw new PpmlError(
       "open.manifest",
-      `the manifest of ${manifest.name} lists ${missing.name}, which is missing from the store`,
+      `the manifest of ${name} lists ${missing.name}, which is missing from the store`,
     );
-  const added = stored.find(
-    (name) =>
-      name !== MANIFEST_NAME &&
-      name !== RECEIPT_NAME &&
-      !listed.has(name) &&
-      (versionOfName(name) ?? 0) <= manifest.version,
-  );
+  const isUnfinished = present.has(pendingManifestName({ version, digest }));
+  const isPassedOver = (file: string): boolean => {
+    if (file === MANIFEST_NAME || file === RECEIPT_NAME || pendingVersionOf(file) !== null)
+      return true;
+    const of = versionOfName(file);
+    return of !== null && (of > version || isUnfinished);
+  };
+  const added = stored.find((file) => !listed.has(file) && !isPassedOver(file));
   if (added !== undefined)
     throw new PpmlError(
       "open.manifest",
-      `the store holds ${added}, which the manifest of ${manifest.name} does not list: remove it, or seal again`,
+      `the store holds ${added}, which the manifest of ${name} does not list: remove it, or seal again`,
     );
 }
 

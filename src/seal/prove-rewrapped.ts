@@ -1,7 +1,7 @@
 import { PpmlError } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
 import type { WrappedLocalKey } from "../format/kek.ts";
-import { MANIFEST_NAME, manifestSchema } from "../format/manifest.ts";
+import { MANIFEST_NAME, manifestSchema, pendingVersionOf } from "../format/manifest.ts";
 import type { Manifest } from "../format/manifest.ts";
 import {
   parseKeyMaterial,
@@ -96,7 +96,7 @@ async function wrapsOf(object: {
   readonly vault: Pick<Vault, "unwrap">;
 }): Promise<readonly WrappedLocalKey[] | null> {
   const { source, name, manifest, vault } = object;
-  if (name === MANIFEST_NAME) {
+  if (name === MANIFEST_NAME || pendingVersionOf(name) !== null) {
     const envelope = parseEnvelope(parseJson(await source.read(0, source.size), name));
     return peekObject({ kind: "manifest", schema: manifestSchema, envelope }).payload.localKeys;
   }

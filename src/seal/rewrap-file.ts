@@ -33,6 +33,8 @@ export type RewrapKeys = {
 
 type FileJob = {
   readonly store: Store;
+  /** The version that the re-wrapped dataset gets. */
+  readonly version: number;
   readonly file: ManifestFile;
   readonly datasetId: string;
   readonly keys: RewrapKeys;
@@ -40,7 +42,9 @@ type FileJob = {
 
 /**
  * Re-wraps one stored file where a wrap in it is not its target, and gives its new manifest entry.
- * Reads its header or footer only.
+ * Reads its header or footer only. A sealed file's wrap block, of which the manifest says nothing, is
+ * rewritten in place; a table, whose footer's digest is in the manifest, becomes a file of the new
+ * version, so that readers of the old one are not disturbed.
  * @throws open.manifest for a file that is not the manifest's nor a re-wrap of it; open.not_authentic,
  * format.invalid, store.conflict, store.io
  */
@@ -98,18 +102,20 @@ async function rewrapTable(job: FileJob, source: StoreSource): Promise<ManifestF
   });
   await keys.choose(found);
   const isStored = toHex(sealed.digest) === file.digest && source.size === file.length;
-  if (found.every((wrap) => isSame(wrap, keys.target(wrap))))
-    return isStored ? file : { ...file, length: source.size, digest: toHex(sealed.digest) };
+  if (!isStored) throw replaced(file);
+  if (found.every((wrap) => isSame(wrap, keys.target(wrap)))) return file;
   const renewed = rewrapFooter({
     sealed,
     footerKey,
     mapKeyMetadata: (metadata) => renew(metadata, keys),
   });
+  const name = `v${job.version}/${file.name.replace(/^v\d+\//, "")}`;
   const { size } = await store.replace(file.name, {
     ifMatch: source.etag,
     parts: [{ keep: { offset: 0, length: sealed.offset } }, { bytes: renewed.fileEnd }],
+    as: name,
   });
-  return { ...file, length: size, digest: toHex(renewed.digest) };
+  return { ...file, name, length: size, digest: toHex(renewed.digest) };
 }
 
 function renew(metadata: Uint8Array, keys: RewrapKeys): Uint8Array {

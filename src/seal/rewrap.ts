@@ -1,18 +1,16 @@
 import { timingSafeEqual } from "node:crypto";
 import { fromBase64Url, PpmlError, toTimestamp } from "../base/index.ts";
 import type { Secret } from "../base/index.ts";
-import { parseJson } from "../format/jcs.ts";
 import type { SigningKey } from "../format/jwk.ts";
 import type { KekPublicKey, WrappedLocalKey } from "../format/kek.ts";
-import { checkManifest, MANIFEST_NAME, manifestRoot } from "../format/manifest.ts";
+import { checkManifest, manifestRoot } from "../format/manifest.ts";
 import type { Manifest, ManifestFile } from "../format/manifest.ts";
-import { envelopeDigest, parseEnvelope } from "../format/signed-object.ts";
 import type { VerifiedObject } from "../format/signed-object.ts";
 import { toUnwrapRequest, wrapLocalKey } from "../key/index.ts";
 import type { Vault } from "../key/index.ts";
 import type { Store } from "../store/index.ts";
 import { publishManifest } from "./publish-manifest.ts";
-import type { PublishedManifest } from "./publish-manifest.ts";
+import type { ManifestAuthority, PublishedManifest } from "./publish-manifest.ts";
 import { isSame, rewrapFile } from "./rewrap-file.ts";
 import type { RewrapKeys } from "./rewrap-file.ts";
 
@@ -20,10 +18,13 @@ export type RewrapOptions = {
   readonly store: Store;
   /** The stored manifest, its owner's signature verified. */
   readonly envelope: VerifiedObject<Manifest>;
+  /** The version of the manifest to sign: one more than the last that the authority accepted. */
+  readonly version: number;
   readonly vault: Pick<Vault, "unwrapAll">;
   /** The current public half of every KEK of the manifest, by KEK id. */
   readonly targetKeks: ReadonlyMap<string, KekPublicKey>;
   readonly signer: SigningKey;
+  readonly authority: ManifestAuthority;
   readonly nowMs: number;
   /** Files done so far, of all. */
   readonly onProgress?: (files: number, total: number) => void;
@@ -31,29 +32,28 @@ export type RewrapOptions = {
 
 /**
  * Wraps a dataset's local keys under the current versions of their KEKs, in every stored file and
- * then in a new manifest; gives null where all are. No data page is read. After an interruption,
- * call it again with the same manifest: files that are done are recognised by their keys.
+ * then in a new manifest; gives null where all are. No data page is read. Readers see the old version
+ * until the new one is accepted, after an interruption too; then call it again.
  * @throws open.manifest, open.not_authentic, store.conflict, store.io, format.invalid, and what the
- * vault throws
+ * vault and the authority throw
  */
 export async function rewrapDataset(options: RewrapOptions): Promise<PublishedManifest | null> {
-  const { store, envelope, targetKeks } = options;
+  const { store, envelope, targetKeks, version, signer, authority } = options;
   const manifest = envelope.payload;
   checkManifest(manifest);
   if (manifest.localKeys.every((key) => targetOf(targetKeks, key).kekVersion === key.kekVersion))
     return null;
-  const etag = await storedManifestEtag(store, envelope);
   using keys = await openKeys(options);
   const files: ManifestFile[] = [];
   for (const file of manifest.files) {
-    files.push(await rewrapFile({ store, file, datasetId: manifest.datasetId, keys }));
+    files.push(await rewrapFile({ store, version, file, datasetId: manifest.datasetId, keys }));
     options.onProgress?.(files.length, manifest.files.length);
   }
   // A manifest without files still has keys to move.
   await keys.choose(manifest.localKeys);
   const next: Manifest = {
     ...manifest,
-    version: manifest.version + 1,
+    version,
     createdAt: toTimestamp(options.nowMs),
     files,
     localKeys: manifest.localKeys.map((key) => {
@@ -63,22 +63,7 @@ export async function rewrapDataset(options: RewrapOptions): Promise<PublishedMa
     merkleRoot: manifestRoot(files),
   };
   checkManifest(next);
-  return publishManifest({ store, manifest: next, signer: options.signer, ifMatch: etag });
-}
-
-/** The etag of the stored manifest. @throws open.manifest where it is not the given one */
-async function storedManifestEtag(
-  store: Store,
-  envelope: VerifiedObject<Manifest>,
-): Promise<string> {
-  await using source = await store.source(MANIFEST_NAME);
-  const stored = parseEnvelope(parseJson(await source.read(0, source.size), MANIFEST_NAME));
-  if (envelopeDigest(stored) !== envelope.digest)
-    throw new PpmlError(
-      "open.manifest",
-      `the stored manifest of ${envelope.payload.name} is not the one to re-wrap: read it again`,
-    );
-  return source.etag;
+  return publishManifest({ store, manifest: next, signer, authority });
 }
 
 async function openKeys(options: RewrapOptions): Promise<RewrapKeys & Disposable> {

@@ -12,7 +12,7 @@ import { makeGroupKey, restGroup } from "./group-key.ts";
 import type { GroupKey, GroupPlan } from "./group-key.ts";
 import { sealFile } from "./seal-file.ts";
 import { publishManifest } from "./publish-manifest.ts";
-import type { PublishedManifest } from "./publish-manifest.ts";
+import type { ManifestAuthority, PublishedManifest } from "./publish-manifest.ts";
 import { makeTableKey } from "./table-key.ts";
 
 /** One plaintext to seal: under which name, as what, and its bytes. */
@@ -31,6 +31,7 @@ export type SealDatasetOptions = {
   readonly groups: readonly GroupPlan[];
   readonly inputs: readonly SealInput[];
   readonly signer: SigningKey;
+  readonly authority: ManifestAuthority;
   readonly nowMs: number;
   /** Stored bytes so far. */
   readonly onProgress?: (bytes: number) => void;
@@ -40,10 +41,10 @@ type Sealed = { readonly file: ManifestFile; readonly schema: Manifest["schema"]
 
 /**
  * Seals a dataset: each input under a DEK of its own, each column group under its KEK, then the
- * signed manifest. Readers see the old version until the manifest is there, then the new one: they
- * pass over folders of higher versions than their manifest's. Where an input fails, what was stored
+ * signed manifest. Readers see the old version until the authority accepted the manifest, then the new
+ * one: they pass over folders of higher versions than their manifest's. Where an input fails, what was stored
  * of the new version is removed: the old one stays readable.
- * @throws seal.plan, seal.input, and what the store and the inputs throw
+ * @throws seal.plan, seal.input, and what the store, the inputs and the authority throw
  */
 export async function sealDataset(options: SealDatasetOptions): Promise<PublishedManifest> {
   const { inputs } = options;
@@ -68,7 +69,8 @@ export async function sealDataset(options: SealDatasetOptions): Promise<Publishe
     },
     { what: "manifest", code: "seal.plan" },
   );
-  return publishManifest({ store: options.store, manifest, signer: options.signer });
+  const { store, signer, authority } = options;
+  return publishManifest({ store, manifest, signer, authority });
 }
 
 async function sealInputs(plan: Pick<SealJob, "options" | "groups" | "rest">): Promise<Sealed[]> {

@@ -37,20 +37,26 @@ export function planReplace(parts: readonly ReplacePart[], oldSize: number): Rep
 }
 
 /**
- * Makes the temporary file that a plan describes, beside the object.
+ * Makes the temporary file that a plan describes, beside `target`, the path that it will have.
  * @throws store.io, store.conflict
  */
 export async function writePlan(
   plan: ReplacePlan,
-  from: { readonly path: string; readonly name: string; readonly old: StoreSource },
+  from: {
+    readonly path: string;
+    readonly name: string;
+    readonly old: StoreSource;
+    readonly target: string;
+  },
 ): Promise<TemporaryFile> {
   const { path, name, old } = from;
+  const folder = dirname(from.target);
   // The clone is made by name: if another version has come there, the commit finds it out.
-  const file = await (
-    plan.clone ? cloneTemporary(dirname(path), path) : createTemporary(dirname(path))
-  ).catch((error: unknown) => {
-    throw storeError(error, name);
-  });
+  const file = await (plan.clone ? cloneTemporary(folder, path) : createTemporary(folder)).catch(
+    (error: unknown) => {
+      throw storeError(error, name);
+    },
+  );
   try {
     for (const { position, part } of plan.steps) {
       const chunks =

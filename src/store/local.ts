@@ -15,7 +15,6 @@ import type {
   Chunks,
   PutCondition,
   PutOptions,
-  ReplacePart,
   Store,
   StoredObject,
   StoreSource,
@@ -68,7 +67,7 @@ async function put(
 async function replace(
   local: LocalStore,
   name: string,
-  edit: { readonly ifMatch: string; readonly parts: readonly ReplacePart[] },
+  edit: Parameters<Store["replace"]>[1],
 ): Promise<Written> {
   const place = await findPlace(local, name).catch((error: unknown) => {
     throw isPpmlError(error, "store.not_found") ? changed(name) : error;
@@ -79,9 +78,13 @@ async function replace(
     },
   );
   if (old.etag !== edit.ifMatch) throw changed(name);
-  const file = await writePlan(planReplace(edit.parts, old.size), { ...place, old });
+  const target = edit.as === undefined ? place : await makePlace(local, edit.as);
+  const plan = planReplace(edit.parts, old.size);
+  const file = await writePlan(plan, { path: place.path, name, old, target: target.path });
   try {
-    return await commit(file, place, { ifMatch: edit.ifMatch });
+    // The clone is made by name: where another version has come there, it is of nothing that was read.
+    if (target !== place && existingEtag(place) !== edit.ifMatch) throw changed(name);
+    return await commit(file, target, target === place ? { ifMatch: edit.ifMatch } : {});
   } finally {
     await discardTemporary(file);
   }

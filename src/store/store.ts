@@ -103,12 +103,17 @@ export type Store = {
 
   /**
    * Writes a new version made of parts of the old one and new bytes, in the order given, without
-   * moving the kept bytes through this process where the store can do so.
+   * moving the kept bytes through this process where the store can do so. With `as`, it becomes an
+   * object of that other name, over whatever has it, and the old one stays as it is.
    * @throws store.conflict where the object is not, or no longer, that of `ifMatch`;
    * base.out_of_bounds for a range that is not in it; store.name, store.io
    */
   readonly replace: (
     name: string,
-    edit: { readonly ifMatch: string; readonly parts: readonly ReplacePart[] },
+    edit: {
+      readonly ifMatch: string;
+      readonly parts: readonly ReplacePart[];
+      readonly as?: string;
+    },
   ) => Promise<{ readonly etag: string; readonly size: number }>;
 };

@@ -3,7 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { jwkThumbprint } from "../../src/format/jwk.ts";
 import type { Inclusion } from "../../src/format/protocol.ts";
 import { floorOf } from "../../src/broker/floors.ts";
-import { signObject } from "../../src/format/signed-object.ts";
+import { envelopeDigest, signObject } from "../../src/format/signed-object.ts";
 import {
   applyPolicy,
   call,
@@ -39,6 +39,8 @@ describe("manifests signed by the owner", () => {
       v: 1,
       datasetId: INPUT_DATASET,
       version: 1,
+      digest: envelopeDigest(signObject("manifest", manifest, fixture.owner)),
+      signers: [fixture.owner.publicJwk],
       raised: true,
     });
     const again = await postManifest(fixture, manifest);
@@ -66,9 +68,14 @@ describe("manifests signed by the owner", () => {
   });
 
   test("a floor can be asked for: 0 where nothing was signed, and only by a dataset's id", async () => {
-    const answer = { v: 1, datasetId: INPUT_DATASET, version: 7, raised: false };
+    const digest = floorOf(fixture.state.db, INPUT_DATASET).minDigest;
+    assert.match(digest ?? "", /^[0-9a-f]{64}$/);
+    const signers = [fixture.owner.publicJwk];
+    const answer = { v: 1, datasetId: INPUT_DATASET, version: 7, digest, signers, raised: false };
     assert.deepEqual((await ask(INPUT_DATASET)).body, answer);
-    assert.equal((await ask("00".repeat(16))).body["version"], 0);
+    const datasetId = "00".repeat(16);
+    const none = { v: 1, datasetId, version: 0, digest: null, signers, raised: false };
+    assert.deepEqual((await ask(datasetId)).body, none);
     for (const id of ["x", "%00", "A".repeat(32)])
       assert.equal((await ask(id)).code, "broker.invalid_request", id);
   });

@@ -14,7 +14,7 @@ import type { Manifest } from "../../src/format/manifest.ts";
 import { kekVersionOf } from "../../src/key/index.ts";
 import { makeWorkerServices } from "../../src/launch/worker-services.ts";
 import { makeResultKey, sealDataset } from "../../src/seal/index.ts";
-import type { SealInput } from "../../src/seal/index.ts";
+import type { ManifestAuthority, SealInput } from "../../src/seal/index.ts";
 import { openLocalSource, openLocalStore } from "../../src/store/index.ts";
 import type { StoreSource } from "../../src/store/index.ts";
 
@@ -92,6 +92,18 @@ export function fileInput(path: string, name: string): SealInput {
 
 export const OWNER = signingKeyOf(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
 
+/** Accepts every manifest, as a broker would that nobody else asks. */
+export function sureAuthority(): ManifestAuthority {
+  let digest: string | null = null;
+  return {
+    accept: (published) => {
+      ({ digest } = published);
+      return Promise.resolve();
+    },
+    pinned: () => Promise.resolve(digest),
+  };
+}
+
 /** A sealed dataset in a folder, ready for a worker. */
 export type TestDataset = {
   readonly name: string;
@@ -111,6 +123,7 @@ export async function sealTestDataset(options: {
   readonly inputs: readonly SealInput[];
 }): Promise<TestDataset> {
   const { manifest } = await sealDataset({
+    authority: sureAuthority(),
     store: openLocalStore(options.folder),
     datasetId: options.datasetId,
     name: options.name,

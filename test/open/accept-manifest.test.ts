@@ -92,7 +92,7 @@ test("a manifest whose Merkle root is not that of its files is refused", () => {
 });
 
 test("a missing and an added file are refused", () => {
-  const manifest = manifestOf();
+  const manifest = { payload: manifestOf(), digest: envelopeDigest(good) };
   checkListing(manifest, ["manifest.json", "receipt.json", FILE.name]);
   assert.throws(() => checkListing(manifest, ["manifest.json"]), { code: "open.manifest" });
   assert.throws(() => checkListing(manifest, [FILE.name, "v3/b.parquet"]), {
@@ -101,7 +101,7 @@ test("a missing and an added file are refused", () => {
 });
 
 test("files of a higher version, which a sealing writes meanwhile, are passed over", () => {
-  const manifest = manifestOf();
+  const manifest = { payload: manifestOf(), digest: envelopeDigest(good) };
   checkListing(manifest, ["manifest.json", FILE.name, "v4/a.parquet", "v10/deep/b.parquet"]);
   assert.throws(() => checkListing(manifest, ["manifest.json", "v4/a.parquet"]), {
     code: "open.manifest",
@@ -109,7 +109,7 @@ test("files of a higher version, which a sealing writes meanwhile, are passed ov
 });
 
 test("a file added at the top, in the manifest's or an older version's folder, or in one of another form is refused", () => {
-  const manifest = manifestOf();
+  const manifest = { payload: manifestOf(), digest: envelopeDigest(good) };
   for (const added of [
     "a.parquet",
     "v4",
@@ -131,7 +131,7 @@ test("a file added at the top, in the manifest's or an older version's folder, o
 });
 
 test("a renamed file is refused, whether or not its old name still exists", () => {
-  const manifest = manifestOf();
+  const manifest = { payload: manifestOf(), digest: envelopeDigest(good) };
   for (const stored of [["v3/b.parquet"], [FILE.name, "v3/b.parquet"], ["v3/A.parquet"]])
     assert.throws(() => checkListing(manifest, ["manifest.json", ...stored]), {
       code: "open.manifest",

@@ -6,10 +6,10 @@ import { toHex } from "../../src/base/index.ts";
 import { loadManifest } from "../../src/launch/index.ts";
 import { acceptManifest, checkListing } from "../../src/open/index.ts";
 import { sealDataset } from "../../src/seal/index.ts";
-import type { SealInput } from "../../src/seal/index.ts";
+import type { PublishedManifest, SealInput } from "../../src/seal/index.ts";
 import { openStore } from "../../src/store/index.ts";
 import type { Store } from "../../src/store/index.ts";
-import { makeScratch, makeTestKek, OWNER } from "../compute/fixture.ts";
+import { makeScratch, makeTestKek, OWNER, sureAuthority } from "../compute/fixture.ts";
 import { sourceOf } from "../format/parquet/tables.ts";
 
 const scratch = makeScratch();
@@ -35,9 +35,18 @@ function input(name: string, meanwhile: () => Promise<void> = () => Promise.reso
 
 function seal(store: Store, version: number, inputs: readonly SealInput[]) {
   const groups = [{ name: "all", columns: null, kek }];
-  const common = { datasetId, name: "people", signer: OWNER, nowMs: Date.UTC(2026, 0, 1) };
+  const authority = sureAuthority();
+  const common = {
+    authority,
+    datasetId,
+    name: "people",
+    signer: OWNER,
+    nowMs: Date.UTC(2026, 0, 1),
+  };
   return sealDataset({ ...common, store, version, groups, inputs });
 }
+
+const acceptedOf = ({ manifest, digest }: PublishedManifest) => ({ payload: manifest, digest });
 
 async function namesIn(store: Store): Promise<string[]> {
   const names: string[] = [];
@@ -58,8 +67,9 @@ test("T121: a reader that comes while the next version is sealed sees the old on
   const read = async (): Promise<void> => {
     const stored = await namesIn(store);
     assert.ok(stored.includes("v2/a.bin"), "the next version is under way");
-    const { payload } = acceptManifest(await loadManifest(store), floor);
-    checkListing(payload, stored);
+    const accepted = acceptManifest(await loadManifest(store, null), floor);
+    const { payload } = accepted;
+    checkListing(accepted, stored);
     for (const file of payload.files) {
       await using source = await store.source(file.name);
       assert.equal(source.size, file.length);
@@ -68,7 +78,7 @@ test("T121: a reader that comes while the next version is sealed sees the old on
   };
   const second = await seal(store, 2, [input("a.bin"), input("b.bin", read), input("c.bin", read)]);
   assert.equal(reads, 2);
-  checkListing(second.manifest, await namesIn(store));
+  checkListing(acceptedOf(second), await namesIn(store));
 });
 
 test("what a sealing that was cut off left of a later version, the sealing of that version removes", async () => {
@@ -76,8 +86,8 @@ test("what a sealing that was cut off left of a later version, the sealing of th
   await seal(store, 1, [input("a.bin")]);
   await store.put("v2/left.bin", [new Uint8Array(10)]);
   await store.put("v3/other.bin", [new Uint8Array(10)]);
-  const { manifest } = await seal(store, 2, [input("a.bin")]);
+  const second = await seal(store, 2, [input("a.bin")]);
   const stored = await namesIn(store);
   assert.deepEqual(stored, ["manifest.json", "v2/a.bin", "v3/other.bin"]);
-  checkListing(manifest, stored);
+  checkListing(acceptedOf(second), stored);
 });

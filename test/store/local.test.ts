@@ -166,8 +166,29 @@ describe("half-written files", () => {
     await assert.rejects(store.put("object", [bytes("x")], { ifNoneMatch: true }), {
       code: "store.exists",
     });
+    await assert.rejects(store.replace("object", { ifMatch: etag, parts, as: "folder/new" }), {
+      code: "store.conflict",
+    });
     assert.equal(await textOf("object"), "other");
-    assert.deepEqual(stored(), ["object"]);
+    assert.deepEqual(await names(), ["object"]);
+  });
+
+  test("a new version under another name leaves the old object as it is, and replaces what is there", async () => {
+    for (const keep of [8, 2]) {
+      const { etag } = await store.put("object", [bytes("0123456789")]);
+      const parts = [{ keep: { offset: 0, length: keep } }, { bytes: bytes("ab") }];
+      const { size } = await store.replace("object", { ifMatch: etag, parts, as: "folder/new" });
+      assert.equal(size, keep + 2);
+      assert.equal(await textOf("folder/new"), `${"0123456789".slice(0, keep)}ab`);
+      assert.equal(await textOf("object"), "0123456789");
+      assert.equal((await store.head("object"))?.etag, etag);
+    }
+    const { etag } = await store.put("object", [bytes("0123456789")]);
+    const parts = [{ keep: { offset: 0, length: 8 } }];
+    for (const as of ["../out", "object/below", ""])
+      await assert.rejects(store.replace("object", { ifMatch: etag, parts, as }), {
+        code: "store.name",
+      });
   });
 
   test("a writer that is killed leaves the old object, and its leftover goes later", async () => {

@@ -1,12 +1,13 @@
 import { PpmlError } from "../../../base/index.ts";
 import type { KekPublicKey } from "../../../format/kek.ts";
-import { type Manifest, manifestSchema } from "../../../format/manifest.ts";
-import { verifyObject } from "../../../format/signed-object.ts";
+import type { BrokerClient } from "../../../launch/index.ts";
+import { acceptManifest } from "../../../open/index.ts";
 import { proveRewrapped, rewrapDataset } from "../../../seal/index.ts";
 import type { RewrapProof } from "../../../seal/index.ts";
 import { withBroker } from "../../broker-process.ts";
 import { defineCommand } from "../../command.ts";
 import type { CliContext } from "../../context.ts";
+import { ownersAuthority, settleDataset } from "../../owner-manifests.ts";
 import { renderTable } from "../../output/table.ts";
 import { loadStoredManifest } from "../../stored-manifest.ts";
 import { vaultFlags } from "../../vault.ts";
@@ -36,9 +37,8 @@ export const command = defineCommand<VaultFlags, string[]>({
   },
   description:
     "After ppml key rotate: rewrites headers and footers, no data page, and signs the manifest\n" +
-    "anew. From a table's first new footer until the manifest is there, readers of that dataset are\n" +
-    "refused: call it while no job reads. Interrupted, it goes on where it was when it is called\n" +
-    "again. Results, whose manifest a TEE signed, are not re-wrapped: they have to be made again.",
+    "anew. Tables become files of the new version, so that for a moment the store holds both; readers\n" +
+    "see the old version until the new manifest is accepted. Interrupted, call it again. Results, whose manifest a TEE signed, are not re-wrapped: they have to be made again.",
   async run(context, flags, ...names) {
     using workspace = await openWorkspace(context, flags);
     const all = names.length === 0;
@@ -53,8 +53,7 @@ export const command = defineCommand<VaultFlags, string[]>({
     const done = await withBroker(workspace, async ({ client }) => {
       const rewrapped: Rewrapped[] = [];
       for (const name of wanted.filter((each) => !results.includes(each))) {
-        const raiseFloor = client.raiseFloor;
-        const one = await rewrapOne(context, { workspace, name, isAsked: !all, raiseFloor });
+        const one = await rewrapOne(context, { workspace, name, isAsked: !all, client });
         if (one !== null) rewrapped.push(one);
       }
       return rewrapped;
@@ -92,12 +91,13 @@ async function rewrapOne(
     readonly workspace: Workspace;
     readonly name: string;
     readonly isAsked: boolean;
-    readonly raiseFloor: Parameters<Parameters<typeof withBroker>[1]>[0]["client"]["raiseFloor"];
+    readonly client: BrokerClient;
   },
 ): Promise<Rewrapped | null> {
-  const { workspace, name, isAsked } = options;
+  const { workspace, name, isAsked, client } = options;
   const { owner, vault } = workspace;
   const store = await workspace.store(name);
+  const floor = await settleDataset(workspace, { client, dataset: name });
   const stored = await loadStoredManifest(store, name);
   if (stored === null) {
     if (!isAsked) return null;
@@ -110,25 +110,11 @@ async function rewrapOne(
       `the manifest of ${name} is signed by ${stored.unverified.keyId}, not by the owner: it was replaced; put the right one back, or seal again`,
     );
   const { envelope: object } = stored;
-  const signers = [owner.publicJwk];
-  const envelope = verifyObject({
-    kind: "manifest",
-    schema: manifestSchema,
-    envelope: object,
-    signers,
-  });
-  if (envelope.payload.datasetId !== workspace.datasetId(name))
-    throw new PpmlError("open.manifest", `the store of ${name} holds another dataset's manifest`);
+  // A store that was rolled back must not become the latest version by being signed anew.
+  const envelope = acceptManifest(object, { ...floor, signers: [owner.publicJwk] });
   const targetKeks = new Map<string, KekPublicKey>();
   for (const { kekId } of envelope.payload.groups)
     targetKeks.set(kekId, await vault.publicKey(kekId));
-  if (
-    envelope.payload.files.some(({ kind }) => kind === "table") &&
-    needsRewrap(envelope.payload, targetKeks)
-  )
-    context.talk(
-      `${name}: readers of its tables are refused until its new manifest is signed; if this is cut off, call it again`,
-    );
   using progress = context.progress({
     label: `re-wrapping ${name}`,
     total: envelope.payload.files.length,
@@ -136,31 +122,24 @@ async function rewrapOne(
   const published = await rewrapDataset({
     store,
     envelope,
+    version: Math.max(floor.minVersion, envelope.payload.version) + 1,
     vault,
     targetKeks,
     signer: owner,
+    authority: ownersAuthority(client, envelope.payload.datasetId),
     nowMs: context.clock(),
     onProgress: (files) => {
       progress.update(files);
     },
   });
-  // Also where nothing changed: an earlier run may have ended between the manifest and the floor.
-  await options.raiseFloor(published?.envelope ?? object);
+  // A broker restored from a backup may not know the manifest that lies there.
+  if (published === null) await client.raiseFloor(object);
   const manifest = published?.manifest ?? envelope.payload;
   const currentVersions = new Map(
     [...targetKeks.values()].map(({ kekId, kekVersion }) => [kekId, kekVersion]),
   );
   const proof = await proveRewrapped({ store, manifest, vault, currentVersions });
   return { dataset: name, version: manifest.version, changed: published !== null, proof };
-}
-
-function needsRewrap(
-  manifest: Pick<Manifest, "localKeys">,
-  targetKeks: ReadonlyMap<string, KekPublicKey>,
-): boolean {
-  return manifest.localKeys.some(
-    ({ kekId, kekVersion }) => targetKeks.get(kekId)?.kekVersion !== kekVersion,
-  );
 }
 
 function summary(context: CliContext, done: readonly Rewrapped[]): string {

@@ -10,6 +10,7 @@ import type { RunningBroker } from "../../broker-process.ts";
 import { defineCommand } from "../../command.ts";
 import type { CliContext } from "../../context.ts";
 import { renderTable } from "../../output/table.ts";
+import { ownersAuthority, settleDataset } from "../../owner-manifests.ts";
 import { collectInputs } from "../../seal-inputs.ts";
 import { vaultFlags } from "../../vault.ts";
 import type { VaultFlags } from "../../vault.ts";
@@ -90,12 +91,12 @@ async function sealOne(
     groups,
     inputs,
     signer: workspace.owner,
+    authority: ownersAuthority(broker.client, workspace.datasetId(name)),
     nowMs: startedMs,
     onProgress: (bytes) => {
       progress.update(bytes);
     },
   });
-  await broker.client.raiseFloor(published.envelope);
   const { files, version } = published.manifest;
   return {
     dataset: name,
@@ -108,8 +109,8 @@ async function sealOne(
 }
 
 /**
- * The dataset's last version: the broker's floor, or a newer one that an interrupted sealing left in
- * the store. What else the store holds, or that it was emptied or put back, does not matter: sealing
+ * The dataset's last version: the broker's floor, or a newer one of the owner's in the store, which a
+ * broker restored from a backup does not know. What else the store holds, or that it was emptied or put back, does not matter: sealing
  * is the remedy for it.
  */
 async function lastVersion(
@@ -118,18 +119,16 @@ async function lastVersion(
 ): Promise<number> {
   const { broker, name, workspace } = dataset;
   const datasetId = workspace.datasetId(name);
-  const [floor, stored] = await Promise.all([
-    broker.client.floor(datasetId),
-    ownersManifest(store, workspace),
-  ]);
-  return Math.max(floor.version, stored?.datasetId === datasetId ? stored.version : 0);
+  const floor = await settleDataset(workspace, { client: broker.client, dataset: name });
+  const stored = await ownersManifest(store, workspace);
+  return Math.max(floor.minVersion, stored?.datasetId === datasetId ? stored.version : 0);
 }
 
 /** The stored manifest if the owner signed it; null for none and for anybody else's. */
 async function ownersManifest(store: Store, workspace: Workspace): Promise<Manifest | null> {
   if ((await store.head(MANIFEST_NAME)) === null) return null;
   try {
-    const envelope = await loadManifest(store);
+    const envelope = await loadManifest(store, null);
     const signers = [workspace.owner.publicJwk];
     return verifyObject({ kind: "manifest", schema: manifestSchema, envelope, signers }).payload;
   } catch (error) {

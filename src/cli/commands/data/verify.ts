@@ -3,7 +3,7 @@ import { readSealedFooter } from "../../../format/parquet/index.ts";
 import { checkManifest, manifestSchema } from "../../../format/manifest.ts";
 import type { ManifestFile } from "../../../format/manifest.ts";
 import { FIXED_PART_BYTES, fixedPartDigest } from "../../../format/sealed-file/index.ts";
-import { verifyObject } from "../../../format/signed-object.ts";
+import { envelopeDigest, verifyObject } from "../../../format/signed-object.ts";
 import { checkListing } from "../../../open/accept-manifest.ts";
 import type { Store } from "../../../store/index.ts";
 import { defineCommand } from "../../command.ts";
@@ -91,7 +91,7 @@ async function verifyOne(workspace: Workspace, name: string): Promise<Checked | 
     checkManifest(manifest);
   });
   await note(() => {
-    checkListing(manifest, present);
+    checkListing({ payload: manifest, digest: envelopeDigest(envelope) }, present);
   });
   for (const file of manifest.files)
     if (present.includes(file.name)) await note(() => checkFile(store, file));
