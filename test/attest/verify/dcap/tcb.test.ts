@@ -116,6 +116,18 @@ for (const kind of KINDS)
       assert.throws(() => statusOf(kind, { collateral: revoked }), { code: "attest.revoked" });
     });
 
+    test("is not taken from a statement that is out of date or of the future, either of them", () => {
+      for (const statement of ["tcbInfo", "qeIdentity"] as const)
+        for (const dates of [
+          { nextUpdate: "2026-11-24T11:59:59Z" },
+          { issueDate: "2026-11-24T12:00:01Z" },
+        ])
+          assert.throws(() => statusOf(kind, { collateral: { [statement]: dates } }), {
+            code: "attest.collateral",
+            message: /due for an update at/,
+          });
+    });
+
     test("has the lower one of both evaluation data numbers", () => {
       const found = statusOf(kind, { collateral: { qeIdentity: { tcbEvaluationDataNumber: 17 } } });
       assert.equal(found.tcbEvaluationDataNumber, 17);
@@ -217,6 +229,28 @@ describe("the TDX module", () => {
       code: "attest.not_verified",
       message: /SEAMATTRIBUTES/,
     });
+    // Where the mask leaves the bit out, its value is not compared, but it may not be set.
+    const narrow = {
+      tcbInfo: {
+        tdxModuleIdentities: [
+          {
+            id: "TDX_03",
+            mrsigner: "00".repeat(48),
+            attributes: "00".repeat(8),
+            attributesMask: "FFFFFFFFFFFFFF00",
+            tcbLevels: [
+              { tcb: { isvsvn: 5 }, tcbDate: "2026-03-11T00:00:00Z", tcbStatus: "UpToDate" },
+            ],
+          },
+        ],
+      },
+    };
+    assert.equal(
+      statusOf(KIND15, { ...td15([5, 3], [5, 3]), collateral: narrow }).tcbStatus,
+      "UpToDate",
+    );
+    const outside = { ...td15([5, 3], [5, 3], { seamAttributes }), collateral: narrow };
+    assert.throws(() => statusOf(KIND15, outside), { message: /SEAMATTRIBUTES/ });
   });
 
   test("has to be described: TCB info without tdxModule or TDX components is refused", () => {
