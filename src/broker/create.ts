@@ -148,6 +148,34 @@ export async function openBrokerState(options: {
   }
 }
 
+/**
+ * Looks at a broker's state without changing it: that broker.db holds, and that its key files are
+ * there and the ones that it names. Gives what it says of itself.
+ * @throws broker.state, key.vault_missing, key.vault_locked, key.vault_io
+ */
+export async function checkBrokerState(options: {
+  readonly dir: string;
+  readonly root: RootKey;
+}): Promise<BrokerIdentity> {
+  const { dir, root } = options;
+  using db = BrokerDatabase.open(join(dir, FILES.db), root);
+  const { identity, releaseKey } = db;
+  const { payload } = verifyObject({
+    kind: "release-key",
+    schema: releaseKeySchema,
+    envelope: releaseKey.certificate,
+    signers: [identity.releaseRoot],
+  });
+  const named = [
+    [FILES.root, identity.releaseRoot],
+    [FILES.log, identity.logKey],
+    [FILES.ear, identity.earKey],
+    [releaseKey.file, payload.jwk],
+  ] as const;
+  for (const [name, expected] of named) await loadOwn({ dir, root, name, expected });
+  return identity;
+}
+
 function randomFromSystem(length: number): Uint8Array {
   return Uint8Array.from(randomBytes(length));
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
@@ -41,7 +41,10 @@ test("a fresh project is found healthy; a key that others may read is a failure"
   const cwd = temporaryFolder(context);
   await runInProcess(["init", "--template", "people", "--rows", "1"], { cwd });
   const fresh = await doctor(cwd);
-  for (const check of ["project", "rights", "vault", "keks", "owner", "platform-keys"])
+  for (const check of [
+    ...["project", "rights", "vault", "keks", "owner", "platform-keys"],
+    ...["roots", "broker", "policies", "manifests"],
+  ])
     assert.equal(fresh.get(check)?.status, "ok", check);
 
   const key = join(cwd, ".ppml/owner.key");
@@ -61,6 +64,49 @@ test("a fresh project is found healthy; a key that others may read is a failure"
   writeFileSync(join(cwd, ".ppml/root.key"), "nonsense");
   const locked = await doctor(cwd);
   assert.equal(locked.get("vault")?.status, "fail");
+  assert.equal(locked.get("broker")?.status, "warn");
+});
+
+test("what is missing or damaged of a project is a failure with a remedy", async (context) => {
+  const cwd = temporaryFolder(context);
+  await runInProcess(["init", "--template", "people", "--rows", "1"], { cwd });
+  for (const line of ["data seal", "policy draft analysis"])
+    assert.equal((await runInProcess(line.split(" "), { cwd })).code, 0, line);
+  assert.equal((await doctor(cwd)).get("manifests")?.found, "1 of 2 datasets are sealed");
+
+  const failed = async (check: string, found: RegExp, remedy: RegExp): Promise<void> => {
+    const report = await doctor(cwd);
+    assert.equal(report.code, 1, check);
+    assert.equal(report.get(check)?.status, "fail", check);
+    assert.match(report.get(check)?.found ?? "", found);
+    assert.match(report.get(check)?.remedy ?? "", remedy);
+  };
+  const at = (path: string): string => join(cwd, path);
+  const whileChanged = async (path: string, text: string | null, check: () => Promise<void>) => {
+    renameSync(at(path), at("kept"));
+    if (text !== null) writeFileSync(at(path), text);
+    await check();
+    rmSync(at(path), { recursive: true, force: true });
+    renameSync(at("kept"), at(path));
+  };
+
+  await whileChanged("roots.json", null, () =>
+    failed("roots", /roots\.json cannot be read/, /restore/),
+  );
+  for (const garbage of ["garbage", "{}"])
+    await whileChanged("roots.json", garbage, () => failed("roots", /roots\.json/, /restore/));
+  await whileChanged(".ppml/broker", null, () => failed("broker", /is not there/, /backup/));
+  for (const name of ["broker.db", "log.key", "release-root.key"])
+    await whileChanged(`.ppml/broker/${name}`, null, () => failed("broker", /broker/, /backup/));
+  await whileChanged("policies/analysis.json", "{", () =>
+    failed("policies", /analysis: .*analysis\.json/, /policy draft/),
+  );
+  const manifest = "sealed/people/manifest.json";
+  await whileChanged(manifest, "{}", () => failed("manifests", /people: /, /seal/));
+  const damaged = readFileSync(at(manifest), "utf8").replace(/"sig":"../, '"sig":"AA');
+  await whileChanged(manifest, damaged, () => failed("manifests", /people: /, /seal/));
+  await whileChanged("sealed/people", "", () => failed("manifests", /people: /, /./));
+  assert.equal((await doctor(cwd)).ok, true);
 });
 
 test("a wrong ppml.yaml is a finding, and the machine is checked all the same", async (context) => {

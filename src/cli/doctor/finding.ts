@@ -26,3 +26,12 @@ export function warn(check: string, found: string, remedy: string): Finding {
 export function fail(check: string, found: string, remedy: string): Finding {
   return { check, status: "fail", found, remedy };
 }
+
+/** The remedy that an error carries, or another one. */
+export function remedyOf(
+  error: { readonly detail: Readonly<Record<string, unknown>> },
+  otherwise: string,
+): string {
+  const { remedy } = error.detail;
+  return typeof remedy === "string" ? remedy : otherwise;
+}

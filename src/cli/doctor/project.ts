@@ -6,7 +6,8 @@ import { loadSigningKey } from "../../key/index.ts";
 import type { EmbeddedVault } from "../../key/index.ts";
 import { loadProject, type Project } from "../config/load.ts";
 import { openVaultOf } from "../vault.ts";
-import { fail, type Finding, ok, warn } from "./finding.ts";
+import { fail, type Finding, ok, remedyOf, warn } from "./finding.ts";
+import { examineState } from "./state.ts";
 
 /** Finds the project; a broken one is a finding, none is null. */
 export async function findProject(options: {
@@ -64,18 +65,28 @@ async function examineVault(
   options: { readonly passphraseFile?: string | undefined },
 ): Promise<readonly Finding[]> {
   const { vault: config } = project.config;
-  if (config.passphrase === "prompt" && options.passphraseFile === undefined)
-    return lstatOf(project.resolve(config.path)) === null
-      ? [fail("vault", `${config.path} is not there`, "ppml init in a new folder, or restore it")]
-      : [ok("vault", `${config.path} is there; not opened (give --passphrase-file to do so)`)];
+  const unopened = (): Promise<readonly Finding[]> => examineState(project, { root: null });
+  if (config.passphrase === "prompt" && options.passphraseFile === undefined) {
+    const isThere = lstatOf(project.resolve(config.path)) !== null;
+    const finding = isThere
+      ? ok("vault", `${config.path} is there; not opened (give --passphrase-file to do so)`)
+      : fail("vault", `${config.path} is not there`, "ppml init in a new folder, or restore it");
+    return [finding, ...(await unopened())];
+  }
   try {
     using vault = await openVaultOf(project, options);
     const keks = await vault.listKeks();
     const known = ok("vault", `opens, ${vault.mode}, ${keks.length} KEKs`);
-    return [known, await examineKeks(project, vault), await examineOwner(project, vault)];
+    return [
+      known,
+      await examineKeks(project, vault),
+      await examineOwner(project, vault),
+      ...(await examineState(project, { root: vault.root })),
+    ];
   } catch (error) {
     if (!isPpmlError(error)) throw error;
-    return [fail("vault", error.message, remedyOf(error, "restore the vault and its root key"))];
+    const remedy = remedyOf(error, "restore the vault and its root key");
+    return [fail("vault", error.message, remedy), ...(await unopened())];
   }
 }
 
@@ -140,12 +151,4 @@ function lstatOf(path: string): Stats | null {
 
 function statOf(path: string): Stats | null {
   return statSync(path, { throwIfNoEntry: false }) ?? null;
-}
-
-function remedyOf(
-  error: { readonly detail: Readonly<Record<string, unknown>> },
-  otherwise: string,
-) {
-  const { remedy } = error.detail;
-  return typeof remedy === "string" ? remedy : otherwise;
 }
