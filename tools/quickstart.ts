@@ -29,14 +29,26 @@ function say(text: string): void {
 
 type Shown = "all" | "last" | "nothing";
 
-/** Runs ppml as a person would, shows the command and its output, and gives the exit code. */
+/**
+ * Runs ppml as a person would, shows the command and its output, and gives the exit code. On a
+ * terminal, what it says on stderr goes there at once, with the progress bar of long steps; `stderr`
+ * is then empty, unless nothing is to be shown.
+ */
 function ppml(args: readonly string[], shown: Shown = "all"): { status: number; stderr: string } {
   console.log(dim(`$ ppml ${args.map(quoted).join(" ")}`));
-  const run = spawnSync(PPML, args, { cwd: FOLDER, encoding: "utf8", maxBuffer: 1 << 26 });
-  const lines = `${run.stderr}${run.stdout}`.trimEnd().split("\n");
+  const talk = process.stdout.isTTY && shown !== "nothing" ? "inherit" : "pipe";
+  const run = spawnSync(PPML, args, {
+    cwd: FOLDER,
+    encoding: "utf8",
+    maxBuffer: 1 << 26,
+    stdio: ["inherit", "pipe", talk],
+  });
+  // Null where it went to the terminal.
+  const stderr = run.stderr ?? "";
+  const lines = `${stderr}${run.stdout}`.trimEnd().split("\n");
   const kept = shown === "all" ? lines : shown === "last" ? lines.slice(-1) : [];
   for (const line of kept) console.log(`  ${line}`);
-  return { status: run.status ?? 1, stderr: run.stderr };
+  return { status: run.status ?? 1, stderr };
 }
 
 function quoted(arg: string): string {
