@@ -41,10 +41,8 @@ test("a fresh project is found healthy; a key that others may read is a failure"
   const cwd = temporaryFolder(context);
   await runInProcess(["init", "--template", "people", "--rows", "1"], { cwd });
   const fresh = await doctor(cwd);
-  for (const check of [
-    ...["project", "rights", "vault", "keks", "owner", "platform-keys"],
-    ...["roots", "broker", "policies", "manifests"],
-  ])
+  const secrets = ["rights", "vault", "keks", "owner", "platform-keys"];
+  for (const check of ["project", ...secrets, "roots", "broker", "policies", "manifests"])
     assert.equal(fresh.get(check)?.status, "ok", check);
 
   const key = join(cwd, ".ppml/owner.key");
