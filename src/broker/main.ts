@@ -1,52 +1,38 @@
-import { createReadStream, rmdirSync, rmSync } from "node:fs";
+import { rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import { z } from "zod";
-import { asPpmlError, PpmlError, Secret } from "../base/index.ts";
-import { parseJson } from "../format/jcs.ts";
-import { parseWith } from "../format/schema.ts";
+import type { Hono } from "hono";
+import { asPpmlError } from "../base/index.ts";
 import { openEmbeddedVault } from "../key/embedded/embedded-vault.ts";
-import type { VaultRoot } from "../key/root-key.ts";
 import { createBrokerApp } from "./broker-app.ts";
-import { sentCollateral } from "./collateral.ts";
+import { completeFrom } from "./collateral.ts";
 import { openBrokerState } from "./create.ts";
 import { listenOnSocket } from "./listen.ts";
-import { createBrokerLogger, LOG_LEVELS } from "./logger.ts";
+import type { Listener } from "./listen.ts";
+import { listenOnTls } from "./listen-tls.ts";
+import { createBrokerLogger } from "./logger.ts";
+import { readProcessConfig, readVaultRoot } from "./process-config.ts";
+import type { ProcessConfig } from "./process-config.ts";
+import { loadTlsIdentity, openTlsIdentity } from "./tls-identity.ts";
 
-const MAX_CONFIG_BYTES = 64 * 1024;
-const MAX_PASSPHRASE_BYTES = 4096;
-const PASSPHRASE_FD = 3;
-
-/**
- * The line of JSON that a broker process reads from its standard input, which then stays open: the
- * broker ends when it closes. Without a root-key file the passphrase comes on descriptor 3.
- */
-const processConfigSchema = z.strictObject({
-  v: z.literal(1),
-  socketPath: z.string().min(1),
-  /** The folder that `createBrokerState` made. */
-  stateDir: z.string().min(1),
-  vaultPath: z.string().min(1),
-  rootKeyFile: z.string().min(1).nullable(),
-  logLevel: z.enum(LOG_LEVELS),
-});
+/** What ends the process; while it starts there is nothing to wait for. */
+let end = (): void => process.exit(0);
 
 await run();
 
 async function run(): Promise<void> {
   try {
     // Before anything is read: whoever started us may be gone already.
-    process.on("SIGTERM", () => process.exit(0));
-    process.on("SIGINT", () => process.exit(0));
-    const line = await readConfigLine();
-    process.stdin.on("end", () => process.exit(0));
-    process.stdin.on("close", () => process.exit(0));
+    process.on("SIGTERM", () => end());
+    process.on("SIGINT", () => end());
+    const config = await readProcessConfig();
+    process.stdin.on("end", () => end());
+    process.stdin.on("close", () => end());
     process.stdin.resume();
-    const config = parseWith(processConfigSchema, parseJson(line, "the broker's configuration"), {
-      what: "the broker's configuration",
-      code: "config.invalid",
-    });
-    process.on("exit", () => removeSocket(config.socketPath));
-    const root = await rootOf(config.rootKeyFile);
+    if (config.listen.kind === "socket") {
+      const { path } = config.listen;
+      process.on("exit", () => removeSocket(path));
+    }
+    const root = await readVaultRoot(config.rootKeyFile);
     const vault = await openEmbeddedVault({ path: config.vaultPath, root });
     if (root.kind === "passphrase") root.passphrase[Symbol.dispose]();
     const state = await openBrokerState({
@@ -54,13 +40,16 @@ async function run(): Promise<void> {
       vault,
       root: vault.root,
       clock: Date.now,
-      complete: sentCollateral,
+      complete: await completeFrom(config.collateral),
     });
     const app = createBrokerApp({ state, logger: createBrokerLogger(config.logLevel) });
-    await listenOnSocket(app, config.socketPath);
+    const { listener, place } = await listen(app, config);
+    end = () => {
+      end = () => process.exit(0);
+      void listener.close().finally(() => process.exit(0));
+    };
     const { mode } = state.db.identity;
-    const ready = { ready: true, mode, socketPath: config.socketPath, pid: process.pid };
-    process.stdout.write(`${JSON.stringify(ready)}\n`);
+    process.stdout.write(`${JSON.stringify({ ready: true, mode, ...place, pid: process.pid })}\n`);
   } catch (error) {
     // The parent shows it: one line, in the form of the protocol's errors.
     const { code, message } = asPpmlError(error) ?? {
@@ -73,6 +62,32 @@ async function run(): Promise<void> {
   }
 }
 
+/** Where it listens, for the line that says so. */
+type Place =
+  | { readonly socketPath: string }
+  | { readonly url: string; readonly spkiSha256: string };
+
+async function listen(
+  app: Hono,
+  config: ProcessConfig,
+): Promise<{ readonly listener: Listener; readonly place: Place }> {
+  const { listen: setting } = config;
+  if (setting.kind === "socket")
+    return {
+      listener: await listenOnSocket(app, setting.path),
+      place: { socketPath: setting.path },
+    };
+  const { host, port, certificate } = setting;
+  const tls =
+    certificate.kind === "files"
+      ? await loadTlsIdentity(certificate)
+      : await openTlsIdentity({ folder: certificate.folder, host, nowMs: Date.now() });
+  const listener = await listenOnTls(app, { host, port, tls });
+  const name = host.includes(":") ? `[${host}]` : host;
+  const url = `https://${name}:${listener.port}`;
+  return { listener, place: { url, spkiSha256: tls.spkiSha256 } };
+}
+
 /** Removes the socket, and its folder where nothing else lies in it: whoever made it may be gone. */
 function removeSocket(socketPath: string): void {
   try {
@@ -81,39 +96,4 @@ function removeSocket(socketPath: string): void {
   } catch {
     // The folder holds something else, or went already: both are as they should be.
   }
-}
-
-function readConfigLine(): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    let bytes = new Uint8Array(0);
-    const fail = (why: string): void =>
-      reject(new PpmlError("config.invalid", `expected one line of JSON: ${why}`));
-    process.stdin.on("data", (chunk: Uint8Array) => {
-      bytes = new Uint8Array(Buffer.concat([bytes, chunk]));
-      const end = bytes.indexOf(0x0a);
-      if (end < 0 && bytes.byteLength <= MAX_CONFIG_BYTES) return;
-      process.stdin.removeAllListeners("data");
-      if (end < 0) fail(`it is longer than ${MAX_CONFIG_BYTES} bytes`);
-      else resolve(bytes.subarray(0, end));
-    });
-    process.stdin.once("end", () => fail("the input ended"));
-    process.stdin.once("error", () => fail("the input cannot be read"));
-  });
-}
-
-async function rootOf(rootKeyFile: string | null): Promise<VaultRoot> {
-  if (rootKeyFile !== null) return { kind: "file", path: rootKeyFile };
-  const passphrase = new Uint8Array(MAX_PASSPHRASE_BYTES);
-  let length = 0;
-  const stream = createReadStream("", { fd: PASSPHRASE_FD, highWaterMark: MAX_PASSPHRASE_BYTES });
-  for await (const chunk of stream) {
-    if (!(chunk instanceof Uint8Array) || length + chunk.byteLength > MAX_PASSPHRASE_BYTES)
-      throw new PpmlError("key.vault_locked", "the passphrase is too long");
-    passphrase.set(chunk, length);
-    length += chunk.byteLength;
-    chunk.fill(0);
-  }
-  const secret = Secret.copy(passphrase.subarray(0, length));
-  passphrase.fill(0);
-  return { kind: "passphrase", passphrase: secret };
 }

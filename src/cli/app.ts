@@ -15,7 +15,7 @@ import { PpmlError } from "../base/index.ts";
 import { type CommonFlags, commonFlags } from "./command.ts";
 import type { CliContext } from "./context.ts";
 import { nounHelp, rootHelp } from "./help.ts";
-import { type CommandRoute, isNoun, ROUTES } from "./routes.ts";
+import { type CommandRoute, isNoun, ROUTES, type Routes } from "./routes.ts";
 
 type Target = Command<CliContext> | RouteMap<CliContext>;
 
@@ -28,24 +28,7 @@ export type AppOptions = {
 
 /** Builds the application with the commands that are needed; the others are names with briefs. */
 export async function buildApp(options: AppOptions): Promise<Application<CliContext>> {
-  const [first, second] = options.load === "all" ? [] : options.load;
-  const routes: Record<string, Target> = {};
-  for (const [name, route] of Object.entries(ROUTES)) {
-    const isWanted = options.load === "all" || name === first;
-    if (!isNoun(route)) {
-      routes[name] = await toCommand(route, isWanted, options);
-      continue;
-    }
-    const commands: Record<string, Target> = {};
-    for (const [verb, command] of Object.entries(route.commands))
-      commands[verb] = await toCommand(
-        command,
-        isWanted && (options.load === "all" || verb === second),
-        options,
-      );
-    const map = buildRouteMap({ routes: commands, docs: { brief: route.brief } });
-    routes[name] = { ...map, formatHelp: (args) => nounHelp(name, route, args.ansiColor) };
-  }
+  const routes = await toTargets(ROUTES, [], options);
   const map = buildRouteMap({ routes, docs: { brief: "ppml" } });
   const root = { ...map, formatHelp: (args: { ansiColor: boolean }) => rootHelp(args.ansiColor) };
   return buildApplication(root, {
@@ -59,6 +42,29 @@ export async function buildApp(options: AppOptions): Promise<Application<CliCont
     documentation: { caseStyle: "convert-camel-to-kebab" },
     localization: { text: TEXT },
   });
+}
+
+async function toTargets(
+  routes: Routes,
+  above: readonly string[],
+  options: AppOptions,
+): Promise<Record<string, Target>> {
+  const targets: Record<string, Target> = {};
+  for (const [name, route] of Object.entries(routes)) {
+    const path = [...above, name];
+    if (isNoun(route)) {
+      const commands = await toTargets(route.commands, path, options);
+      const map = buildRouteMap({ routes: commands, docs: { brief: route.brief } });
+      const help = (args: { ansiColor: boolean }) =>
+        nounHelp(path.join(" "), route, args.ansiColor);
+      targets[name] = { ...map, formatHelp: help };
+      continue;
+    }
+    const { load } = options;
+    const isWanted = load === "all" || path.every((word, index) => load[index] === word);
+    targets[name] = await toCommand(route, isWanted, options);
+  }
+  return targets;
 }
 
 async function toCommand(

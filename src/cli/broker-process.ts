@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { ERROR_CODES, PpmlError } from "../base/index.ts";
 import type { ErrorCode } from "../base/index.ts";
+import type { ProcessConfig } from "../broker/index.ts";
+import { modeSchema } from "../format/kek.ts";
 import { openBrokerClient } from "../launch/index.ts";
 import type { BrokerClient } from "../launch/index.ts";
 import { onProcessEnd } from "../launch/sim/process-end.ts";
@@ -31,23 +33,55 @@ export async function withBroker<T>(
   // A signal ends this process before any finally; a kill leaves the folder to the broker's own end.
   const atEnd = onProcessEnd(remove);
   const socketPath = join(directory, "broker.sock");
+  const listen = { kind: "socket", path: socketPath } as const;
+  const collateral = { kind: "none" } as const;
+  const started = startBroker(workspace, { listen, collateral, logLevel: "warn" });
+  try {
+    await started.ready;
+    return await use({ client: openBrokerClient({ socketPath }), socketPath });
+  } finally {
+    await started.stop();
+    atEnd[Symbol.dispose]();
+    remove();
+  }
+}
+
+/** A broker's process: `ready` has what it says when it listens, or why it does not. */
+export type StartedBroker = {
+  readonly ready: Promise<ReadyLine>;
+  /** Asks it to end and waits until it did. */
+  readonly stop: () => Promise<void>;
+  /** Its exit code, once it ended by itself; null where a signal ended it. */
+  readonly exited: Promise<number | null>;
+};
+
+/**
+ * Starts the project's broker with an environment of its own; the vault's passphrase goes over a
+ * descriptor. The process ends with this one.
+ */
+export function startBroker(
+  project: Pick<Workspace, "project" | "passphraseFile">,
+  settings: Pick<ProcessConfig, "listen" | "collateral" | "logLevel">,
+): StartedBroker {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", brokerEntry()], {
     env: { PATH: process.env["PATH"] ?? "" },
     stdio: ["pipe", "pipe", "inherit", "pipe"],
   });
-  const exited = once(child, "exit");
-  try {
-    await sendPassphrase(workspace, child.stdio[3]);
-    child.stdin?.on("error", () => undefined);
-    child.stdin?.write(`${JSON.stringify(configOf(workspace, socketPath))}\n`);
-    await ready(child.stdout);
-    return await use({ client: openBrokerClient({ socketPath }), socketPath });
-  } finally {
-    child.kill("SIGTERM");
-    await exited;
-    atEnd[Symbol.dispose]();
-    remove();
-  }
+  const exited = once(child, "exit").then(([code]: (number | null)[]) => code ?? null);
+  child.stdin?.on("error", () => undefined);
+  const begin = async (): Promise<ReadyLine> => {
+    await sendPassphrase(project, child.stdio[3]);
+    child.stdin?.write(`${JSON.stringify(configOf(project, settings))}\n`);
+    return await ready(child.stdout);
+  };
+  return {
+    ready: begin(),
+    stop: async () => {
+      child.kill("SIGTERM");
+      await exited;
+    },
+    exited,
+  };
 }
 
 function brokerEntry(): string {
@@ -55,20 +89,22 @@ function brokerEntry(): string {
   return fileURLToPath(new URL(`../broker/main.${extension}`, import.meta.url));
 }
 
-function configOf({ project }: Workspace, socketPath: string): unknown {
+function configOf(
+  { project }: Pick<Workspace, "project">,
+  settings: Pick<ProcessConfig, "listen" | "collateral" | "logLevel">,
+): ProcessConfig {
   const { broker, vault } = project.config;
   return {
     v: 1,
-    socketPath,
+    ...settings,
     stateDir: project.resolve(broker.state),
     vaultPath: project.resolve(vault.path),
     rootKeyFile: vault.rootKeyFile === undefined ? null : project.resolve(vault.rootKeyFile),
-    logLevel: "warn",
   };
 }
 
 async function sendPassphrase(
-  { project, passphraseFile }: Workspace,
+  { project, passphraseFile }: Pick<Workspace, "project" | "passphraseFile">,
   pipe: unknown,
 ): Promise<void> {
   const stream = pipe as NodeJS.WritableStream;
@@ -83,12 +119,23 @@ async function sendPassphrase(
   stream.end();
 }
 
-async function ready(stdout: NodeJS.ReadableStream | null): Promise<void> {
+const readyLineSchema = z.looseObject({
+  ready: z.literal(true),
+  mode: modeSchema,
+  url: z.string().optional(),
+  spkiSha256: z.string().optional(),
+  pid: z.int(),
+});
+/** What a broker says when it listens. */
+export type ReadyLine = z.infer<typeof readyLineSchema>;
+
+async function ready(stdout: NodeJS.ReadableStream | null): Promise<ReadyLine> {
   if (stdout === null) throw new PpmlError("base.internal", "the broker has no standard output");
   const lines = createInterface({ input: stdout });
   for await (const line of lines) {
     const said: unknown = JSON.parse(line);
-    if (typeof said === "object" && said !== null && "ready" in said && said.ready === true) return;
+    const parsed = readyLineSchema.safeParse(said);
+    if (parsed.success) return parsed.data;
     throw startError(said);
   }
   throw new PpmlError("broker.unavailable", "the broker ended before it was ready");

@@ -8,6 +8,8 @@ import { errorJson, renderError, reportError, toJson } from "./output/error-repo
 export type Outcome = {
   /** Goes to stdout as one JSON document with `--json`; its members are a promise to scripts. */
   readonly data: unknown;
+  /** True where the command wrote its result itself, while it ran; then nothing follows. */
+  readonly written?: true;
   /** Makes the text for stdout; empty where the command wrote its result itself. */
   readonly human: () => string;
   /** 0 done, 1 refused; 0 where it is not given. */
@@ -70,7 +72,8 @@ export function defineCommand<FLAGS extends CommonFlags, ARGS extends readonly u
       async func(flags, ...args) {
         try {
           const outcome = await spec.run(this, flags, ...args);
-          await this.write(flags.json === true ? toJson(outcome.data) : outcome.human());
+          if (outcome.written !== true)
+            await this.write(flags.json === true ? toJson(outcome.data) : outcome.human());
           exit(outcome.exitCode ?? 0);
         } catch (error) {
           await writeError(this, error);

@@ -6,17 +6,17 @@ export type CommandRoute = {
   readonly load: () => Promise<{ readonly command: CommandDefinition }>;
 };
 
-/** A noun with the commands below it. */
-export type NounRoute = {
-  readonly brief: string;
-  readonly commands: Readonly<Record<string, CommandRoute>>;
-};
+/** A noun with the commands and nouns below it. */
+export type NounRoute = { readonly brief: string; readonly commands: Routes };
+
+/** Commands and nouns by their names. */
+export type Routes = Readonly<Record<string, CommandRoute | NounRoute>>;
 
 /**
  * All commands, in the order of the help. A command `a b` lives in commands/a/b.ts; a test holds
  * that. The briefs are here so that `ppml --help` loads no command.
  */
-export const ROUTES: Readonly<Record<string, CommandRoute | NounRoute>> = {
+export const ROUTES: Routes = {
   init: {
     brief: "Start a project: ppml.yaml, a vault, keys, an example",
     load: () => import("./commands/init.ts"),
@@ -194,6 +194,32 @@ export const ROUTES: Readonly<Record<string, CommandRoute | NounRoute>> = {
       },
     },
   },
+  broker: {
+    brief: "Serve releases over the network, and keep resources for attested guests",
+    commands: {
+      serve: {
+        brief: "Listen on TCP with TLS 1.3, until it is stopped",
+        load: () => import("./commands/broker/serve.ts"),
+      },
+      resource: {
+        brief: "Secrets that attested guests get without a job",
+        commands: {
+          put: {
+            brief: "Seal a file as a resource",
+            load: () => import("./commands/broker/resource/put.ts"),
+          },
+          list: {
+            brief: "List the resources",
+            load: () => import("./commands/broker/resource/list.ts"),
+          },
+          remove: {
+            brief: "Remove a resource",
+            load: () => import("./commands/broker/resource/remove.ts"),
+          },
+        },
+      },
+    },
+  },
   completion: {
     brief: "Print a shell's completion script",
     load: () => import("./commands/completion.ts"),
@@ -203,4 +229,15 @@ export const ROUTES: Readonly<Record<string, CommandRoute | NounRoute>> = {
 /** Tells whether a route has commands below it. */
 export function isNoun(route: CommandRoute | NounRoute): route is NounRoute {
   return "commands" in route;
+}
+
+/** Every command of `routes` with its path, in the order of the help. */
+export function commandsOf(
+  routes: Routes = ROUTES,
+  above: readonly string[] = [],
+): readonly { readonly path: readonly string[]; readonly brief: string }[] {
+  return Object.entries(routes).flatMap(([name, route]) => {
+    const path = [...above, name];
+    return isNoun(route) ? commandsOf(route.commands, path) : [{ path, brief: route.brief }];
+  });
 }

@@ -54,10 +54,16 @@ export function loadVersion(): string {
 
 /** The names at the front of the command line that lead to a command. */
 function pathOf(argv: readonly string[]): readonly string[] {
-  const [first = "", second = ""] = argv;
-  const route = Object.hasOwn(ROUTES, first) ? ROUTES[first] : undefined;
-  if (route === undefined) return [];
-  return isNoun(route) && Object.hasOwn(route.commands, second) ? [first, second] : [first];
+  const path: string[] = [];
+  let routes = ROUTES;
+  for (const word of argv) {
+    const route = Object.hasOwn(routes, word) ? routes[word] : undefined;
+    if (route === undefined) return path;
+    path.push(word);
+    if (!isNoun(route)) return path;
+    routes = route.commands;
+  }
+  return path;
 }
 
 function wantsJson(argv: readonly string[]): boolean {

@@ -1,4 +1,5 @@
 import { request as httpRequest } from "node:http";
+import type { RequestOptions } from "node:http";
 import type { z } from "zod";
 import { ERROR_CODES, fromUtf8, PpmlError } from "../base/index.ts";
 import type { ErrorCode } from "../base/index.ts";
@@ -13,6 +14,7 @@ import {
   policyResponseSchema,
   receiptResponseSchema,
   releaseResponseSchema,
+  resourcesResponseSchema,
 } from "../format/protocol.ts";
 import type {
   BrokerInfo,
@@ -22,11 +24,15 @@ import type {
   ReleaseRequest,
 } from "../format/protocol.ts";
 import type { ManifestFloor } from "../format/grant.ts";
+import type { ResourceEntry } from "../format/resource.ts";
 import type { Envelope } from "../format/signed-object.ts";
+import { connectPinned } from "./pinned-tls.ts";
+import type { PinnedBroker } from "./pinned-tls.ts";
 
 const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 30_000;
 
+type Resources = { readonly resources: readonly ResourceEntry[] };
 type Page = { readonly from: number; readonly entries: Envelope[]; readonly head: Envelope };
 
 /**
@@ -49,6 +55,10 @@ export type BrokerClient = {
   readonly raiseFloor: (manifest: Envelope) => Promise<ManifestResponse>;
   /** A dataset's floor; version 0 where no manifest was ever signed. */
   readonly floor: (datasetId: string) => Promise<ManifestFloor>;
+  /** Puts the owner's signed resource in its place, or its removal. */
+  readonly putResource: (resource: Envelope) => Promise<Resources>;
+  /** All resources by path, removed ones included; never their content. */
+  readonly resources: () => Promise<Resources>;
   readonly postReceipt: (request: {
     readonly v: 1;
     readonly receipt: Envelope;
@@ -60,12 +70,16 @@ export type BrokerClient = {
   readonly logHead: () => Promise<{ readonly head: Envelope }>;
 };
 
-/** Makes a client for the broker that listens on a Unix socket; nothing is sent before a call. */
-export function openBrokerClient(options: {
-  readonly socketPath: string;
+/** Where a broker is: on a Unix socket, or on TCP with a pinned key. */
+export type BrokerPlace = { readonly socketPath: string } | PinnedBroker;
+
+type Target = BrokerPlace & {
   /** For one whole call; 30 s where it is not given. */
   readonly timeoutMs?: number;
-}): BrokerClient {
+};
+
+/** Makes a client for the broker of that place; nothing is sent before a call. */
+export function openBrokerClient(options: Target): BrokerClient {
   const get = <T>(path: string, schema: z.ZodType<T>): Promise<T> =>
     call(options, { method: "GET", path, body: null, schema });
   const post = <T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> =>
@@ -83,6 +97,8 @@ export function openBrokerClient(options: {
       const { version: minVersion, digest: minDigest, signers } = floor;
       return { datasetId: floor.datasetId, minVersion, minDigest, signers };
     },
+    putResource: (object) => post("/v1/resources", { v: 1, object }, resourcesResponseSchema),
+    resources: () => get("/v1/resources", resourcesResponseSchema),
     postReceipt: (request) => post("/v1/receipts", request, receiptResponseSchema),
     log: (from) => get(`/v1/log?from=${from}`, logEntriesResponseSchema),
     logProof: (index) => get(`/v1/log/proof?index=${index}`, logProofResponseSchema),
@@ -96,8 +112,6 @@ type Call<T> = {
   readonly body: unknown;
   readonly schema: z.ZodType<T>;
 };
-
-type Target = { readonly socketPath: string; readonly timeoutMs?: number };
 
 async function call<T>(target: Target, options: Call<T>): Promise<T> {
   const { status, bytes } = await exchange(target, options);
@@ -114,47 +128,54 @@ async function call<T>(target: Target, options: Call<T>): Promise<T> {
   throw unavailable(options.path, `its answer has another form than the protocol's (at ${where})`);
 }
 
-function exchange(
+async function exchange(
   target: Target,
   options: Pick<Call<unknown>, "method" | "path" | "body">,
 ): Promise<{ readonly status: number; readonly bytes: Uint8Array }> {
   const { method, path, body } = options;
-  const { socketPath, timeoutMs = DEFAULT_TIMEOUT_MS } = target;
+  const { timeoutMs = DEFAULT_TIMEOUT_MS } = target;
   const payload = body === null ? null : JSON.stringify(body);
   const signal = AbortSignal.timeout(timeoutMs);
-  return new Promise((resolve, reject) => {
+  // A socket of its own for each call: there are few, and none outlives its call.
+  const way = await wayTo(target, signal);
+  return await new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => {
       const why = signal.aborted ? `no answer within ${timeoutMs} ms` : "is it running?";
       reject(cause instanceof PpmlError ? cause : unavailable(path, why, cause));
     };
-    // A socket of its own for each call: there are few, and none outlives its call.
     const headers =
       payload === null
         ? {}
         : { "content-type": "application/json", "content-length": Buffer.byteLength(payload) };
-    const request = httpRequest(
-      { socketPath, method, path, signal, agent: false, headers },
-      (response) => {
-        const chunks: Uint8Array[] = [];
-        let length = 0;
-        response.on("data", (chunk: Uint8Array) => {
-          length += chunk.byteLength;
-          if (length <= MAX_RESPONSE_BYTES) chunks.push(chunk);
-          else {
-            fail(unavailable(path, `its answer is longer than ${MAX_RESPONSE_BYTES} bytes`));
-            request.destroy();
-          }
-        });
-        response.on("error", fail);
-        response.on("end", () => {
-          const bytes = new Uint8Array(Buffer.concat(chunks));
-          resolve({ status: response.statusCode ?? 0, bytes });
-        });
-      },
-    );
+    const request = httpRequest({ ...way, method, path, signal, headers }, (response) => {
+      const chunks: Uint8Array[] = [];
+      let length = 0;
+      response.on("data", (chunk: Uint8Array) => {
+        length += chunk.byteLength;
+        if (length <= MAX_RESPONSE_BYTES) chunks.push(chunk);
+        else {
+          fail(unavailable(path, `its answer is longer than ${MAX_RESPONSE_BYTES} bytes`));
+          request.destroy();
+        }
+      });
+      response.on("error", fail);
+      response.on("end", () => {
+        const bytes = new Uint8Array(Buffer.concat(chunks));
+        resolve({ status: response.statusCode ?? 0, bytes });
+      });
+    });
     request.on("error", fail);
     request.end(payload ?? undefined);
   });
+}
+
+/** How a request goes there; a TLS socket is connected, and its key compared, before. */
+async function wayTo(place: BrokerPlace, signal: AbortSignal): Promise<RequestOptions> {
+  if ("socketPath" in place) return { socketPath: place.socketPath, agent: false };
+  const socket = await connectPinned(place, { signal });
+  const { hostname, port } = new URL(place.url);
+  // Without an agent: one would make connections of its own.
+  return { createConnection: () => socket, hostname, port: port === "" ? 443 : port };
 }
 
 function refusalOf(value: unknown, status: number, path: string): PpmlError {

@@ -49,7 +49,8 @@ async function start(
 
 const configOf = (socketPath: string): Record<string, unknown> => ({
   v: 1,
-  socketPath,
+  listen: { kind: "socket", path: socketPath },
+  collateral: { kind: "none" },
   stateDir: join(fixture.dir, "broker"),
   vaultPath: join(fixture.dir, "vault.db"),
   rootKeyFile: join(fixture.dir, "root.key"),

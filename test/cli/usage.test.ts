@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { globSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, sep } from "node:path";
 import { test } from "node:test";
-import { isNoun, ROUTES } from "../../src/cli/routes.ts";
+import { commandsOf } from "../../src/cli/routes.ts";
 import { PPML, ppml, runInProcess, temporaryFolder } from "./ppml.ts";
 
 const USAGE_ERRORS: readonly (readonly [args: readonly string[], message: string, help: string])[] =
@@ -143,22 +143,15 @@ test("a command's path is its file's path", () => {
   const files = globSync("src/cli/commands/**/*.ts").map((path) =>
     path.split(sep).slice(3).join("/").replace(/\.ts$/, ""),
   );
-  const paths = Object.entries(ROUTES).flatMap(([name, route]) =>
-    isNoun(route) ? Object.keys(route.commands).map((verb) => `${name}/${verb}`) : [name],
-  );
+  const paths = commandsOf().map(({ path }) => path.join("/"));
   assert.deepEqual(files.sort(), paths.sort());
 });
 
 test("every command has --json and --help", async () => {
-  for (const [name, route] of Object.entries(ROUTES)) {
-    const paths = isNoun(route)
-      ? Object.keys(route.commands).map((verb) => [name, verb])
-      : [[name]];
-    for (const path of paths) {
-      const run = await runInProcess([...path, "--help"]);
-      assert.equal(run.code, 0, path.join(" "));
-      assert.match(run.stdout, /\[--json\]/, path.join(" "));
-      assert.equal(run.stderr, "");
-    }
+  for (const { path } of commandsOf()) {
+    const run = await runInProcess([...path, "--help"]);
+    assert.equal(run.code, 0, path.join(" "));
+    assert.match(run.stdout, /\[--json\]/, path.join(" "));
+    assert.equal(run.stderr, "");
   }
 });

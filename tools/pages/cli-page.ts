@@ -1,25 +1,17 @@
 import { Writable } from "node:stream";
-import { isNoun, ROUTES } from "../../src/cli/routes.ts";
+import { commandsOf } from "../../src/cli/routes.ts";
 import { runCli } from "../../src/cli/run.ts";
 
 /** docs/cli.md: every command with what its `--help` prints. */
 export async function cliPage(): Promise<string> {
   const overview: string[] = [];
   const sections: string[] = [];
-  for (const { path, brief } of commands()) {
+  for (const { path, brief } of commandsOf()) {
     const name = `ppml ${path.join(" ")}`;
     overview.push(`- [\`${name}\`](#${name.replaceAll(" ", "-")}): ${brief}`);
     sections.push(`## ${name}\n\n\`\`\`text\n${(await helpOf(path)).trimEnd()}\n\`\`\``);
   }
   return `${HEAD}\n${overview.join("\n")}\n\n${sections.join("\n\n")}\n`;
-}
-
-function commands() {
-  return Object.entries(ROUTES).flatMap(([name, route]) =>
-    isNoun(route)
-      ? Object.entries(route.commands).map(([verb, { brief }]) => ({ path: [name, verb], brief }))
-      : [{ path: [name], brief: route.brief }],
-  );
 }
 
 async function helpOf(path: readonly string[]): Promise<string> {
