@@ -2,12 +2,9 @@ import { generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { fromBase64Url, toBase64Url } from "../../src/base/index.ts";
 import type { SnpReport } from "../../src/attest/evidence/snp-report.ts";
-import {
-  authorityExtensions,
-  issueCertificate,
-  vcekExtensions,
-} from "../../src/attest/sim/certificate.ts";
-import type { CertificateRequest } from "../../src/attest/sim/certificate.ts";
+import { vcekExtensions } from "../../src/attest/sim/chip-key-extensions.ts";
+import { authorityExtensions, issueCertificate } from "../../src/attest/x509/issue-certificate.ts";
+import type { CertificateRequest } from "../../src/attest/x509/issue-certificate.ts";
 import { createSimulationPki } from "../../src/attest/sim/pki.ts";
 import type { SimulationPki } from "../../src/attest/sim/pki.ts";
 import { reportOf, signReport, simulatedPlatformOf } from "../../src/attest/sim/platform.ts";

@@ -5,7 +5,7 @@ import type { SnpProduct } from "../../src/attest/evidence/snp-fields.ts";
 import type { SnpReport } from "../../src/attest/evidence/snp-report.ts";
 import { createSnpForm, snpFormReport, snpFormWire } from "../../src/attest/sim/snp-form.ts";
 import type { SnpForm, SnpFormRole } from "../../src/attest/sim/snp-form.ts";
-import type { CertificateRequest } from "../../src/attest/sim/certificate.ts";
+import type { CertificateRequest } from "../../src/attest/x509/issue-certificate.ts";
 import { verifySnpEvidenceUnder } from "../../src/attest/verify/snp.ts";
 import type { WireEvidence } from "../../src/format/protocol.ts";
 

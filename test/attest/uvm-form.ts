@@ -3,7 +3,11 @@ import type { KeyObject } from "node:crypto";
 import { sha256, toBase64Url, toHex, utf8 } from "../../src/base/index.ts";
 import { encodeCbor } from "../../src/attest/cbor/encode.ts";
 import type { CborValue } from "../../src/attest/cbor/decode.ts";
-import { authorityExtensions, encodeName, extension } from "../../src/attest/sim/certificate.ts";
+import {
+  authorityExtensions,
+  encodeName,
+  extension,
+} from "../../src/attest/x509/issue-certificate.ts";
 import {
   der,
   derBitString,
@@ -11,7 +15,7 @@ import {
   derOid,
   derSequence,
   derTime,
-} from "../../src/attest/sim/der-write.ts";
+} from "../../src/attest/der/write.ts";
 import { RSA_PKCS1_SHA384 } from "../../src/attest/x509/rsa.ts";
 
 export const UVM_EKU = "1.3.6.1.4.1.311.76.59.1.2";

@@ -4,8 +4,8 @@ import { concatBytes, sha256 } from "../../base/index.ts";
 import type { CborValue } from "../cbor/decode.ts";
 import { encodeCbor } from "../cbor/encode.ts";
 import { RA_TLS_OID, raTlsReportData, TAGGED_QUOTE } from "../evidence/ra-tls.ts";
-import { extension, issueCertificate } from "../sim/certificate.ts";
-import { derBitString } from "../sim/der-write.ts";
+import { extension, issueCertificate } from "../x509/issue-certificate.ts";
+import { derBitString } from "../der/write.ts";
 
 /** IANA's number of SHA-256 for hashes of keys. @see IANA Named Information Hash Algorithm Registry */
 const SHA256 = 1n;

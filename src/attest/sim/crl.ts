@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { DER } from "../der/read.ts";
-import { algorithmOf, encodeName, extension, signed } from "./certificate.ts";
-import { der, derInteger, derSequence, derTime } from "./der-write.ts";
+import { algorithmOf, encodeName, extension, signed } from "../x509/issue-certificate.ts";
+import { der, derInteger, derSequence, derTime } from "../der/write.ts";
 
 /**
  * Makes a CRL of version 2 by an issuer of one common name, signed as its certificates are; serials

@@ -4,9 +4,9 @@ import { fromHex, PpmlError } from "../../base/index.ts";
 import { DER } from "../der/read.ts";
 import { SIMULATION_MARK } from "../evidence/simulation-mark.ts";
 import type { PckPlatform } from "../x509/sgx-extension.ts";
-import { authorityExtensions, extension, issueCertificate } from "./certificate.ts";
-import type { CertificateRequest } from "./certificate.ts";
-import { der, derBitString, derInteger, derOid, derSequence } from "./der-write.ts";
+import { authorityExtensions, extension, issueCertificate } from "../x509/issue-certificate.ts";
+import type { CertificateRequest } from "../x509/issue-certificate.ts";
+import { der, derBitString, derInteger, derOid, derSequence } from "../der/write.ts";
 import { pckExtension } from "./pck-extension.ts";
 
 /** The certificates of Intel's hierarchy for SGX and TDX. @see Intel SGX PCK Certificate and CRL Profile Specification rev. 1.5, 1.2 */

@@ -1,8 +1,8 @@
 import { DER } from "../der/read.ts";
 import { SGX_OID } from "../x509/sgx-extension.ts";
 import type { PckPlatform } from "../x509/sgx-extension.ts";
-import { extension } from "./certificate.ts";
-import { der, derBoolean, derInteger, derOid, derSequence } from "./der-write.ts";
+import { extension } from "../x509/issue-certificate.ts";
+import { der, derBoolean, derInteger, derOid, derSequence } from "../der/write.ts";
 
 const SGX_TYPES = { standard: 0, scalable: 1, "scalable-with-integrity": 2 } as const;
 

@@ -16,7 +16,8 @@ import { parseVcekExtensions } from "../evidence/vcek-extensions.ts";
 import type { VcekExtensions } from "../evidence/vcek-extensions.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { encodePem } from "./pem-write.ts";
-import { authorityExtensions, issueCertificate, vcekExtensions } from "./certificate.ts";
+import { vcekExtensions } from "./chip-key-extensions.ts";
+import { authorityExtensions, issueCertificate } from "../x509/issue-certificate.ts";
 import { SIMULATION_MARK, verifyVcekChain } from "./verify-sim.ts";
 
 const MAX_FILE_BYTES = 64 * 1024;

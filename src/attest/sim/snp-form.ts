@@ -9,13 +9,9 @@ import type { SnpTrust } from "../verify/amd-roots.ts";
 import type { SnpCertificates } from "../verify/snp-chain.ts";
 import { ECDSA_P384_SHA384 } from "../x509/chain.ts";
 import { rsaPssSha384 } from "../x509/rsa.ts";
-import {
-  authorityExtensions,
-  issueCertificate,
-  vcekExtensions,
-  vlekExtensions,
-} from "./certificate.ts";
-import type { CertificateRequest } from "./certificate.ts";
+import { vcekExtensions, vlekExtensions } from "./chip-key-extensions.ts";
+import { authorityExtensions, issueCertificate } from "../x509/issue-certificate.ts";
+import type { CertificateRequest } from "../x509/issue-certificate.ts";
 import { reportOf, signReport } from "./platform.ts";
 
 const DAY_MS = 86_400_000;

@@ -1,8 +1,8 @@
 import type { KeyObject } from "node:crypto";
 import { isIP } from "node:net";
 import { toBase64, utf8 } from "../../base/index.ts";
-import { extension, issueCertificate } from "../sim/certificate.ts";
-import { der, derBitString, derOid, derSequence } from "../sim/der-write.ts";
+import { extension, issueCertificate } from "./issue-certificate.ts";
+import { der, derBitString, derOid, derSequence } from "../der/write.ts";
 
 /** GeneralName's tags. @see RFC 5280 section 4.2.1.6 */
 const DNS_NAME = 0x82;

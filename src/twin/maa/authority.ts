@@ -2,8 +2,12 @@ import { generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { PpmlError, sha256, toBase64 } from "../../base/index.ts";
 import { SIMULATION_MARK } from "../../attest/evidence/simulation-mark.ts";
-import { authorityExtensions, extension, issueCertificate } from "../../attest/sim/certificate.ts";
-import { derBitString } from "../../attest/sim/der-write.ts";
+import {
+  authorityExtensions,
+  extension,
+  issueCertificate,
+} from "../../attest/x509/issue-certificate.ts";
+import { derBitString } from "../../attest/der/write.ts";
 import { isAzureIssuer } from "../../attest/verify/maa-providers.ts";
 
 const HOUR_MS = 3_600_000;

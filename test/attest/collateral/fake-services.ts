@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import type { DcapCollateral } from "../../../src/attest/collateral/dcap-collateral.ts";
-import { extension } from "../../../src/attest/sim/certificate.ts";
+import { extension } from "../../../src/attest/x509/issue-certificate.ts";
 import {
   der,
   derBitString,
@@ -9,7 +9,7 @@ import {
   derSequence,
   derText,
   derTime,
-} from "../../../src/attest/sim/der-write.ts";
+} from "../../../src/attest/der/write.ts";
 import { ECDSA_P384_SHA384 } from "../../../src/attest/x509/chain.ts";
 import { fromUtf8, toHex, toTimestamp, utf8 } from "../../../src/base/index.ts";
 import { NOW_MS, pki, YEAR_MS } from "../fixture.ts";

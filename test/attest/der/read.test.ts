@@ -20,7 +20,7 @@ import {
   derSequence,
   derText,
   derTime,
-} from "../../../src/attest/sim/der-write.ts";
+} from "../../../src/attest/der/write.ts";
 import { parseCertificate } from "../../../src/attest/x509/certificate.ts";
 
 const refused = { code: "attest.invalid" };

@@ -14,8 +14,8 @@ import {
   raTlsReportData,
   readRaTlsCertificate,
 } from "../../../src/attest/evidence/ra-tls.ts";
-import { extension, issueCertificate } from "../../../src/attest/sim/certificate.ts";
-import { derOid } from "../../../src/attest/sim/der-write.ts";
+import { extension, issueCertificate } from "../../../src/attest/x509/issue-certificate.ts";
+import { derOid } from "../../../src/attest/der/write.ts";
 import { parseCertificate } from "../../../src/attest/x509/certificate.ts";
 import { concatBytes, isPpmlError, sha256, sha384, toHex } from "../../../src/base/index.ts";
 import { NOW_MS, YEAR_MS } from "../fixture.ts";

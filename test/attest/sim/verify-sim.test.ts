@@ -2,11 +2,8 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { describe, test } from "node:test";
 import { toBase64Url } from "../../../src/base/index.ts";
-import {
-  authorityExtensions,
-  extension,
-  vcekExtensions,
-} from "../../../src/attest/sim/certificate.ts";
+import { vcekExtensions } from "../../../src/attest/sim/chip-key-extensions.ts";
+import { authorityExtensions, extension } from "../../../src/attest/x509/issue-certificate.ts";
 import { createSimulationPki } from "../../../src/attest/sim/pki.ts";
 import { simulatedPlatformOf } from "../../../src/attest/sim/platform.ts";
 import { verifySimulatedEvidence } from "../../../src/attest/sim/verify-sim.ts";

@@ -3,7 +3,7 @@ import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { describe, test } from "node:test";
 import { toBase64, utf8 } from "../../../src/base/index.ts";
-import { issueCertificate } from "../../../src/attest/sim/certificate.ts";
+import { issueCertificate } from "../../../src/attest/x509/issue-certificate.ts";
 import { maaSigningKey, parseMaaJwks } from "../../../src/attest/verify/maa-jwks.ts";
 import type { MaaJwks } from "../../../src/attest/verify/maa-jwks.ts";
 import { jwkOf, jwksOf, KEY_ID, NOW_MS, otherKey, providerKey } from "../maa-fixture.ts";

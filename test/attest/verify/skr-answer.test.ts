@@ -5,9 +5,9 @@ import {
   authorityExtensions,
   extension,
   issueCertificate,
-} from "../../../src/attest/sim/certificate.ts";
-import type { CertificateRequest } from "../../../src/attest/sim/certificate.ts";
-import { der, derOid, derSequence } from "../../../src/attest/sim/der-write.ts";
+} from "../../../src/attest/x509/issue-certificate.ts";
+import type { CertificateRequest } from "../../../src/attest/x509/issue-certificate.ts";
+import { der, derOid, derSequence } from "../../../src/attest/der/write.ts";
 import { verifySkrAnswer } from "../../../src/attest/verify/skr-answer.ts";
 import { isPpmlError, toBase64, toBase64Url, utf8 } from "../../../src/base/index.ts";
 

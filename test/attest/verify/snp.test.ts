@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { toBase64Url, utf8 } from "../../../src/base/index.ts";
-import {
-  authorityExtensions,
-  extension,
-  vcekExtensions,
-  vlekExtensions,
-} from "../../../src/attest/sim/certificate.ts";
+import { vcekExtensions, vlekExtensions } from "../../../src/attest/sim/chip-key-extensions.ts";
+import { authorityExtensions, extension } from "../../../src/attest/x509/issue-certificate.ts";
 import { issueCrl } from "../../../src/attest/sim/crl.ts";
 import { createSnpForm, snpFormReport, snpFormWire } from "../../../src/attest/sim/snp-form.ts";
 import type { SnpForm } from "../../../src/attest/sim/snp-form.ts";

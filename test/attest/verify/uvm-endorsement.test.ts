@@ -9,7 +9,7 @@ import {
   MICROSOFT_UVM_ISSUERS,
   verifyUvmEndorsement,
 } from "../../../src/attest/verify/uvm-endorsement.ts";
-import { authorityExtensions, extension } from "../../../src/attest/sim/certificate.ts";
+import { authorityExtensions, extension } from "../../../src/attest/x509/issue-certificate.ts";
 import { z } from "zod";
 import { milan, NOW_MS, withPart } from "../snp-forms.ts";
 import {

@@ -2,9 +2,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { concatBytes, isPpmlError, toHex } from "../../../src/base/index.ts";
-import { algorithmOf, encodeName, extension, signed } from "../../../src/attest/sim/certificate.ts";
+import {
+  algorithmOf,
+  encodeName,
+  extension,
+  signed,
+} from "../../../src/attest/x509/issue-certificate.ts";
 import { issueCrl } from "../../../src/attest/sim/crl.ts";
-import { der, derInteger, derSequence, derTime } from "../../../src/attest/sim/der-write.ts";
+import { der, derInteger, derSequence, derTime } from "../../../src/attest/der/write.ts";
 import { parseCrl } from "../../../src/attest/x509/crl.ts";
 import { DAY_MS, NOW_MS, pki } from "../dcap-fixture.ts";
 

@@ -1,11 +1,9 @@
 import { constants, createPublicKey, randomBytes, sign } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { DER } from "../der/read.ts";
-import { VCEK_OID } from "../evidence/vcek-extensions.ts";
-import type { VcekExtensions, VlekExtensions } from "../evidence/vcek-extensions.ts";
-import { ECDSA_P256_SHA256, ECDSA_P384_SHA384 } from "../x509/chain.ts";
-import { isP256 } from "../x509/p256.ts";
-import { RSA_4096_PSS_SHA384 } from "../x509/rsa.ts";
+import { ECDSA_P256_SHA256, ECDSA_P384_SHA384 } from "./chain.ts";
+import { isP256 } from "./p256.ts";
+import { RSA_4096_PSS_SHA384 } from "./rsa.ts";
 import {
   der,
   derBitString,
@@ -15,7 +13,7 @@ import {
   derSequence,
   derText,
   derTime,
-} from "./der-write.ts";
+} from "../der/write.ts";
 
 /** A certificate to be made; times in milliseconds since 1970, written as whole seconds. */
 export type CertificateRequest = {
@@ -81,34 +79,6 @@ export function authorityExtensions(pathLength: number): Uint8Array[] {
   ];
 }
 
-/** Extensions of a VCEK: AMD's own, and the key's use for signatures. @see AMD 57230 (VCEK), custom extensions */
-export function vcekExtensions(vcek: VcekExtensions): Uint8Array[] {
-  return [...chipKeyExtensions(vcek), own(VCEK_OID.hwId, vcek.hwId)];
-}
-
-/** Extensions of a VLEK. @see AMD 58369 (VLEK), custom extensions */
-export function vlekExtensions(vlek: VlekExtensions): Uint8Array[] {
-  return [...chipKeyExtensions(vlek), own(VCEK_OID.cspId, derText(DER.ia5String, vlek.cspId))];
-}
-
-function chipKeyExtensions(key: Pick<VcekExtensions, "productName" | "tcb">): Uint8Array[] {
-  const { productName, tcb } = key;
-  return [
-    extension("2.5.29.15", { critical: true, value: derBitString(Uint8Array.of(0x80), 7) }),
-    own(VCEK_OID.structVersion, svn(1)),
-    own(VCEK_OID.productName, derText(DER.ia5String, productName)),
-    own(VCEK_OID.bootloader, svn(tcb.bootloader)),
-    own(VCEK_OID.tee, svn(tcb.tee)),
-    own(VCEK_OID.snp, svn(tcb.snp)),
-    own(VCEK_OID.microcode, svn(tcb.microcode)),
-    ...(tcb.fmc === null ? [] : [own(VCEK_OID.fmc, svn(tcb.fmc))]),
-  ];
-}
-
-function own(oid: string, value: Uint8Array): Uint8Array {
-  return extension(oid, { critical: false, value });
-}
-
 /** One encoded extension. */
 export function extension(
   oid: string,
@@ -120,10 +90,6 @@ export function extension(
     options.critical ? derBoolean(true) : new Uint8Array(),
     der(DER.octetString, options.value),
   );
-}
-
-function svn(value: number): Uint8Array {
-  return derInteger(Uint8Array.of(value));
 }
 
 /** A name of one common name. */

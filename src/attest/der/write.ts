@@ -1,5 +1,5 @@
 import { concatBytes } from "../../base/index.ts";
-import { DER } from "../der/read.ts";
+import { DER } from "./read.ts";
 
 /** One DER value: its tag, its length in the shortest form and its content. @see ITU-T X.690 section 10 */
 export function der(tag: number, ...content: readonly Uint8Array[]): Uint8Array {
@@ -50,7 +50,7 @@ export function derText(tag: number, text: string): Uint8Array {
   return der(tag, new TextEncoder().encode(text));
 }
 
-/** A GeneralizedTime in whole seconds, from milliseconds since 1970. */
+/** A UTCTime, from 2050 on a GeneralizedTime, in whole seconds, from milliseconds since 1970. */
 export function derTime(timeMs: number): Uint8Array {
   const iso = new Date(timeMs).toISOString();
   // RFC 5280 4.1.2.5: UTCTime up to 2049, GeneralizedTime from 2050 on.
