@@ -18,6 +18,7 @@ import type { CertifiedReleaseKey } from "../release/seal-grant.ts";
 import type { BrokerState, CompleteEvidence } from "./broker-state.ts";
 import { BrokerDatabase } from "./database.ts";
 import type { BrokerIdentity, StoredReleaseKey } from "./database.ts";
+import { requirePrivateFolder } from "./listen.ts";
 import { LogStore } from "./log-store.ts";
 import { RcarSessions } from "./rcar/sessions.ts";
 
@@ -118,6 +119,7 @@ export async function openBrokerState(options: {
   readonly complete: CompleteEvidence;
 }): Promise<BrokerState> {
   const { dir, vault, root, clock } = options;
+  requirePrivateFolder(dir);
   const db = BrokerDatabase.open(join(dir, FILES.db), root);
   try {
     const { mode } = db.identity;
@@ -158,6 +160,7 @@ export async function checkBrokerState(options: {
   readonly root: RootKey;
 }): Promise<BrokerIdentity> {
   const { dir, root } = options;
+  requirePrivateFolder(dir);
   using db = BrokerDatabase.open(join(dir, FILES.db), root);
   const { identity, releaseKey } = db;
   const { payload } = verifyObject({

@@ -45,12 +45,16 @@ export async function listenOnSocket(app: Hono, socketPath: string): Promise<Lis
   };
 }
 
-function requirePrivateFolder(folder: string): void {
+/**
+ * Refuses a folder that others may enter, that is somebody else's, or that is a link.
+ * @throws broker.state with the command that mends it
+ */
+export function requirePrivateFolder(folder: string): void {
   let stat: ReturnType<typeof lstatSync>;
   try {
     stat = lstatSync(folder);
   } catch (cause) {
-    throw refused(folder, "the socket's folder is missing", cause);
+    throw refused(folder, "the folder is missing", cause);
   }
   if (!stat.isDirectory()) throw refused(folder, "it is not a folder (nor may it be a link)");
   if (stat.uid !== process.getuid?.()) throw refused(folder, "it belongs to somebody else");

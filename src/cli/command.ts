@@ -62,8 +62,8 @@ export type CommandDefinition = (
 export function defineCommand<FLAGS extends CommonFlags, ARGS extends readonly unknown[] = []>(
   spec: CommandSpec<FLAGS, ARGS>,
 ): CommandDefinition {
-  return (brief, exit) =>
-    buildCommand<FLAGS, ARGS, CliContext>({
+  return (brief, exit) => {
+    const command = buildCommand<FLAGS, ARGS, CliContext>({
       docs: {
         brief,
         fullDescription: [`${brief}.`, spec.description ?? []].flat().join("\n"),
@@ -81,6 +81,27 @@ export function defineCommand<FLAGS extends CommonFlags, ARGS extends readonly u
         }
       },
     });
+    return {
+      ...command,
+      formatHelp: (args) => bracketOptional(command.formatHelp(args), spec.parameters.positional),
+    };
+  };
+}
+
+/** Puts a list of arguments that may be empty in brackets, as other optional ones are. */
+function bracketOptional(
+  help: string,
+  positional:
+    | {
+        readonly kind: string;
+        readonly minimum?: number;
+        readonly parameter?: { readonly placeholder?: string };
+      }
+    | undefined,
+): string {
+  if (positional?.kind !== "array" || (positional.minimum ?? 0) > 0) return help;
+  const shown = `<${positional.parameter?.placeholder ?? "args"}>...`;
+  return help.replace(` ${shown}\n`, ` [${shown}]\n`);
 }
 
 /** Shows an error: as the JSON document on stdout with `--json`, otherwise as lines on stderr. */

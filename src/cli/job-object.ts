@@ -122,11 +122,11 @@ async function allColumns(workspace: Workspace, dataset: string): Promise<string
 /** Reads a signed job. @throws launch.job where there is none */
 export async function loadSignedJob(project: Project, name: string): Promise<Envelope> {
   const bytes = await readFile(jobPath(project, name)).catch((cause: unknown) => {
-    throw new PpmlError(
-      "launch.job",
-      `the job ${name} is not signed yet: sign it with 'ppml job sign ${name}'`,
-      { cause },
-    );
+    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    const message = isMissing
+      ? `the job ${name} is not signed yet: sign it with 'ppml job sign ${name}'`
+      : `the signed job ${jobPath(project, name)} cannot be read (${cause instanceof Error ? cause.message : "unknown"}): make it readable, or sign the job again with 'ppml job sign ${name}'`;
+    throw new PpmlError("launch.job", message, { cause });
   });
   return parseEnvelope(parseJson(bytes, jobPath(project, name)));
 }

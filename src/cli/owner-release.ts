@@ -6,7 +6,7 @@ import type { Manifest } from "../format/manifest.ts";
 import type { OwnerRequest } from "../format/protocol.ts";
 import { envelopeDigest, peekObject, signObject } from "../format/signed-object.ts";
 import type { VerifiedObject } from "../format/signed-object.ts";
-import { loadManifest } from "../launch/index.ts";
+import { loadManifest, namingDataset } from "../launch/index.ts";
 import { acceptManifest, checkListing, openGrant } from "../open/index.ts";
 import type { OpenedGrant } from "../open/index.ts";
 import type { Store } from "../store/index.ts";
@@ -41,7 +41,7 @@ export async function releaseToOwner(
   const store = await workspace.store(dataset);
   const known = await settleDataset(workspace, { client: broker.client, dataset });
   const envelope = await loadManifest(store, known).catch((cause: unknown) => {
-    if (!isPpmlError(cause, "store.not_found")) throw cause;
+    if (!isPpmlError(cause, "store.not_found")) throw namingDataset(cause, dataset);
     throw new PpmlError("open.manifest", `${dataset} holds no manifest: seal it, or run its job`, {
       cause,
     });

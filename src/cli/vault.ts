@@ -1,3 +1,5 @@
+import { lstatSync } from "node:fs";
+import { join } from "node:path";
 import { PpmlError } from "../base/index.ts";
 import {
   type EmbeddedVault,
@@ -47,6 +49,7 @@ export async function openVaultOf(
 ): Promise<EmbeddedVault> {
   const { vault: config, mode } = project.config;
   const path = project.resolve(config.path);
+  requirePrivateState(join(project.root, ".ppml"));
   const root: VaultRoot =
     config.rootKeyFile === undefined
       ? {
@@ -68,6 +71,21 @@ export async function openVaultOf(
   } finally {
     if (root.kind === "passphrase") root.passphrase[Symbol.dispose]();
   }
+}
+
+/**
+ * Refuses a folder of keys and state that others may enter, or that is a link.
+ * @throws key.vault_io with the command that mends it
+ */
+function requirePrivateState(folder: string): void {
+  const stat = lstatSync(folder, { throwIfNoEntry: false });
+  // Where there is none, ppml.yaml keeps its state elsewhere, or the vault's own error says the rest.
+  if (stat === undefined || process.platform === "win32") return;
+  const problem = (what: string): PpmlError =>
+    new PpmlError("key.vault_io", `${folder}: ${what}`, { detail: { path: folder } });
+  if (!stat.isDirectory()) throw problem("expected a folder, not a link or a file: put it there");
+  if ((stat.mode & 0o077) !== 0)
+    throw problem(`others may enter it: run chmod 700 '${folder}', and look who has read its keys`);
 }
 
 /**

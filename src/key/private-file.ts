@@ -5,6 +5,25 @@ import { basename, dirname, join } from "node:path";
 import { toHex } from "../base/bytes.ts";
 import { type ErrorDetail, PpmlError } from "../base/error.ts";
 
+/** How a secret file is opened: never through a link, never waiting. */
+export const PRIVATE_READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+
+/** The error of a secret file that is a link. @throws key.vault_io */
+export function refuseLink(path: string, cause: unknown): void {
+  if (errnoOf(cause) !== "ELOOP") return;
+  throw ioError(path, "it is a symbolic link: put the file itself there, or name its real path");
+}
+
+/**
+ * Refuses a secret file that group or others have any right to.
+ * @throws key.vault_io with the command that mends it
+ */
+export function requirePrivateMode(path: string, mode: number): void {
+  if (process.platform === "win32" || (mode & 0o077) === 0) return;
+  const shown = (mode & 0o777).toString(8).padStart(4, "0");
+  throw ioError(path, `its mode is ${shown} and must be 0600: run chmod 600 '${path}'`);
+}
+
 /** Where a temporary file stands until it takes its name: same folder, hidden, random. */
 export function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.${toHex(randomBytes(8))}.tmp`);
@@ -70,14 +89,12 @@ export async function readPrivateFile(options: {
   const { path, maxBytes } = options;
   let file: FileHandle | undefined;
   try {
-    // O_NONBLOCK: a FIFO put in the file's place must not make us wait for ever.
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    // O_NONBLOCK: a FIFO put in the file's place must not make us wait for ever. O_NOFOLLOW: what a
+    // link leads to may have rights, and a place, that nobody looked at.
+    file = await open(path, PRIVATE_READ);
     const stat = await file.stat();
     if (!stat.isFile()) throw ioError(path, "it is not a regular file");
-    if (process.platform !== "win32" && (stat.mode & 0o077) !== 0) {
-      const mode = (stat.mode & 0o777).toString(8).padStart(4, "0");
-      throw ioError(path, `its mode is ${mode} and must be 0600: run chmod 600 '${path}'`);
-    }
+    requirePrivateMode(path, stat.mode);
     if (stat.size > maxBytes) throw ioError(path, `it is longer than ${maxBytes} bytes`);
     const bytes = new Uint8Array(stat.size);
     const { bytesRead } = await file.read(bytes, 0, bytes.byteLength, 0);
@@ -86,7 +103,15 @@ export async function readPrivateFile(options: {
   } catch (cause) {
     if (cause instanceof PpmlError) throw cause;
     if (errnoOf(cause) === "ENOENT")
-      throw new PpmlError("key.vault_missing", `there is no file ${path}`, { cause });
+      throw new PpmlError("key.vault_missing", `there is no file ${path}`, {
+        cause,
+        detail: {
+          path,
+          remedy:
+            "restore it from a backup, or correct its path in ppml.yaml; it cannot be made again",
+        },
+      });
+    refuseLink(path, cause);
     throw ioError(path, "it cannot be read", cause);
   } finally {
     await file?.close();

@@ -1,6 +1,6 @@
 export { type BrokerClient, openBrokerClient } from "./broker-client.ts";
 export { checkJob } from "./check-job.ts";
-export { loadManifest, neededGroups } from "./inputs.ts";
+export { loadManifest, namingDataset, neededGroups } from "./inputs.ts";
 export {
   type LaunchEvent,
   launchEventSchema,

@@ -1,4 +1,4 @@
-import { PpmlError } from "../base/index.ts";
+import { isPpmlError, PpmlError } from "../base/index.ts";
 import { MANIFEST_NAME, manifestSchema } from "../format/manifest.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { Job } from "../format/job.ts";
@@ -47,7 +47,7 @@ export async function loadCandidate(
         `the store of input ${input.name} holds no ${MANIFEST_NAME}: seal the dataset first, or put it back`,
         { cause },
       );
-    throw cause;
+    throw namingDataset(cause, input.name);
   });
   const { payload } = peekObject({ kind: "manifest", schema: manifestSchema, envelope });
   if (payload.datasetId !== input.datasetId)
@@ -60,6 +60,14 @@ export async function loadCandidate(
     .filter((key) => groups.has(key.group))
     .map(({ id, kekId, kekVersion, wrapped }) => ({ id, kekId, kekVersion, wrapped }));
   return { input, store, envelope, keys };
+}
+
+/** Says of which dataset it is that the stored manifest cannot be read. */
+export function namingDataset(cause: unknown, dataset: string): unknown {
+  if (!isPpmlError(cause) || !cause.code.startsWith("format.")) return cause;
+  const remedy = `put the right ${MANIFEST_NAME} back, or seal ${dataset} again`;
+  const message = `the stored manifest of ${dataset}: ${cause.message}`;
+  return new PpmlError(cause.code, message, { cause, detail: { ...cause.detail, remedy } });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { fromHex, PpmlError, toHex, toTimestamp } from "../base/index.ts";
+import { fromHex, isPpmlError, PpmlError, toHex, toTimestamp } from "../base/index.ts";
 import type { ByteSource } from "../base/index.ts";
 import { sealParquet } from "../format/parquet/index.ts";
 import type { SealedColumn } from "../format/parquet/index.ts";
@@ -83,7 +83,12 @@ async function sealInputs(plan: Pick<SealJob, "options" | "groups" | "rest">): P
       const name = `v${options.version}/${input.name}`;
       const count = (bytes: number): void => options.onProgress?.(stored + bytes);
       const job = { ...plan, name, source, count };
-      const one = input.kind === "table" ? await sealTable(job) : await sealOneFile(job);
+      const one =
+        input.kind === "table"
+          ? await sealTable(job).catch((cause: unknown) => {
+              throw namingInput(cause, input.name);
+            })
+          : await sealOneFile(job);
       stored += one.file.length;
       sealed.push(one);
     }
@@ -96,6 +101,14 @@ async function sealInputs(plan: Pick<SealJob, "options" | "groups" | "rest">): P
       await options.store.delete(file.name).catch(() => undefined);
     throw error;
   }
+}
+
+/** Says of which plaintext it is that a table's parser speaks. */
+function namingInput(cause: unknown, name: string): unknown {
+  if (!isPpmlError(cause) || !cause.code.startsWith("format.")) return cause;
+  const remedy = `put a whole Parquet file there, or say "kind: file" for the dataset`;
+  const message = `${name} cannot be sealed as a table: ${cause.message}`;
+  return new PpmlError(cause.code, message, { cause, detail: { ...cause.detail, name, remedy } });
 }
 
 type SealJob = {

@@ -1,5 +1,5 @@
 import { fstatSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
-import { lstat, mkdir, realpath } from "node:fs/promises";
+import { lstat, mkdir, realpath, rmdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { isPpmlError, PpmlError } from "../base/index.ts";
@@ -49,11 +49,16 @@ async function put(
   input: { readonly chunks: Chunks; readonly options: PutOptions },
 ): Promise<Written> {
   const { chunks, options } = input;
-  const place = await makePlace(local, name);
+  let place = await makePlace(local, name);
   // Told early, so that nothing is sealed in vain; what counts is the check at the commit.
   checkCondition(place, options);
-  const file = await createTemporary(dirname(place.path)).catch((error: unknown) => {
-    throw storeError(error, name);
+  const file = await createTemporary(dirname(place.path)).catch(async (error: unknown) => {
+    if (errorNumber(error) !== "ENOENT") throw storeError(error, name);
+    // Another writer has just deleted the folder's last object, and the folder with it.
+    place = await makePlace(local, name);
+    return createTemporary(dirname(place.path)).catch((again: unknown) => {
+      throw storeError(again, name);
+    });
   });
   try {
     const { recycle } = options;
@@ -109,7 +114,7 @@ async function source(local: LocalStore, name: string): Promise<StoreSource> {
 }
 
 async function* list(local: LocalStore, prefix: string): AsyncGenerator<StoredObject> {
-  const root = await realpath(local.path).catch((error: unknown) => {
+  const root = await findRoot(local).catch((error: unknown) => {
     if (errorNumber(error) === "ENOENT") return null;
     throw storeError(error, local.path);
   });
@@ -131,10 +136,25 @@ async function remove(local: LocalStore, name: string, ifMatch?: string): Promis
       if (ifMatch !== undefined && existing !== ifMatch) throw changed(name);
       if (existing !== null) unlinkSync(place.path);
     });
-    await syncFolder(dirname(place.path));
+    await syncFolder(await removeEmptyFolders(place));
   } catch (error) {
     throw storeError(error, name);
   }
+}
+
+/** Removes the folders that an object left empty, up to the root; gives the first that stays. */
+async function removeEmptyFolders(place: Place): Promise<string> {
+  let folder = dirname(place.path);
+  while (folder !== place.root) {
+    try {
+      await rmdir(folder);
+    } catch (error) {
+      // What was written there meanwhile stays; what another removed first is as it should be.
+      if (errorNumber(error) !== "ENOENT") return folder;
+    }
+    folder = dirname(folder);
+  }
+  return folder;
 }
 
 /** Syncs the file, then checks the condition and gives it its name in one locked step. */
@@ -188,9 +208,20 @@ function existingEtag(place: Place): string | null {
   return localEtag(stats);
 }
 
+/** The folder's real path. @throws store.name where something else has its name; errors of node:fs */
+async function findRoot(local: LocalStore): Promise<string> {
+  const root = await realpath(local.path);
+  if ((await lstat(root)).isDirectory()) return root;
+  throw new PpmlError(
+    "store.name",
+    `the store ${local.path} is a file, expected a folder: name another one, or move the file away`,
+    { detail: { path: local.path } },
+  );
+}
+
 async function findPlace(local: LocalStore, name: string): Promise<Place> {
   const parts = parseStoreName(name);
-  const root = await realpath(local.path).catch((error: unknown) => {
+  const root = await findRoot(local).catch((error: unknown) => {
     throw storeError(error, name);
   });
   await checkParents(root, parts);
@@ -200,8 +231,11 @@ async function findPlace(local: LocalStore, name: string): Promise<Place> {
 async function makePlace(local: LocalStore, name: string): Promise<Place> {
   const parts = parseStoreName(name);
   try {
-    await mkdir(local.path, { recursive: true, mode: 0o700 });
-    const root = await realpath(local.path);
+    await mkdir(local.path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      // Said in findRoot, of the folder and not of the object.
+      if (errorNumber(error) !== "EEXIST") throw error;
+    });
+    const root = await findRoot(local);
     // One after the other, each checked before the next is made in it: a link must not lead out.
     for (let count = 1; count < parts.length; count += 1) {
       await makeFolder(join(root, ...parts.slice(0, count)));

@@ -54,9 +54,18 @@ describe("root keys", () => {
     }
     chmodSync(path, 0o400);
     (await loadRootKeyFile({ path }))[Symbol.dispose]();
-    // Kubernetes mounts secrets as links; the rights that count are the target's.
+  });
+
+  test("a link in a root-key file's place is refused; one on the way to it is followed", async () => {
+    const path = folder.path("target.key");
+    await createRootKeyFile({ path });
     symlinkSync(path, folder.path("link.key"));
-    (await loadRootKeyFile({ path: folder.path("link.key") }))[Symbol.dispose]();
+    const failure = await failureOf(loadRootKeyFile({ path: folder.path("link.key") }));
+    assert.equal(failure.code, "key.vault_io");
+    assert.match(failure.message, /symbolic link: .* name its real path/);
+    // As Kubernetes mounts secrets: NAME is a link to ..data/NAME, and ..data one to a folder.
+    symlinkSync(folder.folder, folder.path("..data"));
+    (await loadRootKeyFile({ path: folder.path("..data/target.key") }))[Symbol.dispose]();
   });
 
   test("files that are not root-key files are refused, without their content in the message", async () => {

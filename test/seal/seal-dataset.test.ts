@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { toHex } from "../../src/base/index.ts";
+import { isPpmlError, toHex } from "../../src/base/index.ts";
 import { loadManifest } from "../../src/launch/index.ts";
 import { acceptManifest, checkListing } from "../../src/open/index.ts";
 import { sealDataset } from "../../src/seal/index.ts";
@@ -90,4 +90,16 @@ test("what a sealing that was cut off left of a later version, the sealing of th
   const stored = await namesIn(store);
   assert.deepEqual(stored, ["manifest.json", "v2/a.bin", "v3/other.bin"]);
   checkListing(acceptedOf(second), stored);
+});
+
+test("a plaintext that is not Parquet is named, and nothing of the version stays", async () => {
+  const store = await openStore(join(scratch.path, "named"));
+  const wrong: SealInput = { ...input("notes.txt"), kind: "table" };
+  await assert.rejects(seal(store, 1, [input("a.bin"), wrong]), (error) => {
+    assert.ok(isPpmlError(error));
+    assert.match(error.message, /^notes\.txt cannot be sealed as a table: /);
+    assert.match(String(error.detail["remedy"]), /kind: file/);
+    return true;
+  });
+  assert.deepEqual(await namesIn(store), []);
 });

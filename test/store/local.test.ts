@@ -173,6 +173,17 @@ describe("half-written files", () => {
     assert.deepEqual(await names(), ["object"]);
   });
 
+  test("deleting an object removes the folders that it leaves empty, and no others", async () => {
+    await store.put("a/b/c", [bytes("1")]);
+    await store.put("a/d", [bytes("2")]);
+    await store.delete("a/b/c");
+    assert.deepEqual(await names(), ["a/d"]);
+    assert.ok(!stored().includes("a/b"));
+    await store.delete("a/d");
+    assert.ok(!stored().includes("a"));
+    assert.equal(await store.head("a/d"), null);
+  });
+
   test("a new version under another name leaves the old object as it is, and replaces what is there", async () => {
     for (const keep of [8, 2]) {
       const { etag } = await store.put("object", [bytes("0123456789")]);

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { constants } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { equalBytes, fromUtf8, toHex } from "../../base/bytes.ts";
 import { PpmlError } from "../../base/error.ts";
@@ -7,7 +6,14 @@ import type { Secret } from "../../base/secret.ts";
 import type { Mode } from "../../format/kek.ts";
 import { createSchema } from "../checked-schema.ts";
 import { encodeFields } from "../fields.ts";
-import { errnoOf, publishFile, temporaryPath } from "../private-file.ts";
+import {
+  errnoOf,
+  PRIVATE_READ,
+  publishFile,
+  refuseLink,
+  requirePrivateMode,
+  temporaryPath,
+} from "../private-file.ts";
 import {
   checkNewPassphrase,
   deriveRootKey,
@@ -182,10 +188,11 @@ function creationError(path: string, cause: unknown): unknown {
 // Before SQLite sees it: SQLite would make a missing file, and read one of any size.
 async function checkFile(path: string): Promise<void> {
   try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const file = await open(path, PRIVATE_READ);
     try {
       const stat = await file.stat();
       if (!stat.isFile()) throw invalid(path, "it is not a regular file");
+      requirePrivateMode(path, stat.mode);
       if (stat.size > MAX_FILE_BYTES)
         throw invalid(path, `it has ${stat.size} bytes and may have ${MAX_FILE_BYTES}`);
       const magic = new Uint8Array(16);
@@ -198,7 +205,11 @@ async function checkFile(path: string): Promise<void> {
   } catch (cause) {
     if (cause instanceof PpmlError) throw cause;
     if (errnoOf(cause) === "ENOENT")
-      throw new PpmlError("key.vault_missing", `there is no vault at ${path}`, { cause });
+      throw new PpmlError("key.vault_missing", `there is no vault at ${path}`, {
+        cause,
+        detail: { path, remedy: "restore it from a backup, or correct its path in ppml.yaml" },
+      });
+    refuseLink(path, cause);
     throw new PpmlError("key.vault_io", `${path} cannot be read`, { cause });
   }
 }

@@ -7,12 +7,13 @@ export function embeddedKekId(vaultId: string, name: string): string {
   return `embedded:${vaultId}/${name}`;
 }
 
-/** Refuses a name that is not `[a-z0-9-]{1,63}`. @throws key.not_permitted */
+/** Refuses a new KEK's name that is not `[a-z0-9][a-z0-9-]{0,62}`. @throws key.not_permitted */
 export function checkKekName(name: string): void {
-  if (!NAME.test(name))
+  // One that begins with a hyphen reads as a flag.
+  if (!NAME.test(name) || name.startsWith("-"))
     throw new PpmlError(
       "key.not_permitted",
-      `expected a KEK name of 1 to 63 lower-case letters, digits and hyphens; came ${JSON.stringify(name.slice(0, 80))}`,
+      `expected a KEK name of 1 to 63 lower-case letters, digits and hyphens, not beginning with a hyphen; came ${JSON.stringify(name.slice(0, 80))}`,
     );
 }
 

@@ -65,13 +65,15 @@ describe("embedded vault", () => {
     await refuses("key.vault_invalid", openEmbeddedVault({ path: folder.folder, root }));
     const path = folder.path("text.db");
     for (const text of ["", "SQLite format 3\0", "SQLite format 3\0".padEnd(8192, "x"), "hello"]) {
-      await writeFile(path, text);
+      await writeFile(path, text, { mode: 0o600 });
       await refuses("key.vault_invalid", openEmbeddedVault({ path, root }));
     }
     const other = folder.path("other.db");
     const db = new DatabaseSync(other);
     db.exec("CREATE TABLE vault (id INTEGER)");
     db.close();
+    await refuses("key.vault_io", openEmbeddedVault({ path: other, root }));
+    await chmod(other, 0o600);
     await refuses("key.vault_invalid", openEmbeddedVault({ path: other, root }));
   });
 

@@ -50,7 +50,11 @@ export const command = defineCommand<Flags, [string]>({
         : await loadRoots(resolve(context.cwd, flags.roots));
     const path = resolve(context.cwd, file);
     const bytes = await readFile(path).catch((cause: unknown) => {
-      throw new PpmlError("receipt.invalid", `the receipt ${file} cannot be read`, { cause });
+      const why = cause instanceof Error ? cause.message : "unknown";
+      throw new PpmlError("receipt.invalid", `the receipt ${file} cannot be read (${why})`, {
+        cause,
+        detail: { remedy: "name a receipt's file: ppml receipt list shows those of this project" },
+      });
     });
     const report = await verifyReceiptFile({
       file: parseReceiptFile(parseJson(bytes, file)),

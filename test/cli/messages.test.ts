@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { makeScratch } from "../compute/fixture.ts";
+import { runInProcess } from "./ppml.ts";
+
+const scratch = makeScratch();
+const cwd = scratch.path;
+const at = (path: string): string => join(cwd, path);
+before(async () => {
+  for (const line of ["init --template people --rows 5", "data seal", "job sign developers"])
+    assert.equal((await runInProcess(line.split(" "), { cwd })).code, 0, line);
+});
+after(() => {
+  scratch[Symbol.dispose]();
+});
+
+/** That a command fails with that error's code, and tells what the pattern says. */
+async function refused(line: string, code: string, told: RegExp): Promise<void> {
+  const run = await runInProcess(line.split(" "), { cwd });
+  assert.equal(run.code, 1, line);
+  assert.match(run.stderr, new RegExp(`code: {2}${code.replace(".", "\\.")}`), line);
+  assert.match(run.stderr, told, line);
+}
+
+/** Puts something in a path's place for as long as `check` runs. */
+async function inPlaceOf(path: string, put: (kept: string) => void, check: () => Promise<void>) {
+  const kept = at(`${path}.kept`);
+  renameSync(at(path), kept);
+  put(kept);
+  await check();
+  rmSync(at(path), { recursive: true, force: true });
+  renameSync(kept, at(path));
+}
+
+const nothing = (): void => undefined;
+const putFile = (): void => {
+  writeFileSync(at("sealed/people"), "");
+};
+const usage = async (line: string) =>
+  (await runInProcess([...line.split(" "), "--help"], { cwd })).stdout;
+
+describe("messages say what is wrong, and what to do", () => {
+  test("a signed job that cannot be read is not one that is not signed", async () => {
+    await inPlaceOf(
+      "jobs/developers.job.json",
+      () => {
+        mkdirSync(at("jobs/developers.job.json"));
+      },
+      () => refused("run developers", "launch.job", /cannot be read \(EISDIR.*ppml job sign/s),
+    );
+  });
+
+  test("a receipt that cannot be read, and a missing key file, come with a remedy", async () => {
+    await refused("receipt verify none.json", "receipt.invalid", /ENOENT[\s\S]*ppml receipt list/);
+    await inPlaceOf(".ppml/owner.key", nothing, () =>
+      refused("data seal", "key.vault_missing", /owner\.key[\s\S]*backup/),
+    );
+    await inPlaceOf(".ppml/root.key", nothing, () =>
+      refused("key list", "key.vault_missing", /root\.key[\s\S]*backup/),
+    );
+  });
+
+  test("a stored manifest that is not JSON is told with its dataset", async () => {
+    await runInProcess("policy draft owner --grant people --force".split(" "), { cwd });
+    await runInProcess("policy apply owner".split(" "), { cwd });
+    await inPlaceOf(
+      "sealed/people/manifest.json",
+      () => {
+        writeFileSync(at("sealed/people/manifest.json"), "{");
+      },
+      () => refused("data open people", "format.invalid", /manifest of people:.*not valid JSON/),
+    );
+  });
+
+  test("a dataset's store that is a file is told as such", async () => {
+    const told = /the store .*sealed\/people is a file, expected a folder/;
+    await inPlaceOf("sealed/people", putFile, async () => {
+      await refused("data seal", "store.name", told);
+      await refused("data verify people", "store.name", told);
+    });
+  });
+
+  test("help shows arguments that may be left out in brackets", async () => {
+    assert.match(await usage("data seal"), /\[<DATASET>\.\.\.\]\n/);
+    assert.match(await usage("init"), /\[<\w+>\]\n/);
+    assert.match(await usage("data open"), / <DATASET>\n/);
+  });
+
+  test("a KEK's name may not begin with a hyphen", async () => {
+    await refused("key create -- -x", "key.not_permitted", /not beginning with a hyphen/);
+  });
+
+  test("sealing again leaves no empty folder of an old version", async () => {
+    assert.equal((await runInProcess(["data", "seal"], { cwd })).code, 0);
+    const folders = readdirSync(at("sealed/people")).filter((name) => /^v\d+$/.test(name));
+    assert.equal(folders.length, 1);
+    assert.ok(!existsSync(at("sealed/people/v1")));
+  });
+});
+
+describe("T127: keys and state that others may have changed or read are refused", () => {
+  for (const [path, right, wrong, line, code] of [
+    [".ppml", 0o700, 0o755, "key list", "key.vault_io"],
+    [".ppml/vault.db", 0o600, 0o644, "key list", "key.vault_io"],
+    [".ppml/root.key", 0o600, 0o640, "key list", "key.vault_io"],
+    [".ppml/owner.key", 0o600, 0o604, "data seal", "key.vault_io"],
+    [".ppml/broker", 0o700, 0o750, "data seal", "broker.state"],
+  ] as const)
+    test(`${path} of mode ${wrong.toString(8)}`, async () => {
+      chmodSync(at(path), wrong);
+      await refused(line, code, new RegExp(`chmod ${right.toString(8)} '.*${path}'`));
+      chmodSync(at(path), right);
+      assert.equal((await runInProcess(line.split(" "), { cwd })).code, 0);
+    });
+
+  for (const path of [".ppml/vault.db", ".ppml/root.key", ".ppml"])
+    test(`${path} as a symbolic link`, async () => {
+      await inPlaceOf(
+        path,
+        (kept) => {
+          symlinkSync(kept, at(path));
+        },
+        () => refused("key list", "key.vault_io", /link/),
+      );
+    });
+});
