@@ -1,3 +1,4 @@
+export { type BoundedFile, readBoundedFile } from "./bounded-file.ts";
 export type { ByteSource } from "./byte-source.ts";
 export {
   concatBytes,

@@ -1,15 +1,16 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { appraisalPolicySchema } from "../attest/index.ts";
 import type { AppraisalPolicy } from "../attest/index.ts";
-import { PpmlError } from "../base/index.ts";
+import { PpmlError, readBoundedFile } from "../base/index.ts";
 import { encodeJcs, parseJson } from "../format/jcs.ts";
 import { parseWith } from "../format/schema.ts";
 import { parsePolicyFile } from "../release/index.ts";
 import { loadProject } from "./config/load.ts";
 import type { CliContext } from "./context.ts";
-import { loadPolicyFile } from "./policy-file.ts";
+import { loadPolicyFile, MAX_POLICY_BYTES } from "./policy-file.ts";
+
+const MAX_RUNTIME_DATA_BYTES = 1024 * 1024;
 
 /**
  * The appraisal policy that an argument names: the file of a whole policy or of its `appraisal` alone,
@@ -37,8 +38,10 @@ export async function loadAppraisal(
 }
 
 async function fromFile(path: string): Promise<AppraisalPolicy | null> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new PpmlError("release.policy", `the policy ${path} cannot be read`, { cause });
+  const bytes = await readBoundedFile(path, {
+    what: `the policy ${path}`,
+    maxBytes: MAX_POLICY_BYTES,
+    code: "release.policy",
   });
   const value = parseJson(bytes, path);
   if (typeof value === "object" && value !== null && "tee" in value)
@@ -48,8 +51,10 @@ async function fromFile(path: string): Promise<AppraisalPolicy | null> {
 
 /** Runtime data from a file, as the bytes that Evidence binds. @throws attest.invalid */
 export async function loadRuntimeData(path: string): Promise<Uint8Array> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new PpmlError("attest.invalid", `the runtime data ${path} cannot be read`, { cause });
+  const bytes = await readBoundedFile(path, {
+    what: `the runtime data ${path}`,
+    maxBytes: MAX_RUNTIME_DATA_BYTES,
+    code: "attest.invalid",
   });
   return encodeJcs(parseJson(bytes, path));
 }

@@ -1,16 +1,16 @@
 import { createPublicKey } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { TRUSTEE_PROFILE, VERAISON_PROFILE, verifyEar } from "../attest/index.ts";
 import type { EarKey, EvidenceReport } from "../attest/index.ts";
-import { fromBase64Url, fromUtf8, PpmlError } from "../base/index.ts";
+import { fromBase64Url, fromUtf8, PpmlError, readBoundedFile } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
 import { parseWith } from "../format/schema.ts";
 import type { CliContext } from "./context.ts";
 import type { EvidenceFlags, EvidenceInput } from "./evidence-input.ts";
 
 const YEAR_SECONDS = 31_536_000;
+const MAX_KEYS_BYTES = 1024 * 1024;
 const ALGORITHMS = { "P-256": "ES256", "P-384": "ES384" } as const;
 
 const jwkSchema = z.looseObject({
@@ -70,9 +70,9 @@ export async function reportEar(
 }
 
 async function loadKeys(path: string): Promise<EarKey[]> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new PpmlError("attest.collateral", `the keys ${path} cannot be read`, { cause });
-  });
+  const what = `the keys ${path}`;
+  const options = { what, maxBytes: MAX_KEYS_BYTES, code: "attest.collateral" } as const;
+  const bytes = await readBoundedFile(path, options);
   const { keys } = parseWith(keysSchema, parseJson(bytes, path), {
     what: path,
     code: "attest.collateral",

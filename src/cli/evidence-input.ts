@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import {
   AMD_KDS,
@@ -16,7 +15,7 @@ import {
   withAmdAuthorities,
 } from "../attest/index.ts";
 import type { DetectedEvidence, Evidence, MaaProvider, Verified } from "../attest/index.ts";
-import { fromBase64Url, fromUtf8, PpmlError } from "../base/index.ts";
+import { fromBase64Url, fromUtf8, PpmlError, readBoundedFile } from "../base/index.ts";
 import type { WireEvidence } from "../format/protocol.ts";
 import { integerBetween } from "./command.ts";
 import type { CommonFlags } from "./command.ts";
@@ -26,6 +25,9 @@ import { projectRoots, simulationRootOf } from "./pinned-roots.ts";
 
 /** MAA's tokens are good for eight hours; how old one may be is for a relying party to say. */
 const TOKEN_LIFETIME_SECONDS = 28_800;
+
+/** More than any known form takes: a receipt with its collateral in base64 is below 200 KB. */
+const MAX_EVIDENCE_BYTES = 4 * 1024 * 1024;
 
 const NEEDS_COLLATERAL: ReadonlySet<string> = new Set(["sgx", "tdx", "snp", "az-tdx-vtpm"]);
 
@@ -87,8 +89,10 @@ export async function readEvidence(
   file: string,
   flags: EvidenceFlags,
 ): Promise<EvidenceInput> {
-  const bytes = await readFile(resolve(context.cwd, file)).catch((cause: unknown) => {
-    throw new PpmlError("attest.invalid", `the Evidence ${file} cannot be read`, { cause });
+  const bytes = await readBoundedFile(resolve(context.cwd, file), {
+    what: `the Evidence ${file}`,
+    maxBytes: MAX_EVIDENCE_BYTES,
+    code: "attest.invalid",
   });
   const { wire, runtimeData } = detectEvidence(bytes);
   const nowMs = flags.at === undefined ? context.clock() : flags.at * 1000;

@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { fromBase64Url, PpmlError } from "../base/index.ts";
+import { fromBase64Url, PpmlError, readBoundedFile } from "../base/index.ts";
 import { encodeJcs, parseJson } from "../format/jcs.ts";
 import { modeSchema } from "../format/kek.ts";
 import { base64UrlSchema, ecPublicJwkSchema, parseWith } from "../format/schema.ts";
@@ -10,6 +9,8 @@ import type { Project } from "./config/load.ts";
 
 /** The file that pins a project's public keys: all that verifying a receipt needs. */
 export const ROOTS_FILE = "roots.json";
+
+const MAX_ROOTS_BYTES = 1024 * 1024;
 
 const rootsSchema = z.strictObject({
   v: z.literal(1),
@@ -29,12 +30,11 @@ export function rootsText(roots: PinnedRoots): string {
 
 /** Reads a file of pinned roots. @throws config.invalid */
 export async function loadRoots(path: string): Promise<PinnedRoots> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new PpmlError(
-      "config.invalid",
-      `the pinned roots ${path} cannot be read: \`ppml init\` writes them; restore the file`,
-      { cause },
-    );
+  const bytes = await readBoundedFile(path, {
+    what: `the pinned roots ${path}`,
+    maxBytes: MAX_ROOTS_BYTES,
+    code: "config.invalid",
+    remedy: "`ppml init` writes them: restore the file",
   });
   return parseWith(rootsSchema, parseJson(bytes, path), { what: path, code: "config.invalid" });
 }

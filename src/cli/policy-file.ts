@@ -1,10 +1,12 @@
-import { readFile } from "node:fs/promises";
-import { PpmlError } from "../base/index.ts";
+import { PpmlError, readBoundedFile } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
 import { parsePolicyFile } from "../release/index.ts";
 import type { PolicyFile } from "../release/index.ts";
 import type { Project } from "./config/load.ts";
 import { resolveReferences } from "./reference-file.ts";
+
+/** Longest file of a policy, in bytes. */
+export const MAX_POLICY_BYTES = 4 * 1024 * 1024;
 
 /** Absolute path of a policy's file. @throws config.invalid */
 export function policyPath(project: Project, name: string): string {
@@ -20,12 +22,11 @@ export function policyPath(project: Project, name: string): string {
 /** Reads and parses a policy's file; its name must be that of ppml.yaml. @throws release.policy */
 export async function loadPolicyFile(project: Project, name: string): Promise<PolicyFile> {
   const path = policyPath(project, name);
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new PpmlError(
-      "release.policy",
-      `the policy's file ${path} cannot be read: write it, or begin with 'ppml policy draft ${name}'`,
-      { cause },
-    );
+  const bytes = await readBoundedFile(path, {
+    what: `the policy's file ${path}`,
+    maxBytes: MAX_POLICY_BYTES,
+    code: "release.policy",
+    remedy: `write it, or begin with 'ppml policy draft ${name}'`,
   });
   const policy = parsePolicyFile(await resolveReferences(project, parseJson(bytes, path)));
   if (policy.name !== name)

@@ -1,5 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { isPpmlError, PpmlError } from "../base/index.ts";
+import { isPpmlError, PpmlError, readBoundedFile } from "../base/index.ts";
 import {
   changeReferences,
   referenceFileOf,
@@ -16,17 +15,18 @@ import { projectRoots } from "./pinned-roots.ts";
 import type { Workspace } from "./workspace.ts";
 import { writeJson } from "./write-json.ts";
 
+const MAX_REFERENCES_BYTES = 4 * 1024 * 1024;
+
 /**
  * Reads a file of reference values that `owner` signed.
  * @throws release.policy where it cannot be read or is not signed by the owner
  */
 export async function loadReferences(path: string, owner: EcPublicJwk): Promise<ReferenceValues> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new PpmlError(
-      "release.policy",
-      `the reference values ${path} cannot be read: \`ppml policy stage\` begins such a file`,
-      { cause },
-    );
+  const bytes = await readBoundedFile(path, {
+    what: `the reference values ${path}`,
+    maxBytes: MAX_REFERENCES_BYTES,
+    code: "release.policy",
+    remedy: "`ppml policy stage` begins such a file",
   });
   try {
     const envelope = parseWith(envelopeSchema, parseJson(bytes, path), { what: path });

@@ -73,7 +73,10 @@ async function refused(message: RegExp, ...args: readonly string[]): Promise<voi
 test("a policy that links to reference values which are not there says how to begin", async () => {
   const { code, stderr } = await run("policy", "check", "analysis");
   assert.equal(code, 1);
-  assert.match(stderr, /launcher\.json cannot be read: `ppml policy stage` begins such a file/);
+  assert.match(
+    stderr,
+    /launcher\.json cannot be read: there is no such file[^]*`ppml policy stage` begins such a file/,
+  );
 });
 
 test("a set is staged from Evidence, promoted, and expired; dry-run says what each would do", async () => {

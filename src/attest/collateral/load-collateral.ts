@@ -1,6 +1,6 @@
-import { open, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { fromUtf8, PpmlError, toBase64Url } from "../../base/index.ts";
+import { fromUtf8, PpmlError, readBoundedFile, toBase64Url } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
 import { parseAmdHostCertificates } from "../evidence/amd-host-certificates.ts";
 import { parsePemCertificates } from "../x509/pem.ts";
@@ -37,7 +37,7 @@ const JSON_ENDING = ".json";
 export async function loadCollateral(path: string): Promise<WireEvidence["collateral"]> {
   const { isFolder } = await look(path);
   if (!isFolder) return loadFile(path);
-  const names = (await readdir(path)).filter((name) => !name.startsWith(".")).sort();
+  const names = (await list(path)).filter((name) => !name.startsWith(".")).sort();
   const [only, ...more] = names;
   if (only === undefined) throw failed(path, "the folder is empty");
   if (only.endsWith(JSON_ENDING) && more.length === 0) return loadFile(join(path, only));
@@ -79,6 +79,14 @@ function asDer(bytes: Uint8Array, path: string): Uint8Array {
   return certificate;
 }
 
+async function list(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (cause) {
+    throw failed(path, "the folder cannot be read", cause);
+  }
+}
+
 async function look(path: string): Promise<{ readonly isFolder: boolean }> {
   try {
     return { isFolder: (await stat(path)).isDirectory() };
@@ -87,15 +95,9 @@ async function look(path: string): Promise<{ readonly isFolder: boolean }> {
   }
 }
 
-async function readBounded(path: string): Promise<Uint8Array> {
-  try {
-    await using file = await open(path, "r");
-    const { size } = await file.stat();
-    if (size <= MAX_FILE_BYTES) return new Uint8Array(await file.readFile());
-  } catch (cause) {
-    throw failed(path, "it cannot be read", cause);
-  }
-  throw failed(path, `it is over ${MAX_FILE_BYTES} bytes`);
+function readBounded(path: string): Promise<Uint8Array> {
+  const options = { maxBytes: MAX_FILE_BYTES, code: "attest.collateral" } as const;
+  return readBoundedFile(path, { ...options, what: `collateral in ${path}` });
 }
 
 function failed(path: string, what: string, cause?: unknown): PpmlError {

@@ -1,7 +1,4 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, test } from "node:test";
 import { createMaaJwksSource } from "../../../src/attest/collateral/maa-jwks.ts";
 import { createSimulationPki } from "../../../src/attest/sim/pki.ts";
@@ -168,20 +165,18 @@ test("/certs has MAA's form, and the key's certificate chains to the marked root
 });
 
 test("its keys are fetched by the same code as Azure's", async () => {
-  const directory = mkdtempSync(join(tmpdir(), "ppml-twin-"));
-  try {
-    const source = createMaaJwksSource({
-      issuers: [ISSUER],
-      directory,
-      maxAgeMs: 1000,
-      timeoutMs: 1000,
+  const source = createMaaJwksSource({
+    issuers: [ISSUER],
+    cache: null,
+    maxAgeMs: 1000,
+    ports: {
       fetch: async (url, init) => app.request(new URL(url).pathname, init),
-      clock: () => NOW_MS,
-    });
-    assert.equal((await source.load(ISSUER, authority.keyId)).keys[0]?.kid, authority.keyId);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+      now: () => NOW_MS,
+      random: () => 0,
+      pause: async () => undefined,
+    },
+  });
+  assert.equal((await source.load(ISSUER, authority.keyId)).keys[0]?.kid, authority.keyId);
 });
 
 test("the discovery document names the issuer, its keys and RS256 alone", async () => {

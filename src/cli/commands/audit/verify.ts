@@ -1,6 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { PpmlError } from "../../../base/index.ts";
+import { readBoundedFile } from "../../../base/index.ts";
 import { parseJson } from "../../../format/jcs.ts";
 import { parseEnvelope } from "../../../format/signed-object.ts";
 import { verifyLog } from "../../../receipt/index.ts";
@@ -13,6 +12,8 @@ import { vaultFlags } from "../../vault.ts";
 import type { VaultFlags } from "../../vault.ts";
 import { openWorkspace } from "../../workspace.ts";
 import { writeJson } from "../../write-json.ts";
+
+const MAX_HEAD_BYTES = 64 * 1024;
 
 type Flags = VaultFlags & { readonly since?: string; readonly save?: string };
 
@@ -61,8 +62,10 @@ export const command = defineCommand<Flags>({
 });
 
 async function loadHead(context: CliContext, file: string) {
-  const bytes = await readFile(resolve(context.cwd, file)).catch((cause: unknown) => {
-    throw new PpmlError("receipt.log", `the earlier head ${file} cannot be read`, { cause });
+  const bytes = await readBoundedFile(resolve(context.cwd, file), {
+    what: `the earlier head ${file}`,
+    maxBytes: MAX_HEAD_BYTES,
+    code: "receipt.log",
   });
   return parseEnvelope(parseJson(bytes, file));
 }

@@ -1,6 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { PpmlError } from "../../../base/index.ts";
+import { PpmlError, readBoundedFile } from "../../../base/index.ts";
 import { parseJson } from "../../../format/jcs.ts";
 import { parseReceiptFile, verifyReceiptFile } from "../../../receipt/index.ts";
 import type { ReceiptReport } from "../../../receipt/index.ts";
@@ -12,6 +11,9 @@ import { simulatedMark } from "../../output/style.ts";
 import { renderTable } from "../../output/table.ts";
 import { loadRoots, projectRoots, simulationRootOf } from "../../pinned-roots.ts";
 import { loadPolicyFile } from "../../policy-file.ts";
+
+/** A receipt carries its Evidence with the collateral, some 100 KB. */
+const MAX_RECEIPT_BYTES = 16 * 1024 * 1024;
 
 type Flags = ProjectFlags & { readonly roots?: string; readonly policy?: string };
 
@@ -49,12 +51,11 @@ export const command = defineCommand<Flags, [string]>({
         ? await projectRoots(await loadProject({ cwd: context.cwd, folder: flags.project }))
         : await loadRoots(resolve(context.cwd, flags.roots));
     const path = resolve(context.cwd, file);
-    const bytes = await readFile(path).catch((cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : "unknown";
-      throw new PpmlError("receipt.invalid", `the receipt ${file} cannot be read (${why})`, {
-        cause,
-        detail: { remedy: "name a receipt's file: ppml receipt list shows those of this project" },
-      });
+    const bytes = await readBoundedFile(path, {
+      what: `the receipt ${file}`,
+      maxBytes: MAX_RECEIPT_BYTES,
+      code: "receipt.invalid",
+      remedy: "name a receipt's file: ppml receipt list shows those of this project",
     });
     const report = await verifyReceiptFile({
       file: parseReceiptFile(parseJson(bytes, file)),
