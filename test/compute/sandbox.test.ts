@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { release } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, describe, test } from "node:test";
@@ -126,6 +127,16 @@ describe("the worker's sandbox", { skip: process.platform !== "linux" && "Linux 
     });
     assert.equal(await text(child.stdout), "secret\n1\n");
     assert.equal(existsSync(join(sandbox.workDirectory, "file")), false);
+  });
+
+  test("the work directory has huge pages where the kernel has them, and no swap where root mounts it", async () => {
+    const { stdout } = await run("/bin/cat", ["/proc/mounts"], { sandboxed: true });
+    const [mount] = stdout.split("\n").filter((line) => line.startsWith("ppml /dev/shm/"));
+    const kernelHasThem = existsSync("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+    assert.equal(mount?.includes("huge=within_size"), kernelHasThem, mount);
+    const [major = 0, minor = 0] = release().split(".").map(Number);
+    const kernelHasNoSwap = major > 6 || (major === 6 && minor >= 4);
+    if (isolation === "namespaces") assert.equal(mount?.includes("noswap"), kernelHasNoSwap, mount);
   });
 
   test("a sandboxed program sees no variable that the job does not list", async () => {
