@@ -26,6 +26,23 @@ export async function describeQuery(
   return reader.getRows().map((row) => ({ name: String(row[0]), type: String(row[1]) }));
 }
 
+/** The columns of each table of the session, in order, with the engine's names of their types. */
+export async function columnTypes(
+  connection: DuckDBConnection,
+): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
+  const reader = await guarded(() =>
+    connection.runAndReadAll(
+      "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal ORDER BY table_name, column_index",
+    ),
+  );
+  const types = new Map<string, Map<string, string>>();
+  for (const [table, column, type] of reader.getRows()) {
+    const columns = types.get(String(table)) ?? new Map<string, string>();
+    types.set(String(table), columns.set(String(column), String(type)));
+  }
+  return types;
+}
+
 /** At most `limit` rows as text, null for NULL: for the owner's own eyes. */
 export async function runPreview(
   connection: DuckDBConnection,

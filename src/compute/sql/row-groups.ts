@@ -1,67 +1,104 @@
-import type { DuckDBConnection } from "@duckdb/node-api";
+import { equalBytes } from "../../base/index.ts";
+import { chunkStatistics, rawBytes, timeUnitOf } from "../../format/parquet/index.ts";
+import type { TableChunk, TableFooter } from "../../format/parquet/index.ts";
 import type { TableUse } from "./plan.ts";
+import { compareQuantities, decodeBound, measureOf, parseConstant } from "./quantity.ts";
+import type { Quantity } from "./quantity.ts";
 import type { Comparison } from "./scan-filter.ts";
-import { quoteLiteral } from "./session.ts";
+
+/** A comparison whose column has statistics that bound all its values. */
+type Condition = {
+  readonly operator: Comparison["operator"];
+  readonly constant: Quantity;
+  readonly type: string;
+  /** Place of its column in the table's files. */
+  readonly leaf: number;
+};
 
 /**
- * Types whose statistics bound every value of a row group. Floats are left out (NaN is in no bound),
- * texts too (their bounds may be cut), and times with a zone (their text depends on a setting).
+ * The row groups of each file that some scan may need, in order; all of them where the plan or the
+ * statistics do not tell.
+ * @param options.footers of an input's files, all with the same columns
+ * @param options.scans null where the plan does not tell the comparisons of each scan
+ * @param options.types type of each column, as the engine names it
  */
-const BOUNDED_TYPES =
-  /^(?:U?(?:TINYINT|SMALLINT|INTEGER|BIGINT)|DATE|TIMESTAMP|DECIMAL\(\d+,\d+\))$/;
-
-/**
- * The row groups of the skeleton at `path` that some scan may need; all of them where the plan or
- * the statistics do not tell.
- */
-export async function neededRowGroups(options: {
-  readonly connection: DuckDBConnection;
-  readonly path: string;
-  readonly count: number;
-  readonly use: TableUse;
-  /** Type of each column, as the engine names it. */
+export function neededRowGroups(options: {
+  readonly footers: readonly TableFooter[];
+  readonly scans: TableUse["scans"];
   readonly types: ReadonlyMap<string, string>;
-}): Promise<ReadonlySet<number>> {
-  const { connection, path, count, use, types } = options;
-  const all = Array.from({ length: count }, (_, index) => index);
-  if (use.scans === null) return new Set(all);
-  const needed = new Set<number>();
-  for (const scan of use.scans) {
-    const conditions = scan.flatMap((comparison) => excludes(comparison, types));
-    const excluded =
-      conditions.length === 0
-        ? new Set<number>()
-        : await queryRowGroups(connection, { path, where: conditions.join(" OR ") });
-    for (const index of all) if (!excluded.has(index)) needed.add(index);
-  }
-  return needed;
-}
-
-/** SQL over one column's statistics that is true where no value can meet the comparison. */
-function excludes(comparison: Comparison, types: ReadonlyMap<string, string>): readonly string[] {
-  const { column, operator, constant } = comparison;
-  const type = types.get(column);
-  if (type === undefined || !BOUNDED_TYPES.test(type)) return [];
-  const low = `TRY_CAST(stats_min_value AS ${type}) > ${constant}`;
-  const high = `TRY_CAST(stats_max_value AS ${type}) < ${constant}`;
-  const lowOrEqual = `TRY_CAST(stats_min_value AS ${type}) >= ${constant}`;
-  const highOrEqual = `TRY_CAST(stats_max_value AS ${type}) <= ${constant}`;
-  const condition = {
-    "=": `(${low} OR ${high})`,
-    "<": lowOrEqual,
-    "<=": low,
-    ">": highOrEqual,
-    ">=": high,
-  }[operator];
-  return [`(path_in_schema = ${quoteLiteral(column)} AND ${condition})`];
-}
-
-async function queryRowGroups(
-  connection: DuckDBConnection,
-  options: { readonly path: string; readonly where: string },
-): Promise<Set<number>> {
-  const rows = await connection.runAndReadAll(
-    `SELECT DISTINCT row_group_id FROM parquet_metadata(${quoteLiteral(options.path)}) WHERE ${options.where}`,
+}): readonly (readonly number[])[] {
+  const { footers, scans, types } = options;
+  const [first] = footers;
+  const all = ({ rowGroups }: TableFooter): number[] => [...rowGroups.keys()];
+  if (scans === null || first === undefined) return footers.map(all);
+  const byScan = scans.map((scan) =>
+    scan.flatMap((comparison) => conditionOf(comparison, { footer: first, types })),
   );
-  return new Set(rows.getRows().map((row) => Number(row[0])));
+  return footers.map((footer) => {
+    const known = byScan.map((conditions) =>
+      conditions.filter(({ leaf }) => isSameColumn(first, footer, leaf)),
+    );
+    return all(footer).filter((group) =>
+      known.some((conditions) => !conditions.some((one) => excludes(one, { footer, group }))),
+    );
+  });
+}
+
+function conditionOf(
+  { column, operator, constant: text }: Comparison,
+  of: { readonly footer: TableFooter; readonly types: ReadonlyMap<string, string> },
+): readonly Condition[] {
+  const type = of.types.get(column);
+  const measure = type === undefined ? null : measureOf(type);
+  const constant = measure === null ? null : parseConstant(text, measure);
+  // A dot may be part of a name: only a top-level column is what the plan names.
+  const found = of.footer.columns.find(
+    ({ leaf: { path } }) => path.length === 1 && path[0] === column,
+  );
+  if (type === undefined || constant === null || found === undefined) return [];
+  return [{ operator, constant, type, leaf: found.leaf.index }];
+}
+
+/** Where a file stores a column in another way, the engine's type says nothing of its statistics. */
+function isSameColumn(first: TableFooter, other: TableFooter, leaf: number): boolean {
+  const [a, b] = [first, other].map(({ columns }) => columns[leaf]?.leaf.raw);
+  return a !== undefined && b !== undefined && equalBytes(rawBytes(a), rawBytes(b));
+}
+
+/** True where no value of the row group can meet the condition. */
+function excludes(
+  condition: Condition,
+  at: { readonly footer: TableFooter; readonly group: number },
+): boolean {
+  const chunk = at.footer.rowGroups[at.group]?.chunks[condition.leaf];
+  const bounds = chunk === undefined ? null : boundsOf(chunk, condition.type);
+  if (bounds === null) return false;
+  const low = compareQuantities(bounds.min, condition.constant);
+  const high = compareQuantities(bounds.max, condition.constant);
+  switch (condition.operator) {
+    case "=":
+      return low > 0 || high < 0;
+    case "<":
+      return low >= 0;
+    case "<=":
+      return low > 0;
+    case ">":
+      return high <= 0;
+    case ">=":
+      return high < 0;
+  }
+}
+
+function boundsOf(
+  chunk: TableChunk,
+  type: string,
+): { readonly min: Quantity; readonly max: Quantity } | null {
+  const statistics = chunkStatistics(chunk);
+  const { leaf } = chunk.entry;
+  const column = { type, physicalType: leaf.physicalType, unit: timeUnitOf(leaf) };
+  const [min, max] = [statistics?.min, statistics?.max].map((bytes) =>
+    bytes === null || bytes === undefined ? null : decodeBound(bytes, column),
+  );
+  if (min === undefined || min === null || max === undefined || max === null) return null;
+  return { min, max };
 }

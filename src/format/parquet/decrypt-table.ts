@@ -17,6 +17,9 @@ import { createScratch, type TableSource } from "./source-window.ts";
 import { structOf, type ThriftField } from "./thrift.ts";
 import { i64, struct, withFields } from "./thrift-writer.ts";
 
+/** Which indexes of a column are opened with its pages. */
+type Indexes = "keep" | "bloom" | "drop";
+
 /** What `decryptTable` takes. */
 export type DecryptTableOptions = {
   /** The file whose footer was opened. */
@@ -31,8 +34,8 @@ export type DecryptTableOptions = {
    * such pages. `refuse` is right wherever data must be trusted.
    */
   readonly unauthenticated: "refuse" | "accept";
-  /** Page indexes and Bloom filters of the chosen columns; kept where left out. */
-  readonly indexes?: "keep" | "drop";
+  /** Page indexes and Bloom filters of the chosen columns, or the latter alone; kept where left out. */
+  readonly indexes?: Indexes;
   /** Takes the plain file's bytes in order; they are valid until it returns, or what it returns resolves. */
   readonly write: (bytes: Uint8Array) => void | Promise<void>;
 };
@@ -166,7 +169,7 @@ async function* openRowGroup(
 
 async function* openColumns(
   context: OpenContext,
-  what: { readonly group: Group; readonly indexes: "keep" | "drop" },
+  what: { readonly group: Group; readonly indexes: Indexes },
 ): AsyncGenerator<Uint8Array, ThriftField[], void> {
   const columns: ThriftField[] = [];
   for (const { opened, closed } of what.group.columns) {
@@ -178,7 +181,7 @@ async function* openColumns(
 
 async function* openColumn(
   context: OpenContext,
-  what: { readonly opened: Opened; readonly indexes: "keep" | "drop" },
+  what: { readonly opened: Opened; readonly indexes: Indexes },
 ): AsyncGenerator<Uint8Array, ThriftField, void> {
   const { opened, indexes } = what;
   const { chunk, index, pages, range, dictionary } = opened;
@@ -190,7 +193,7 @@ async function* openColumn(
     keep && offsetIndex !== null
       ? await openOffsetIndex(context, index, { range: offsetIndex, pages })
       : null;
-  const bloom = keep ? await openBloomFilter(context, index) : null;
+  const bloom = indexes !== "drop" ? await openBloomFilter(context, index) : null;
   const meta = withFields(structOf(index.meta.raw), [
     [7, i64(range.length)],
     [9, i64(pages.offsets[0] ?? range.offset)],

@@ -15,7 +15,15 @@ export {
 export { openFooter, type OpenFooterOptions } from "./open-footer.ts";
 export type { ColumnStatistics } from "./page-index.ts";
 export { rewrapFooter, type RewrapFooterOptions, type RewrappedFooter } from "./rewrap-footer.ts";
-export type { PhysicalType, Schema, SchemaLeaf, SchemaNode } from "./schema.ts";
+export {
+  type PhysicalType,
+  type Schema,
+  type SchemaLeaf,
+  type SchemaNode,
+  type TimeUnit,
+  timeUnitOf,
+} from "./schema.ts";
+export { rawBytes } from "./thrift.ts";
 export {
   type SealedColumn,
   type SealedTable,

@@ -49,6 +49,17 @@ const CONVERTED_TYPES =
     " ",
   );
 
+// parquet.thrift: union TimeUnit by field id, enum ConvertedType by value.
+const TIME_UNITS: Readonly<Record<number, TimeUnit>> = {
+  1: "milliseconds",
+  2: "microseconds",
+  3: "nanoseconds",
+};
+const CONVERTED_TIME_UNITS: Readonly<Record<number, TimeUnit>> = {
+  9: "milliseconds",
+  10: "microseconds",
+};
+
 /** One node of a table's schema; a leaf has a column of its own. */
 export type SchemaNode = {
   readonly name: string;
@@ -74,10 +85,25 @@ export type SchemaLeaf = {
   /** The number that stands for the physical type in the file. */
   readonly physicalTypeNumber: number;
   readonly logicalType: string | null;
+  /** The SchemaElement as it stands: equal bytes are equal columns. */
+  readonly raw: ThriftField;
 };
+
+/** What a stored timestamp counts, as a fraction of a second. */
+export type TimeUnit = "milliseconds" | "microseconds" | "nanoseconds";
 
 /** A table's schema as a tree and as its leaves in file order. */
 export type Schema = { readonly root: SchemaNode; readonly leaves: readonly SchemaLeaf[] };
+
+/** The unit of a TIMESTAMP column; null for others. @throws format.invalid */
+export function timeUnitOf({ logicalType, raw }: SchemaLeaf): TimeUnit | null {
+  if (logicalType !== "TIMESTAMP") return null;
+  const element = structOf(raw);
+  const timestamp = structField(structField(element, 10) ?? new Map(), 8);
+  const [unit] = structField(timestamp ?? new Map(), 2)?.keys() ?? [];
+  if (unit !== undefined) return TIME_UNITS[unit] ?? null;
+  return CONVERTED_TIME_UNITS[intField(element, 6) ?? -1] ?? null;
+}
 
 type Walk = {
   readonly items: readonly ThriftField[];
@@ -116,7 +142,7 @@ function parseNode(walk: Walk, parent: readonly string[] | null): SchemaNode {
   const firstLeaf = walk.leaves.length;
   // A root without columns is a group; any other node without children is a leaf.
   if (parent !== null && count === 0) {
-    const physicalType = addLeaf(walk, { element, path, logicalType });
+    const physicalType = addLeaf(walk, { raw: item, element, path, logicalType });
     const only = { children: [], firstLeaf, endLeaf: firstLeaf + 1 };
     return { name, path, repetition, physicalType, logicalType, ...only };
   }
@@ -130,7 +156,7 @@ function parseNode(walk: Walk, parent: readonly string[] | null): SchemaNode {
 
 function addLeaf(
   walk: Walk,
-  leaf: { element: ThriftStruct; path: readonly string[]; logicalType: string | null },
+  leaf: Pick<SchemaLeaf, "raw" | "path" | "logicalType"> & { readonly element: ThriftStruct },
 ): PhysicalType {
   const physicalTypeNumber = intField(leaf.element, 1);
   const physicalType = PHYSICAL_TYPES[physicalTypeNumber ?? -1];
@@ -140,9 +166,9 @@ function addLeaf(
   walk.pathChars += dotted.length;
   if (walk.pathChars > LIMITS.schemaPathChars || walk.leaves.length >= LIMITS.ordinals)
     throw new PpmlError("format.too_large", "the schema has too many or too long column paths");
-  const { path, logicalType } = leaf;
+  const { path, logicalType, raw } = leaf;
   const index = walk.leaves.length;
-  walk.leaves.push({ index, path, dotted, physicalType, physicalTypeNumber, logicalType });
+  walk.leaves.push({ index, path, dotted, physicalType, physicalTypeNumber, logicalType, raw });
   return physicalType;
 }
 

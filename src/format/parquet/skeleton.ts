@@ -14,10 +14,15 @@ import { i64, struct, withFields } from "./thrift-writer.ts";
 /**
  * A plain Parquet file with the table's schema, row groups and accessible statistics, and no page:
  * engines bind and plan queries on it; reading any value of it fails.
+ * @param options.rowGroups `none` gives a table without rows: enough to bind, and quickly parsed
  * @see docs/format-table.md section "Skeleton"
  */
-export function encodeSkeleton(footer: TableFooter): Uint8Array {
-  const groups = footer.rowGroups.map((group) => ({
+export function encodeSkeleton(
+  footer: TableFooter,
+  options: { readonly rowGroups: "all" | "none" },
+): Uint8Array {
+  const shown = options.rowGroups === "all" ? footer.rowGroups : [];
+  const groups = shown.map((group) => ({
     offset: NO_PAGE_OFFSET,
     length: NO_PAGE.byteLength,
     entry: group.entry,

@@ -96,8 +96,19 @@ test("without the footer's key nothing opens", async () => {
   );
 });
 
+test("a skeleton without row groups binds as the table does, and has no row", async () => {
+  const skeleton = encodeSkeleton(await openBytes(sealed, keysOf("footer")), {
+    rowGroups: "none",
+  });
+  const schema = "select column_name, column_type from (describe select * from '$file')";
+  assert.equal(await duck.rows(skeleton, schema), await duck.rows(plain, schema));
+  assert.equal(await duck.rows(skeleton, "select * from '$file'"), "[]");
+});
+
 test("a skeleton binds, plans and shows row groups, and gives no value", async () => {
-  const skeleton = encodeSkeleton(await openBytes(sealed, keysOf("footer", "money")));
+  const skeleton = encodeSkeleton(await openBytes(sealed, keysOf("footer", "money")), {
+    rowGroups: "all",
+  });
   const schema = "select column_name, column_type from (describe select * from '$file')";
   assert.equal(await duck.rows(skeleton, schema), await duck.rows(plain, schema));
   const explained = await duck.rows(
