@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { PpmlError } from "../../base/index.ts";
-import { messageOf } from "./session.ts";
+import { messageOf, quoteName } from "./session.ts";
 
 /** The first words of an engine error say its class; the rest may quote data. */
 const ERROR_CLASS = /^([A-Z][A-Za-z-]*(?: [A-Z][A-Za-z-]*)* (?:Error|Exception))\b/;
@@ -26,21 +26,14 @@ export async function describeQuery(
   return reader.getRows().map((row) => ({ name: String(row[0]), type: String(row[1]) }));
 }
 
-/** The columns of each table of the session, in order, with the engine's names of their types. */
+/** The columns of a table without rows, in order, with the engine's names of their types. */
 export async function columnTypes(
   connection: DuckDBConnection,
-): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
-  const reader = await guarded(() =>
-    connection.runAndReadAll(
-      "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal ORDER BY table_name, column_index",
-    ),
-  );
-  const types = new Map<string, Map<string, string>>();
-  for (const [table, column, type] of reader.getRows()) {
-    const columns = types.get(String(table)) ?? new Map<string, string>();
-    types.set(String(table), columns.set(String(column), String(type)));
-  }
-  return types;
+  table: string,
+): Promise<ReadonlyMap<string, string>> {
+  const reader = await guarded(() => connection.runAndReadAll(`FROM ${quoteName(table)}`));
+  const types = reader.columnTypes().map(String);
+  return new Map(reader.columnNames().map((name, index) => [name, types[index] ?? ""]));
 }
 
 /** At most `limit` rows as text, null for NULL: for the owner's own eyes. */

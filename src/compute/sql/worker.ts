@@ -1,29 +1,24 @@
 import { version as engineVersion } from "@duckdb/node-api";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { PpmlError, fromBase64Url, toHex } from "../../base/index.ts";
-import { decryptTable, encodeSkeleton, sealParquet } from "../../format/parquet/index.ts";
+import { fromBase64Url, toHex } from "../../base/index.ts";
+import { decryptTable, sealParquet } from "../../format/parquet/index.ts";
 import { openMemoryFile } from "./memory-file.ts";
 import type { MemoryFile } from "./memory-file.ts";
-import { openInputs, readerOf } from "./open-inputs.ts";
+import { openInputs } from "./open-inputs.ts";
 import type { OpenInput, OpenTableFile } from "./open-inputs.ts";
+import { makePlaces, pathsOf, showEmptyTables, showOpened } from "./places.ts";
+import type { ColumnTypes, Place } from "./places.ts";
 import { planQuery } from "./plan.ts";
 import type { TableUse } from "./plan.ts";
-import { columnTypes, describeQuery, executeSafely, runPreview } from "./execute.ts";
+import { describeQuery, executeSafely, runPreview } from "./execute.ts";
 import { neededRowGroups } from "./row-groups.ts";
-import { openSession, quoteLiteral, quoteName, singleSelect } from "./session.ts";
+import { openSession, quoteLiteral, singleSelect } from "./session.ts";
 import { KEY_OF } from "./task.ts";
 import type { OpenedInput, WorkerResult, WorkerTask } from "./task.ts";
 import type { WorkerChannel } from "./worker-channel.ts";
 
-/** An input with the files by which the engine reads it. */
-type Place = {
-  readonly input: OpenInput;
-  /** Shows the input's columns without its pages; the first file itself where it is no table. */
-  readonly sample: MemoryFile;
-  /** Of a table, to be filled when the query is planned. */
-  readonly files: readonly MemoryFile[];
-};
-type Plan = {
+/** What a query needs of its inputs. */
+export type Plan = {
   readonly sql: string;
   readonly uses: ReadonlyMap<string, TableUse>;
   /** The row groups of each table file that the query may need. */
@@ -36,26 +31,18 @@ type Plan = {
  */
 export async function runTask(task: WorkerTask, channel: WorkerChannel): Promise<WorkerResult> {
   using stack = new DisposableStack();
-  const inputs = await openInputs(task, channel, stack);
-  const places = inputs.map((input) => placeOf(task, input, stack));
+  const places = makePlaces(task, await openInputs(task, channel, stack), stack);
   const output = stack.use(openMemoryFile(task.workDirectory));
   // One engine plans and runs: making another costs as much as a small query.
   using session = await openSession({
     settings: task.settings,
-    paths: [...places.flatMap(({ sample, files }) => [sample, ...files]), output].map(
-      ({ path }) => path,
-    ),
+    paths: [...pathsOf(places), output.path],
   });
   const { connection } = session;
-  const plan = await planTask(connection, task, places);
-  const opened: OpenedInput[] = [];
-  for (const { input, files } of places) {
-    if (input.kind === "tables")
-      opened.push(await openPages({ channel, plan, input, files }));
-    const { name } = input.input;
-    await executeSafely(connection, `DROP TABLE ${quoteName(name)}`);
-    await executeSafely(connection, `CREATE VIEW ${quoteName(name)} AS ${selectOf(input, files)}`);
-  }
+  const types = await showEmptyTables(connection, places);
+  const plan = await planTask(connection, { sql: task.sql, places, types });
+  const opened = await openPages(plan, { channel, places });
+  await showOpened(connection, places);
   await session.lock();
   await channel.progress({ step: "compute", done: 0, total: 1 });
   const schema = await describeQuery(connection, plan.sql);
@@ -73,32 +60,13 @@ export async function runTask(task: WorkerTask, channel: WorkerChannel): Promise
   return { ...base, rows, sealed, preview: null };
 }
 
-/** Makes the memory files of an input: the engine has to know their paths before it plans. */
-function placeOf(task: WorkerTask, input: OpenInput, stack: DisposableStack): Place {
-  const make = (): MemoryFile => stack.use(openMemoryFile(task.workDirectory));
-  if (input.kind === "files") return { input, sample: firstOf(input.files), files: input.files };
-  const sample = make();
-  sample.append(encodeSkeleton(firstOf(input.files).footer, { rowGroups: "none" }));
-  return { input, sample, files: input.files.map(make) };
-}
-
-/**
- * Plans over empty tables with the job's columns: nothing but footers was opened so far. From here
- * on the engine reads its own files only.
- */
-async function planTask(
+/** Plans over empty tables: nothing but footers was opened so far. */
+export async function planTask(
   connection: DuckDBConnection,
-  task: WorkerTask,
-  places: readonly Place[],
+  what: { readonly sql: string; readonly places: readonly Place[]; readonly types: ColumnTypes },
 ): Promise<Plan> {
-  for (const { input, sample } of places) {
-    const table = quoteName(input.input.name);
-    const select = selectOf(input, [sample]);
-    await executeSafely(connection, `CREATE TABLE ${table} AS ${select} LIMIT 0`);
-  }
-  await connection.run("SET enable_external_access=false");
-  const sql = await singleSelect(connection, task.sql);
-  const types = await columnTypes(connection);
+  const { places, types } = what;
+  const sql = await singleSelect(connection, what.sql);
   const tables = places.map(({ input: { input } }) => ({
     name: input.name,
     columns: [...(types.get(input.name)?.keys() ?? [])],
@@ -119,10 +87,21 @@ async function planTask(
   return { sql, uses, rowGroups };
 }
 
-/** Decrypts what the plan needs of an input's tables into its memory files. */
-async function openPages(options: {
+/** Decrypts what the plan needs of all tables into their memory files. */
+export async function openPages(
+  plan: Pick<Plan, "uses" | "rowGroups">,
+  to: { readonly channel: WorkerChannel; readonly places: readonly Place[] },
+): Promise<OpenedInput[]> {
+  const opened: OpenedInput[] = [];
+  for (const { input, files } of to.places)
+    if (input.kind === "tables")
+      opened.push(await openInput({ channel: to.channel, plan, input, files }));
+  return opened;
+}
+
+async function openInput(options: {
   readonly channel: WorkerChannel;
-  readonly plan: Plan;
+  readonly plan: Pick<Plan, "uses" | "rowGroups">;
   readonly input: Extract<OpenInput, { kind: "tables" }>;
   readonly files: readonly MemoryFile[];
 }): Promise<OpenedInput> {
@@ -150,22 +129,6 @@ async function openPages(options: {
   }
   const bytesOpened = files.reduce((sum, file) => sum + file.size(), 0);
   return { name, columns, rowGroups, rowGroupsOpened, bytesOpened };
-}
-
-function firstOf<File>(files: readonly File[]): File {
-  const [first] = files;
-  if (first === undefined) throw new PpmlError("base.internal", "an input has no file");
-  return first;
-}
-
-/** The engine's text that reads the job's columns of an input, and no others. */
-function selectOf(input: OpenInput, files: readonly MemoryFile[]): string {
-  const { columns } = input.input;
-  const list = files.map((file) => quoteLiteral(file.path)).join(", ");
-  const reader =
-    input.kind === "tables" ? "read_parquet" : readerOf(input.input.files[0]?.name ?? "");
-  const what = columns === null ? "*" : columns.map((column) => quoteName(column)).join(", ");
-  return `SELECT ${what} FROM ${reader}([${list}])`;
 }
 
 async function sealResult(

@@ -1,11 +1,19 @@
 import { PpmlError } from "../../base/error.ts";
 import { LIMITS } from "./limits.ts";
-import { intField, parseStruct, structField, type ThriftStruct } from "./thrift.ts";
+import {
+  intField,
+  parseStruct,
+  structField,
+  type ThriftField,
+  type ThriftStruct,
+} from "./thrift.ts";
 import { encodeStruct, i32, withFields } from "./thrift-writer.ts";
 
 /** A parsed PageHeader. @see parquet.thrift, struct PageHeader */
 export type PageHeader = {
   readonly fields: ThriftStruct;
+  /** The whole struct as it stands. */
+  readonly raw: Omit<ThriftField, "type">;
   readonly kind: "data" | "dictionary";
   /** Bytes of the page after its header, as they stand in the file. */
   readonly size: number;
@@ -31,17 +39,29 @@ export function parsePageHeader(
       "format.too_large",
       `a page has ${size} bytes, at most ${LIMITS.pageBytes} fit: write smaller pages`,
     );
-  return { header: { fields, kind: kindOf(type, fields), size }, end };
+  const raw = { buffer, start: range.start, end };
+  return { header: { fields, raw, kind: kindOf(type, fields), size }, end };
 }
 
 /** Encodes a page header for a page that now has `size` bytes; the CRC of the old bytes goes. */
 export function encodePageHeader(header: PageHeader, size: number): Uint8Array {
-  return encodeStruct(
-    withFields(header.fields, [
-      [3, i32(size)],
-      [4, null],
-    ]),
-  );
+  const { fields, raw } = header;
+  const old = fields.get(3);
+  if (old === undefined || fields.has(4))
+    return encodeStruct(
+      withFields(fields, [
+        [3, i32(size)],
+        [4, null],
+      ]),
+    );
+  // There are thousands of pages: without a CRC, only the size's own bytes change.
+  const value = i32(size);
+  const before = old.start - raw.start;
+  const out = new Uint8Array(before + value.end + raw.end - old.end);
+  out.set(raw.buffer.subarray(raw.start, old.start));
+  out.set(value.buffer.subarray(0, value.end), before);
+  out.set(raw.buffer.subarray(old.end, raw.end), before + value.end);
+  return out;
 }
 
 function kindOf(type: number, fields: ThriftStruct): "data" | "dictionary" {

@@ -116,6 +116,49 @@ test("row groups whose statistics exclude the filter are not decrypted", async (
   assert.deepEqual(result.preview, [["2500"]]);
 });
 
+const half = (from: number): string =>
+  `SELECT i - 5000 AS n, (i // 100)::UTINYINT AS u, (i * 1.25)::DECIMAL(30,2) AS wide, (i / 8)::DECIMAL(9,3) AS d, TIMESTAMP '2020-01-01' + to_seconds(i) AS t, DATE '1960-01-01' + i::INT AS day, i::DOUBLE AS f, i::VARCHAR AS s FROM range(${from}, ${from + 5000}) r(i)`;
+const halves = [];
+for (const from of [0, 5000]) {
+  const path = join(scratch.path, `half-${from}.parquet`);
+  // 2,048 rows are the engine's smallest row group: three a file.
+  await writeParquet(path, half(from), ", ROW_GROUP_SIZE 2048");
+  halves.push(fileInput(path, `half-${from}.parquet`));
+}
+const numbers = await sealTestDataset({
+  folder: join(scratch.path, "numbers"),
+  name: "numbers",
+  datasetId: "0123456789abcdef0123456789abcdef",
+  groups: [{ name: "all", kek: ordinary, columns: null }],
+  inputs: halves,
+});
+
+for (const [condition, rows, groups] of [
+  ["n = 4000", 1, 1],
+  ["n < -4990", 10, 1],
+  ["n >= 4999", 1, 1],
+  ["n > 4999", 0, 0],
+  ["u = 75", 100, 1],
+  ["wide > 12490", 7, 1],
+  ["d <= 0.5", 5, 1],
+  ["t >= TIMESTAMP '2020-01-01 02:46:30'", 10, 1],
+  ["day < DATE '1960-01-03'", 2, 1],
+  ["day < DATE '1960-01-03' AND n = 4000", 0, 0],
+  ["f = 9000", 1, 6],
+  ["s = '9000'", 1, 6],
+  ["n = 4000 OR n = -4000", 2, 6],
+] as const)
+  test(`of six row groups in two files, ${groups} are decrypted for: ${condition}`, async () => {
+    const result = await runQuery({
+      sql: `SELECT count(*) FROM numbers WHERE ${condition}`,
+      inputs: [{ dataset: numbers, columns: null }],
+      keks: [ordinary],
+    });
+    assert.deepEqual(result.preview, [[String(rows)]]);
+    assert.equal(result.opened[0]?.rowGroups, 6);
+    assert.equal(result.opened[0].rowGroupsOpened, groups);
+  });
+
 test("a column whose group was not released cannot be opened, whatever the query says", async () => {
   await assert.rejects(
     runQuery({
