@@ -29,8 +29,7 @@ export function neededRowGroups(options: {
 }): readonly (readonly number[])[] {
   const { footers, scans, types } = options;
   const [first] = footers;
-  const all = ({ rowGroups }: TableFooter): number[] => [...rowGroups.keys()];
-  if (scans === null || first === undefined) return footers.map(all);
+  if (scans === null || first === undefined) return footers.map(allRowGroups);
   const byScan = scans.map((scan) =>
     scan.flatMap((comparison) => conditionOf(comparison, { footer: first, types })),
   );
@@ -38,10 +37,14 @@ export function neededRowGroups(options: {
     const known = byScan.map((conditions) =>
       conditions.filter(({ leaf }) => isSameColumn(first, footer, leaf)),
     );
-    return all(footer).filter((group) =>
+    return allRowGroups(footer).filter((group) =>
       known.some((conditions) => !conditions.some((one) => excludes(one, { footer, group }))),
     );
   });
+}
+
+function allRowGroups({ rowGroups }: TableFooter): number[] {
+  return [...rowGroups.keys()];
 }
 
 function conditionOf(
@@ -75,18 +78,13 @@ function excludes(
   if (bounds === null) return false;
   const low = compareQuantities(bounds.min, condition.constant);
   const high = compareQuantities(bounds.max, condition.constant);
-  switch (condition.operator) {
-    case "=":
-      return low > 0 || high < 0;
-    case "<":
-      return low >= 0;
-    case "<=":
-      return low > 0;
-    case ">":
-      return high <= 0;
-    case ">=":
-      return high < 0;
-  }
+  return {
+    "=": low > 0 || high < 0,
+    "<": low >= 0,
+    "<=": low > 0,
+    ">": high <= 0,
+    ">=": high < 0,
+  }[condition.operator];
 }
 
 function boundsOf(
