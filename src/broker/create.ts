@@ -19,6 +19,7 @@ import type { BrokerState, CompleteEvidence } from "./broker-state.ts";
 import { BrokerDatabase } from "./database.ts";
 import type { BrokerIdentity, StoredReleaseKey } from "./database.ts";
 import { requirePrivateFolder } from "./listen.ts";
+import { checkLogMark, logMarkPath, markedSize, saveLogMark } from "./log-mark.ts";
 import { LogStore } from "./log-store.ts";
 import { RcarSessions } from "./rcar/sessions.ts";
 
@@ -59,6 +60,11 @@ export async function createBrokerState(options: {
     await mkdir(made, { mode: 0o700 });
     const identity = await fillBrokerState({ ...options, dir: made });
     await syncFolder(made);
+    await requireFree(dir);
+    // Before the folder has its name: a broker without a mark would be refused.
+    using db = BrokerDatabase.open(join(made, FILES.db), options.root);
+    saveLogMark(db, logMarkPath(dir));
+    db[Symbol.dispose]();
     await rename(made, dir);
     await syncFolder(dirname(dir));
     return identity;
@@ -71,6 +77,15 @@ export async function createBrokerState(options: {
       { cause },
     );
   }
+}
+
+/** As rename would do it, but before the mark of a broker that lives there is written over. */
+async function requireFree(dir: string): Promise<void> {
+  const names = await readdir(dir).catch((error: unknown) => {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  });
+  if (names.length > 0) throw Object.assign(new Error("not empty"), { code: "ENOTEMPTY" });
 }
 
 async function fillBrokerState(
@@ -122,6 +137,7 @@ export async function openBrokerState(options: {
   requirePrivateFolder(dir);
   const db = BrokerDatabase.open(join(dir, FILES.db), root);
   try {
+    keepLogMark(db, dir);
     const { mode } = db.identity;
     if (vault.mode !== mode)
       throw new PpmlError(
@@ -150,6 +166,33 @@ export async function openBrokerState(options: {
   }
 }
 
+/** Compares the log with its mark, and keeps the mark from then on. */
+function keepLogMark(db: BrokerDatabase, dir: string): void {
+  const path = logMarkPath(dir);
+  checkLogMark(db, path);
+  // A kill between a commit and its mark left the mark behind.
+  saveLogMark(db, path);
+  db.onLogged = () => saveLogMark(db, path);
+}
+
+/**
+ * Accepts a broker's log as it is, on its owner's wish: after a backup was restored. Gives its size,
+ * and the one that it had before as far as that is known.
+ * @throws broker.state where the database itself does not hold
+ */
+export function acceptBrokerLog(options: { readonly dir: string; readonly root: RootKey }): {
+  readonly size: number;
+  readonly before: number | null;
+} {
+  const { dir, root } = options;
+  requirePrivateFolder(dir);
+  using db = BrokerDatabase.open(join(dir, FILES.db), root);
+  const path = logMarkPath(dir);
+  const before = markedSize(db, path);
+  saveLogMark(db, path);
+  return { size: db.logMark.size, before };
+}
+
 /**
  * Looks at a broker's state without changing it: that broker.db holds, and that its key files are
  * there and the ones that it names. Gives what it says of itself.
@@ -162,6 +205,7 @@ export async function checkBrokerState(options: {
   const { dir, root } = options;
   requirePrivateFolder(dir);
   using db = BrokerDatabase.open(join(dir, FILES.db), root);
+  checkLogMark(db, logMarkPath(dir));
   const { identity, releaseKey } = db;
   const { payload } = verifyObject({
     kind: "release-key",

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { closeSync, openSync, unlinkSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
@@ -15,8 +16,8 @@ import { schemaFault } from "../key/checked-schema.ts";
 import type { RootKey } from "../key/root-key.ts";
 import { AuthenticRows, stateError } from "./authentic-rows.ts";
 import type { Row } from "./authentic-rows.ts";
-import { stateKeysOf } from "./state-mac.ts";
-import type { LogMark, Value } from "./state-mac.ts";
+import { EMPTY_LOG, nextMark, stateKeysOf } from "./state-mac.ts";
+import type { LogMark, StateKeys, Value } from "./state-mac.ts";
 import { COLUMNS, SCHEMA } from "./tables.ts";
 import type { TableName } from "./tables.ts";
 
@@ -55,9 +56,13 @@ export class BrokerDatabase implements Disposable {
   readonly identity: BrokerIdentity;
   readonly #db: DatabaseSync;
   readonly #rows: AuthenticRows;
+  /** The key of the MACs that are stored, for what belongs to the database and lies outside it. */
+  readonly macKey: KeyObject;
+  #onLogged: (() => void) | null = null;
 
   private constructor(path: string, open: Opened) {
     this.path = path;
+    this.macKey = open.keys.rows;
     this.#db = open.db;
     this.#rows = open.rows;
     this.identity = identityOf(open.rows, path);
@@ -90,7 +95,7 @@ export class BrokerDatabase implements Disposable {
         rows.put("identity", [1, JSON.stringify(fixed.identity)]);
         rows.put("release_key", [1, JSON.stringify(fixed.releaseKey)]);
       });
-      return new BrokerDatabase(path, { db, rows });
+      return new BrokerDatabase(path, { db, rows, keys });
     } catch (cause) {
       db.close();
       unlinkSync(path);
@@ -118,7 +123,7 @@ export class BrokerDatabase implements Disposable {
     const db = connect(path);
     try {
       const keys = stateKeysOf(root, readSalt(db, path));
-      return new BrokerDatabase(path, { db, rows: new AuthenticRows(db, { path, keys }) });
+      return new BrokerDatabase(path, { db, rows: new AuthenticRows(db, { path, keys }), keys });
     } catch (error) {
       db.close();
       throw error;
@@ -200,9 +205,40 @@ export class BrokerDatabase implements Disposable {
     return this.#rows.read(work);
   }
 
-  /** Runs `work` in one transaction that holds the write lock: durable when it returns, or undone. */
+  /**
+   * Runs `work` in one transaction that holds the write lock: durable when it returns, or undone. Where
+   * it appended to the log, `onLogged` is called then.
+   */
   transaction<T>(work: () => T): T {
-    return this.#rows.write(work);
+    let appended = false;
+    const result = this.#rows.write(() => {
+      const { size } = this.#rows.log();
+      const done = work();
+      appended = this.#rows.log().size > size;
+      return done;
+    });
+    if (appended) this.#onLogged?.();
+    return result;
+  }
+
+  /** Names what is done after each transaction that appended to the log, before its caller goes on. */
+  set onLogged(done: () => void) {
+    this.#onLogged = done;
+  }
+
+  /** The mark of the log's first `size` entries. @throws broker.state */
+  logMarkAt(size: number): LogMark {
+    return this.read(() => {
+      // Verifies the database first, where it is not yet.
+      this.#rows.log();
+      let mark = EMPTY_LOG;
+      const leaves = this.#db.prepare(
+        "SELECT hash FROM leaves WHERE log_index < ? ORDER BY log_index",
+      );
+      for (const { hash } of leaves.iterate(size))
+        if (hash instanceof Uint8Array) mark = nextMark(mark, hash);
+      return mark;
+    });
   }
 
   [Symbol.dispose](): void {
@@ -213,6 +249,7 @@ export class BrokerDatabase implements Disposable {
 type Opened = {
   readonly db: DatabaseSync;
   readonly rows: AuthenticRows;
+  readonly keys: StateKeys;
 };
 
 /** Parses JSON of a column. @throws broker.state */

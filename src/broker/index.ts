@@ -1,6 +1,12 @@
 export { type BrokerLogger, type CallRecord, createBrokerApp } from "./broker-app.ts";
 export type { BrokerState } from "./broker-state.ts";
-export { type BrokerKind, checkBrokerState, createBrokerState, openBrokerState } from "./create.ts";
+export {
+  acceptBrokerLog,
+  type BrokerKind,
+  checkBrokerState,
+  createBrokerState,
+  openBrokerState,
+} from "./create.ts";
 export { BrokerDatabase, type BrokerIdentity } from "./database.ts";
 export { type Listener, listenOnSocket } from "./listen.ts";
 export { createBrokerLogger, type LogLevel } from "./logger.ts";

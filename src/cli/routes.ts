@@ -187,6 +187,10 @@ export const ROUTES: Routes = {
   audit: {
     brief: "The log of every decision and result",
     commands: {
+      accept: {
+        brief: "Accept the broker's state after a backup of it was restored",
+        load: () => import("./commands/audit/accept.ts"),
+      },
       tail: { brief: "Show the last entries", load: () => import("./commands/audit/tail.ts") },
       verify: {
         brief: "Check that the log was neither cut nor rewritten",

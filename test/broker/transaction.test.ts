@@ -170,7 +170,7 @@ describe("the broker's state", () => {
     );
     assert.deepEqual(readdirSync(folder), []);
     await make(() => NOW_MS);
-    assert.deepEqual(readdirSync(folder), ["broker"]);
+    assert.deepEqual(readdirSync(folder), ["broker", "broker.mark"]);
     assert.equal(statSync(dir).mode & 0o777, 0o700);
   });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -134,4 +135,23 @@ describe("T127: keys and state that others may have changed or read are refused"
         () => refused("key list", "key.vault_io", /link/),
       );
     });
+});
+
+test("a broker's state that is put back is refused until the owner says that it was on purpose", async () => {
+  const older = at("older-broker");
+  cpSync(at(".ppml/broker"), older, { recursive: true });
+  assert.equal((await runInProcess(["data", "seal"], { cwd })).code, 0);
+  rmSync(at(".ppml/broker"), { recursive: true });
+  cpSync(older, at(".ppml/broker"), { recursive: true });
+  chmodSync(at(".ppml/broker"), 0o700);
+  await refused(
+    "data seal",
+    "broker.state",
+    /older copy was put in its place.*audit accept --yes/s,
+  );
+  assert.equal((await runInProcess(["audit", "accept"], { cwd })).code, 2);
+  const accepted = await runInProcess(["audit", "accept", "--yes", "--json"], { cwd });
+  const { entries, entriesBefore } = JSON.parse(accepted.stdout) as Record<string, number>;
+  assert.equal(entriesBefore, (entries ?? 0) + 1);
+  assert.equal((await runInProcess(["data", "seal"], { cwd })).code, 0);
 });
