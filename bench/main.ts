@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: runs the measurements named, or all, and prints one table of their figures.
- * Usage: npm run bench -- [--quick] [sealed-file] [parquet] [tpch] [dcap] [cli] [start]
+ * Usage: npm run bench -- [--quick] [sealed-file] [parquet] [tpch] [dcap] [rcar] [cli] [start]
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   parquet: async () => (await import("./parquet.ts")).benchParquet,
   tpch: async () => (await import("./tpch.ts")).benchTpch,
   dcap: async () => (await import("./attest/dcap.ts")).benchDcap,
+  rcar: async () => (await import("./rcar.ts")).benchRcar,
   cli: async () => (await import("./cli.ts")).benchCli,
   start: async () => (await import("./start.ts")).benchStart,
 };
