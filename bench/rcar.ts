@@ -99,6 +99,7 @@ async function startBroker(folder: string): Promise<Running> {
       host: "127.0.0.1",
       port: 0,
       certificate: { kind: "own", folder: join(folder, "tls") },
+      secretProvisioning: null,
     },
     stateDir,
     vaultPath,

@@ -59,7 +59,8 @@ function fromServices(
     kds: setting.kds === null ? AMD_KDS : httpsUrl(setting.kds),
     snpProduct: null,
   } as const;
-  return async (wire) => (wire.type === "maa" ? wire : completeEvidence(wire, sources));
+  return async (wire) =>
+    wire.type === "maa" || wire.type.startsWith("sim-") ? wire : completeEvidence(wire, sources);
 }
 
 function pcsOf(name: string): PcsService {
@@ -106,6 +107,8 @@ function withFiles(
     }
     case "sgx":
     case "tdx":
+    case "sim-sgx":
+    case "sim-tdx":
     case "az-tdx-vtpm":
       return Object.keys(wire.collateral).length > 0 ? wire : { ...wire, collateral: files.dcap };
     default:

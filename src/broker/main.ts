@@ -1,9 +1,12 @@
+import { createPrivateKey } from "node:crypto";
 import { rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Hono } from "hono";
 import { asPpmlError } from "../base/index.ts";
 import { openEmbeddedVault } from "../key/embedded/embedded-vault.ts";
 import { createBrokerApp } from "./broker-app.ts";
+import type { BrokerLogger } from "./broker-app.ts";
+import type { BrokerState } from "./broker-state.ts";
 import { completeFrom } from "./collateral.ts";
 import { openBrokerState } from "./create.ts";
 import { listenOnSocket } from "./listen.ts";
@@ -12,7 +15,11 @@ import { listenOnTls } from "./listen-tls.ts";
 import { createBrokerLogger } from "./logger.ts";
 import { readProcessConfig, readVaultRoot } from "./process-config.ts";
 import type { ProcessConfig } from "./process-config.ts";
+import { listenForSecretProvisioning } from "./secret-provisioning/listen.ts";
+import type { SecretProvisioning } from "./secret-provisioning/listen.ts";
+import { provisionSecret } from "./secret-provisioning/provision.ts";
 import { loadTlsIdentity, openTlsIdentity } from "./tls-identity.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
 
 /** What ends the process; while it starts there is nothing to wait for. */
 let end = (): void => process.exit(0);
@@ -42,8 +49,9 @@ async function run(): Promise<void> {
       clock: Date.now,
       complete: await completeFrom(config.collateral),
     });
-    const app = createBrokerApp({ state, logger: createBrokerLogger(config.logLevel) });
-    const { listener, place } = await listen(app, config);
+    const logger = createBrokerLogger(config.logLevel);
+    const app = createBrokerApp({ state, logger });
+    const { listener, place } = await listen(app, { state, logger, config });
     end = () => {
       end = () => process.exit(0);
       void listener.close().finally(() => process.exit(0));
@@ -65,13 +73,24 @@ async function run(): Promise<void> {
 /** Where it listens, for the line that says so. */
 type Place =
   | { readonly socketPath: string }
-  | { readonly url: string; readonly spkiSha256: string };
+  | {
+      readonly url: string;
+      readonly spkiSha256: string;
+      /** HOST:PORT for Gramine's clients; null where there is none. */
+      readonly secretProvisioning: string | null;
+    };
+
+type Parts = {
+  readonly state: BrokerState;
+  readonly logger: BrokerLogger;
+  readonly config: ProcessConfig;
+};
 
 async function listen(
   app: Hono,
-  config: ProcessConfig,
+  parts: Parts,
 ): Promise<{ readonly listener: Listener; readonly place: Place }> {
-  const { listen: setting } = config;
+  const { listen: setting } = parts.config;
   if (setting.kind === "socket")
     return {
       listener: await listenOnSocket(app, setting.path),
@@ -83,9 +102,51 @@ async function listen(
       ? await loadTlsIdentity(certificate)
       : await openTlsIdentity({ folder: certificate.folder, host, nowMs: Date.now() });
   const listener = await listenOnTls(app, { host, port, tls });
-  const name = host.includes(":") ? `[${host}]` : host;
-  const url = `https://${name}:${listener.port}`;
-  return { listener, place: { url, spkiSha256: tls.spkiSha256 } };
+  const provisioning = await provision(parts, { setting: setting.secretProvisioning, tls });
+  return {
+    listener: {
+      close: async () => {
+        await Promise.all([listener.close(), provisioning?.close()]);
+      },
+    },
+    place: {
+      url: `https://${placeName(host, listener.port)}`,
+      spkiSha256: tls.spkiSha256,
+      secretProvisioning:
+        provisioning === null || setting.secretProvisioning === null
+          ? null
+          : placeName(setting.secretProvisioning.host, provisioning.port),
+    },
+  };
+}
+
+type TlsSetting = Extract<ProcessConfig["listen"], { readonly kind: "tls" }>;
+
+async function provision(
+  { state, logger }: Parts,
+  options: {
+    readonly setting: TlsSetting["secretProvisioning"];
+    readonly tls: TlsIdentity;
+  },
+): Promise<SecretProvisioning | null> {
+  const { setting, tls } = options;
+  if (setting === null) return null;
+  const { host, port, resource: path } = setting;
+  return await listenForSecretProvisioning({
+    host,
+    port,
+    certificates: tls.certificatePem,
+    privateKey: createPrivateKey(tls.keyPem),
+    decide: (evidence) => provisionSecret(state, { evidence, path }),
+    onRefused: ({ code }) => {
+      logger.call({ method: "RA-TLS", path, status: 403, code, durationMs: 0 });
+    },
+    now: state.clock,
+  });
+}
+
+function placeName(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Removes the socket, and its folder where nothing else lies in it: whoever made it may be gone. */

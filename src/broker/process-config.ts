@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { z } from "zod";
 import { PpmlError, Secret } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
+import { resourcePathSchema } from "../format/resource.ts";
 import { parseWith } from "../format/schema.ts";
 import type { VaultRoot } from "../key/root-key.ts";
 import { collateralSettingSchema } from "./collateral.ts";
@@ -31,6 +32,14 @@ const processConfigSchema = z.strictObject({
         z.strictObject({ kind: z.literal("own"), folder: pathSchema }),
         z.strictObject({ kind: z.literal("files"), certificate: pathSchema, key: pathSchema }),
       ]),
+      /** Beside it, for Gramine's unmodified clients: one resource, with the same certificate. */
+      secretProvisioning: z
+        .strictObject({
+          host: z.string().min(1).max(253),
+          port: z.int().min(0).max(65_535),
+          resource: resourcePathSchema,
+        })
+        .nullable(),
     }),
   ]),
   /** The folder that `createBrokerState` made. */

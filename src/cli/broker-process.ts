@@ -124,6 +124,7 @@ const readyLineSchema = z.looseObject({
   mode: modeSchema,
   url: z.string().optional(),
   spkiSha256: z.string().optional(),
+  secretProvisioning: z.string().nullable().optional(),
   pid: z.int(),
 });
 /** What a broker says when it listens. */

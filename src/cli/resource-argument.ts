@@ -6,11 +6,16 @@ import type { BrokerClient } from "../launch/index.ts";
 export const resourceArgument = {
   kind: "tuple",
   parameters: [
-    { placeholder: "PATH", brief: "repo/type/tag, such as default/keys/db", parse: parsePath },
+    {
+      placeholder: "PATH",
+      brief: "repo/type/tag, such as default/keys/db",
+      parse: parseResourcePath,
+    },
   ],
 } as const;
 
-function parsePath(text: string): string {
+/** Parses a resource's path; for flags and arguments. */
+export function parseResourcePath(text: string): string {
   const parsed = resourcePathSchema.safeParse(text);
   if (parsed.success) return parsed.data;
   throw new RangeError(parsed.error.issues[0]?.message ?? "expected repo/type/tag");

@@ -1,6 +1,6 @@
 import { PpmlError } from "../base/index.ts";
 import type { AttestationResult } from "../attest/appraise/appraise.ts";
-import { maaClaims } from "../attest/appraise/claims.ts";
+import { maaClaims, maaClaimsOfReport } from "../attest/appraise/claims.ts";
 import type { Mode } from "../format/kek.ts";
 import type { JsonObject } from "../attest/evidence/maa-evidence.ts";
 import type { Policy } from "./policy.ts";
@@ -20,8 +20,8 @@ export type AttestationRules = {
  */
 export function checkAttestation(options: {
   readonly result: AttestationResult;
-  /** What the Evidence binds. */
-  readonly runtimeData: JsonObject;
+  /** What the Evidence binds; null where the result's report data are all that is known of it. */
+  readonly runtimeData: JsonObject | null;
   readonly rules: AttestationRules;
   readonly mode: Mode;
 }): void {
@@ -62,10 +62,12 @@ export function checkNamesPod(
 
 function checkReleasePolicy(options: Parameters<typeof checkAttestation>[0]): void {
   const authority = issuerOf(options.mode);
-  const claims = maaClaims({
-    evidence: options.result.verified,
-    runtimeData: options.runtimeData,
-  });
+  const { result, runtimeData } = options;
+  const evidence = result.verified;
+  const claims =
+    runtimeData === null
+      ? maaClaimsOfReport({ evidence, reportData: result.reportData })
+      : maaClaims({ evidence, runtimeData });
   const { met, authorityNamed, outcomes } = evaluateSkr(options.rules.release, {
     authority,
     claims,

@@ -2,13 +2,14 @@ import { PpmlError } from "../base/index.ts";
 import type { AttestationResult } from "../attest/appraise/appraise.ts";
 import { refusePublishedKey } from "../attest/verify/published.ts";
 import type { Mode, WrappedLocalKey } from "../format/kek.ts";
-import { rcarPublicKeyOf, rcarRuntimeBytes } from "../format/rcar.ts";
-import type { RcarRuntimeData, RcarTeeKey } from "../format/rcar.ts";
+import { rcarPublicKeyOf } from "../format/rcar.ts";
 import type { Resource } from "../format/resource.ts";
 import type { VerifiedObject } from "../format/signed-object.ts";
-import { bindsExactly } from "./bound-data.ts";
+import { holdsExactly } from "./bound-data.ts";
 import { checkAttestation } from "./check-attestation.ts";
 import type { AttestationRules } from "./check-attestation.ts";
+import { boundByGuest } from "./guest-binding.ts";
+import type { GuestBinding } from "./guest-binding.ts";
 import type { Policy } from "./policy.ts";
 
 /** An attested guest without a job, that asks for one resource. */
@@ -16,7 +17,7 @@ export type ResourceRelease = {
   readonly kind: "resource";
   /** What the appraisal under this policy found. */
   readonly result: AttestationResult;
-  readonly runtimeData: RcarRuntimeData;
+  readonly binding: GuestBinding;
   readonly resource: VerifiedObject<Resource>;
 };
 
@@ -32,30 +33,31 @@ export function requireResourceRules(policy: Policy, path: string): AttestationR
 }
 
 /**
- * Checks a guest's request for a resource against one policy: it lists the path, its appraisal accepts
- * Evidence that binds exactly this nonce and key, and its release part is met.
+ * Checks a guest's request for a resource against one policy, and gives its content's wrapped key: it lists the path, its appraisal accepts
+ * Evidence that binds exactly this key (and nonce), and its release part is met.
  * @throws release.binding release.denied attest.denied attest.simulated
  */
 export function checkResource(options: {
   readonly by: ResourceRelease;
   readonly policy: Policy;
   readonly mode: Mode;
-}): { readonly key: WrappedLocalKey; readonly recipient: RcarTeeKey } {
+}): WrappedLocalKey {
   const { by, policy, mode } = options;
-  const { result, runtimeData } = by;
+  const { result, binding } = by;
   const { path, sealed } = by.resource.payload;
   const rules = requireResourceRules(policy, path);
-  if (!bindsExactly(result, rcarRuntimeBytes(runtimeData)))
+  if (!holdsExactly(result, boundByGuest(result.verified.evidence, binding)))
     throw new PpmlError(
       "release.binding",
-      "the Evidence does not bind this nonce and key: begin with /kbs/v0/auth again",
+      "the Evidence does not bind this guest's key and nonce: let it attest again",
     );
-  refusePublishedKey(rcarPublicKeyOf(runtimeData["tee-pubkey"]));
+  const runtimeData = binding.kind === "rcar" ? binding.runtimeData : null;
+  if (runtimeData !== null) refusePublishedKey(rcarPublicKeyOf(runtimeData["tee-pubkey"]));
   checkAttestation({ result, runtimeData, rules, mode });
   if (sealed === null)
     throw new PpmlError(
       "release.denied",
       `the resource ${path} was removed: put it with \`ppml broker resource put ${path}\``,
     );
-  return { key: sealed.key, recipient: runtimeData["tee-pubkey"] };
+  return sealed.key;
 }

@@ -6,7 +6,6 @@ import { encodeJcs } from "../format/jcs.ts";
 import type { Job } from "../format/job.ts";
 import { ecPublicKeyOf, jwkThumbprint } from "../format/jwk.ts";
 import type { Mode, WrappedLocalKey } from "../format/kek.ts";
-import type { RcarTeeKey } from "../format/rcar.ts";
 import type { Resource } from "../format/resource.ts";
 import type { RuntimeData } from "../format/runtime-data.ts";
 import type { EcPublicJwk } from "../format/schema.ts";
@@ -16,6 +15,7 @@ import { checkAttestation, checkNamesPod } from "./check-attestation.ts";
 import { checkJob } from "./check-job.ts";
 import { checkResource } from "./check-resource.ts";
 import type { ResourceRelease } from "./check-resource.ts";
+import type { GuestBinding } from "./guest-binding.ts";
 import type { VerifiedOwnerRequest } from "./owner-request.ts";
 import type { Policy } from "./policy.ts";
 
@@ -66,8 +66,8 @@ export type ResourceDecision = {
   readonly resource: Resource;
   /** The wrapped key of its content. */
   readonly key: WrappedLocalKey;
-  /** The guest's key, which the answer is encrypted to. */
-  readonly recipient: RcarTeeKey;
+  /** Whom the Evidence names: the answer is for this guest alone. */
+  readonly binding: GuestBinding;
   readonly attestation: AttestationResultData;
   readonly [resourceBrand]: true;
 };
@@ -139,7 +139,7 @@ export function release(
 
 function releaseResource(options: ReleaseOptions<ResourceRelease>): ResourceDecision {
   const { by, mode, policy } = options;
-  const { key, recipient } = checkResource({ by, policy: policy.payload, mode });
+  const key = checkResource({ by, policy: policy.payload, mode });
   requireGranted([key], policy.payload);
   const decision: Omit<ResourceDecision, typeof resourceBrand> = {
     mode,
@@ -147,7 +147,7 @@ function releaseResource(options: ReleaseOptions<ResourceRelease>): ResourceDeci
     policy: { name: policy.payload.name, digest: policy.digest },
     resource: by.resource.payload,
     key,
-    recipient,
+    binding: by.binding,
     attestation: by.result.data,
   };
   return Object.freeze(decision) as ResourceDecision;

@@ -11,6 +11,7 @@ import { concatBytes, Secret, sha256, toBase64Url, utf8 } from "../base/index.ts
 import { rcarPublicKeyOf } from "../format/rcar.ts";
 import type { RcarResponse, RcarTeeKey } from "../format/rcar.ts";
 import type { ResourceDecision } from "./decide.ts";
+import { recipientOf } from "./guest-binding.ts";
 
 const KEY_BYTES = 32;
 const IV_BYTES = 12;
@@ -30,7 +31,7 @@ const EC_ALGORITHM = "ECDH-ES+A256KW";
 export function sealResourceAnswer(decision: ResourceDecision, content: Secret): RcarResponse {
   // A CEK is made for this one answer, so its IV comes once.
   using cek = Secret.take(Uint8Array.from(randomBytes(KEY_BYTES)));
-  const { header, encryptedKey } = wrapCek(decision.recipient, cek);
+  const { header, encryptedKey } = wrapCek(recipientOf(decision.binding), cek);
   const protectedHeader = toBase64Url(utf8(JSON.stringify(header)));
   const iv = Uint8Array.from(randomBytes(IV_BYTES));
   const { ciphertext, tag } = cek.expose((key) => {

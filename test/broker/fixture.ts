@@ -81,6 +81,8 @@ const sharedPki = createSimulationPki({ nowMs: NOW_MS });
 
 export async function makeFixture(
   mode: "simulation" | "production" = "simulation",
+  /** Another root than that of the fixture's simulated machine. */
+  simulationRoot?: Uint8Array,
 ): Promise<Fixture> {
   const dir = await mkdtemp(join(tmpdir(), "ppml-broker-"));
   const rootPath = join(dir, "root.key");
@@ -101,7 +103,7 @@ export async function makeFixture(
     dir: state0,
     kind:
       mode === "simulation"
-        ? { mode, simulationRoot: platform.root }
+        ? { mode, simulationRoot: simulationRoot ?? platform.root }
         : { mode, simulationRoot: null },
     owner: owner.publicJwk,
     root: vault.root,

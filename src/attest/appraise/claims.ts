@@ -28,12 +28,34 @@ export function maaClaims(options: {
       "attest.not_verified",
       "the Evidence's report data is not the digest of this runtime data: let the TEE attest again",
     );
+  return { ...claimsOf(verified), "x-ms-runtime": runtimeData };
+}
+
+/**
+ * `maaClaims` of Evidence that binds bytes by a protocol of its own, such as an RA-TLS certificate's:
+ * there is no claim `x-ms-runtime`.
+ * @throws attest.not_verified where the Evidence does not bind `reportData`
+ */
+export function maaClaimsOfReport(options: {
+  readonly evidence: Verified<Evidence>;
+  readonly reportData: Uint8Array;
+}): MaaClaims {
+  const { evidence: verified, reportData } = options;
+  if (!equalBytes(boundData(verified.evidence), reportData))
+    throw new PpmlError(
+      "attest.not_verified",
+      "the Evidence's report data are not those that were expected: let the TEE attest again",
+    );
+  return claimsOf(verified);
+}
+
+function claimsOf(verified: Verified<Evidence>): MaaClaims {
+  const { evidence, simulated } = verified;
   return {
     "x-ms-ver": "1.0",
     ...claimsOfTee(maaTeeOf(evidence)),
     ...(evidence.type === "maa" ? { "x-ms-policy-hash": evidence.policyHash } : {}),
-    "x-ms-runtime": runtimeData,
-    ppml: { simulated: verified.simulated },
+    ppml: { simulated },
   };
 }
 

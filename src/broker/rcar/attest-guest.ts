@@ -8,17 +8,20 @@ import {
 } from "../../base/index.ts";
 import { appraise } from "../../attest/appraise/appraise.ts";
 import type { AttestationResult } from "../../attest/appraise/appraise.ts";
-import { boundData, expectedBinding } from "../../attest/appraise/binding.ts";
+import { boundData } from "../../attest/appraise/binding.ts";
 import { maaClaims } from "../../attest/appraise/claims.ts";
 import { checkInitData } from "../../attest/appraise/init-data.ts";
 import { issueEar } from "../../attest/ear/issue-ear.ts";
 import type { Evidence } from "../../attest/evidence/evidence.ts";
 import { wireOfCocoEvidence } from "../../attest/evidence/coco-evidence.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
+import { jwkThumbprint } from "../../format/jwk.ts";
 import { rcarPublicKeyOf, rcarRuntimeBytes } from "../../format/rcar.ts";
 import type { RcarAttest, RcarRuntimeData } from "../../format/rcar.ts";
 import type { VerifiedObject } from "../../format/signed-object.ts";
 import { checkAttestation } from "../../release/check-attestation.ts";
+import { boundByGuest } from "../../release/guest-binding.ts";
+import type { GuestBinding } from "../../release/guest-binding.ts";
 import type { Policy } from "../../release/policy.ts";
 import type { BrokerState } from "../broker-state.ts";
 import { policiesOfResources } from "../policies.ts";
@@ -57,15 +60,17 @@ export async function attestGuest(
       digest: toHex(sha256(rcarRuntimeBytes(runtimeData))),
     },
     name: tee,
-    teeKey,
+    purpose: "attestation of a guest",
+    encryptionKey: jwkThumbprint(teeKey),
     kekId: null,
   };
   let wire: WireEvidence | null = null;
   try {
     wire = readEvidence(tee, attest);
     const guest = await verifyGuest(state, { wire, tee, runtimeData, attest, found });
-    const token = await earOf(state, { guest, found });
-    logGuestDecision(state, { ...asked, ...guest, ...found, refusal: null });
+    const token = await earOf(state, { guest, runtimeData, found });
+    const { evidenceDigest } = guest;
+    logGuestDecision(state, { ...asked, ...found, evidenceDigest, refusal: null });
     state.sessions.attested(sessionId, guest, token);
     return token;
   } catch (error) {
@@ -102,25 +107,29 @@ async function verifyGuest(
   },
 ): Promise<AttestedGuest> {
   const { wire, tee, runtimeData, attest, found } = options;
-  const complete = wire.type.startsWith("sim-") ? wire : await state.complete(wire);
+  const complete = await state.complete(wire);
   const evidence = await verifyFor(state.db.identity, complete, state.clock());
-  requireBound(evidence.evidence, runtimeData);
+  const binding: GuestBinding = { kind: "rcar", runtimeData };
+  requireBound(evidence.evidence, binding);
   const initData = attest["init-data"] ?? null;
   if (initData !== null) found.initData = checkInitData(evidence.evidence, initData);
-  const guest: AttestedGuest = { tee, evidence, evidenceDigest: digestOf(wire), runtimeData };
-  requireAcceptance(state, { guest, found });
+  const guest: AttestedGuest = { tee, evidence, evidenceDigest: digestOf(wire), binding };
+  requireAcceptance(state, { guest, runtimeData, found });
   return guest;
 }
 
+type Accepted = {
+  readonly guest: AttestedGuest;
+  readonly runtimeData: RcarRuntimeData;
+  readonly found: Found;
+};
+
 /** A guest that no policy accepts gets no token. @throws release.denied attest.simulated */
-function requireAcceptance(
-  state: BrokerState,
-  options: { readonly guest: AttestedGuest; readonly found: Found },
-): void {
-  const { guest, found } = options;
-  const { evidence, runtimeData } = guest;
+function requireAcceptance(state: BrokerState, options: Accepted): void {
+  const { guest, runtimeData, found } = options;
+  const { evidence, binding } = guest;
   const { mode } = state.db.identity;
-  const reportData = expectedBinding(evidence.evidence, rcarRuntimeBytes(runtimeData));
+  const reportData = boundByGuest(evidence.evidence, binding);
   const refusals: PpmlError[] = [];
   for (const policy of policiesOfResources(state.db, null)) {
     const { appraisal, release } = policy.payload;
@@ -143,20 +152,17 @@ function requireAcceptance(
   );
 }
 
-function requireBound(evidence: Evidence, runtimeData: RcarRuntimeData): void {
-  if (!equalBytes(boundData(evidence), expectedBinding(evidence, rcarRuntimeBytes(runtimeData))))
+function requireBound(evidence: Evidence, binding: GuestBinding): void {
+  if (!equalBytes(boundData(evidence), boundByGuest(evidence, binding)))
     throw new PpmlError(
       "release.binding",
       "the Evidence's report data is not the digest of this nonce and key: let the guest attest again",
     );
 }
 
-function earOf(
-  state: BrokerState,
-  options: { readonly guest: AttestedGuest; readonly found: Found },
-): Promise<string> {
-  const { guest, found } = options;
-  const { tee, evidence, runtimeData } = guest;
+function earOf(state: BrokerState, options: Accepted): Promise<string> {
+  const { guest, runtimeData, found } = options;
+  const { tee, evidence } = guest;
   const { simulated } = evidence;
   return issueEar({
     signer: { algorithm: "ES256", ...state.earKey },

@@ -1,12 +1,10 @@
 import { isPpmlError, PpmlError, toTimestamp } from "../../base/index.ts";
 import type { AttestationResult } from "../../attest/appraise/appraise.ts";
-import { jwkThumbprint } from "../../format/jwk.ts";
 import type { ReleasePredicate } from "../../format/receipt.ts";
 import type { VerifiedObject } from "../../format/signed-object.ts";
 import type { Policy } from "../../release/policy.ts";
 import { makeReleaseReceipt, signReceipt } from "../../receipt/make-receipt.ts";
 import type { BrokerState } from "../broker-state.ts";
-import type { RcarTeeKey } from "../../format/rcar.ts";
 
 const MAX_REASON_LENGTH = 2000;
 
@@ -16,7 +14,9 @@ export type GuestDecision = {
   /** The resource's path, or the guest's TEE. */
   readonly name: string;
   readonly evidenceDigest: string;
-  readonly teeKey: RcarTeeKey;
+  /** Names the guest's key. @see guestKeyId */
+  readonly encryptionKey: string;
+  readonly purpose: string;
   readonly kekId: string | null;
   readonly policy: VerifiedObject<Policy> | null;
   readonly result: AttestationResult | null;
@@ -32,18 +32,18 @@ export function logGuestDecision(
   decision: GuestDecision,
   check: () => void = () => undefined,
 ): void {
-  const { request, name, evidenceDigest, teeKey, kekId, policy, result, refusal } = decision;
+  const { request, name, kekId, policy, result, refusal } = decision;
   const predicate: ReleasePredicate = {
     v: 1,
     mode: state.db.identity.mode,
     decision: refusal === null ? "granted" : "denied",
     request,
     name,
-    purpose: request.kind === "attestation" ? "attestation of a guest" : "resource for a guest",
+    purpose: decision.purpose,
     policy: policy === null ? null : { name: policy.payload.name, digest: policy.digest },
     attestation: result?.data ?? null,
-    evidenceDigest,
-    encryptionKey: jwkThumbprint(teeKey),
+    evidenceDigest: decision.evidenceDigest,
+    encryptionKey: decision.encryptionKey,
     signingKey: null,
     keks: kekId === null ? [] : [kekId],
     keyCount: kekId === null ? 0 : 1,

@@ -16,6 +16,7 @@ import {
 } from "../../format/rcar.ts";
 import { resourcePathSchema } from "../../format/resource.ts";
 import { parseWith } from "../../format/schema.ts";
+import { sealResourceAnswer } from "../../release/seal-resource-answer.ts";
 import type { BrokerState } from "../broker-state.ts";
 import { attestGuest } from "./attest-guest.ts";
 import { releaseResource } from "./release-resource.ts";
@@ -62,7 +63,9 @@ export function addRcarRoutes(app: Hono, state: BrokerState): void {
   app.get("/kbs/v0/resource/:repo/:type/:tag", async (c) => {
     const path = pathOf(c);
     const guest = state.sessions.guestOf(await sessionOf(c, state), state.clock());
-    return c.json(await releaseResource(state, { guest, path }));
+    const purpose = "resource for a guest";
+    const deliver = sealResourceAnswer;
+    return c.json(await releaseResource(state, { guest, path, purpose, deliver }));
   });
 }
 

@@ -1,9 +1,6 @@
 import { isPpmlError, PpmlError, sha256, toHex, utf8 } from "../../base/index.ts";
 import type { Secret } from "../../base/index.ts";
 import { appraise } from "../../attest/appraise/appraise.ts";
-import { expectedBinding } from "../../attest/appraise/binding.ts";
-import { rcarRuntimeBytes } from "../../format/rcar.ts";
-import type { RcarResponse } from "../../format/rcar.ts";
 import { decryptResource } from "../../format/resource-cipher.ts";
 import type { Resource } from "../../format/resource.ts";
 import type { VerifiedObject } from "../../format/signed-object.ts";
@@ -11,8 +8,8 @@ import { toUnwrapRequest } from "../../key/wrap.ts";
 import { requireResourceRules } from "../../release/check-resource.ts";
 import { release } from "../../release/decide.ts";
 import type { ResourceDecision } from "../../release/decide.ts";
+import { boundByGuest, guestKeyId } from "../../release/guest-binding.ts";
 import type { Policy } from "../../release/policy.ts";
-import { sealResourceAnswer } from "../../release/seal-resource-answer.ts";
 import type { BrokerState } from "../broker-state.ts";
 import { policiesOfResources, policyInForce } from "../policies.ts";
 import { findResource } from "../resources.ts";
@@ -21,23 +18,30 @@ import type { GuestDecision } from "./rcar-log.ts";
 import type { AttestedGuest } from "./sessions.ts";
 
 /**
- * Decides on a resource for an attested guest and gives the answer's JWE. Of the policies in force that
+ * Decides on a resource for an attested guest, and gives what `deliver` makes of its content, which is
+ * disposed of here. Of the policies in force that
  * list the path the first, by name, that accepts the guest and grants the KEK releases. Grant and
  * refusal stand in the log before the answer leaves.
  * @throws release.denied release.not_granted release.policy release.binding attest.simulated key.*
  */
-export async function releaseResource(
+export async function releaseResource<T>(
   state: BrokerState,
-  request: { readonly guest: AttestedGuest; readonly path: string },
-): Promise<RcarResponse> {
-  const { guest, path } = request;
+  request: {
+    readonly guest: AttestedGuest;
+    readonly path: string;
+    readonly purpose: string;
+    readonly deliver: (decision: ResourceDecision, content: Secret) => T;
+  },
+): Promise<T> {
+  const { guest, path, purpose, deliver } = request;
   const resource = findResource(state.db, path);
   const asked: GuestDecision = {
     // What never was has no digest of its own.
     request: { kind: "resource", digest: resource?.digest ?? toHex(sha256(utf8(path))) },
     name: path,
     evidenceDigest: guest.evidenceDigest,
-    teeKey: guest.runtimeData["tee-pubkey"],
+    purpose,
+    encryptionKey: guestKeyId(guest.binding),
     kekId: resource?.payload.sealed?.key.kekId ?? null,
     policy: null,
     result: null,
@@ -55,7 +59,7 @@ export async function releaseResource(
     found = last;
     if (decision instanceof PpmlError) throw decision;
     using content = await openResource(state, decision);
-    const answer = sealResourceAnswer(decision, content);
+    const answer = deliver(decision, content);
     logGuestDecision(state, found, () => requireUnchanged(state, decision));
     isLogged = true;
     return answer;
@@ -80,11 +84,11 @@ function decideResource(
   let last = asked;
   for (const policy of policiesOfResources(state.db, path)) {
     const result = appraiseGuest(guest, policy.payload, path);
-    const { runtimeData } = guest;
+    const { binding } = guest;
     let decision: ResourceDecision | null = null;
     const refusal = refusalOf(() => {
       decision = release({
-        by: { kind: "resource", result, runtimeData, resource },
+        by: { kind: "resource", result, binding, resource },
         policy,
         mode: state.db.identity.mode,
         nowMs: state.clock(),
@@ -103,12 +107,12 @@ function decideResource(
 
 /** The policy may be another one than at the time of the Evidence: its appraisal is made anew. */
 function appraiseGuest(
-  { evidence, runtimeData }: AttestedGuest,
+  { evidence, binding }: AttestedGuest,
   policy: Policy,
   path: string,
 ): ReturnType<typeof appraise> {
   const { appraisal } = requireResourceRules(policy, path);
-  const reportData = expectedBinding(evidence.evidence, rcarRuntimeBytes(runtimeData));
+  const reportData = boundByGuest(evidence.evidence, binding);
   return appraise({ evidence, policy: appraisal, reportData });
 }
 

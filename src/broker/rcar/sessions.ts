@@ -1,7 +1,7 @@
 import { equalBytes, PpmlError, sha256, toBase64, toHex, utf8 } from "../../base/index.ts";
 import type { Evidence } from "../../attest/evidence/evidence.ts";
 import type { Verified } from "../../attest/verify/verified.ts";
-import type { RcarRuntimeData } from "../../format/rcar.ts";
+import type { GuestBinding } from "../../release/guest-binding.ts";
 import type { RandomSource } from "../nonces.ts";
 
 /** A guest has so long from its challenge to its Evidence. */
@@ -16,13 +16,13 @@ export const MAX_SESSIONS = 10_000;
 /** How many resources one session may ask for: each leaves an entry in the log. */
 export const MAX_RESOURCES_A_SESSION = 100;
 
-/** What a guest proved, kept as it was minted: a token alone never brings it back. */
+/** What a guest proved, as it was minted: a token alone never brings it back. */
 export type AttestedGuest = {
   readonly tee: string;
   readonly evidence: Verified<Evidence>;
   /** SHA-256 of the Evidence's bytes, hex. */
   readonly evidenceDigest: string;
-  readonly runtimeData: RcarRuntimeData;
+  readonly binding: GuestBinding;
 };
 
 type Session = {

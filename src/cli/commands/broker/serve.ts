@@ -12,6 +12,7 @@ import type { Project } from "../../config/load.ts";
 import type { CliContext } from "../../context.ts";
 import { parseHostPort } from "../../host-port.ts";
 import type { HostPort } from "../../host-port.ts";
+import { parseResourcePath } from "../../resource-argument.ts";
 import { renderFields } from "../../output/table.ts";
 import { vaultFlags } from "../../vault.ts";
 import type { VaultFlags } from "../../vault.ts";
@@ -21,6 +22,8 @@ type Flags = VaultFlags &
     readonly listen: HostPort;
     readonly tlsCert?: string;
     readonly tlsKey?: string;
+    readonly secretProvisioning?: HostPort;
+    readonly secretResource?: string;
     readonly logLevel?: ProcessConfig["logLevel"];
   };
 
@@ -49,6 +52,20 @@ export const command = defineCommand<Flags>({
         optional: true,
       },
       ...collateralFlags,
+      secretProvisioning: {
+        kind: "parsed",
+        parse: parseHostPort,
+        brief: "Where Gramine's unmodified clients get the secret of --secret-resource",
+        placeholder: "HOST:PORT",
+        optional: true,
+      },
+      secretResource: {
+        kind: "parsed",
+        parse: parseResourcePath,
+        brief: "The resource that they get, at most 4096 bytes",
+        placeholder: "PATH",
+        optional: true,
+      },
       logLevel: {
         kind: "enum",
         values: ["silent", "error", "warn", "info", "debug"],
@@ -106,7 +123,15 @@ function listenSetting(
           certificate: resolve(cwd, tlsCert),
           key: resolve(cwd, tlsKey),
         } as const);
-  return { kind: "tls", host, port, certificate };
+  const { secretProvisioning: place, secretResource: resource } = flags;
+  if ((place === undefined) !== (resource === undefined))
+    throw new PpmlError(
+      "cli.usage",
+      "--secret-provisioning and --secret-resource belong together: give both or none",
+    );
+  const secretProvisioning =
+    place === undefined || resource === undefined ? null : { ...place, resource };
+  return { kind: "tls", host, port, certificate, secretProvisioning };
 }
 
 function readyText(
@@ -124,6 +149,9 @@ function readyText(
       ["listening on", line.url ?? ""],
       ["mode", line.mode === "simulation" ? "simulation: nothing is protected" : line.mode],
       ["key to pin", `sha256 ${line.spkiSha256 ?? ""}`],
+      ...(typeof line.secretProvisioning === "string"
+        ? [["Gramine's clients", line.secretProvisioning] as const]
+        : []),
       ["collateral", collateral.kind === "none" ? "as it is sent" : `from ${collateral.kind}`],
     ],
     context.style,
