@@ -135,3 +135,12 @@ test("nothing is left to do in the sources", () => {
   for (const path of globSync("{src,test,bench,tools,docs}/**/*.{ts,md,mjs}"))
     assert.doesNotMatch(readFileSync(path, "utf8"), words, path);
 });
+
+test("no file imports itself through others, types included", () => {
+  for (const source of sources.values())
+    for (const target of source.imports)
+      assert.ok(
+        !reachable(sources, target).has(source.path),
+        `${source.path} imports ${target}, which leads back to it`,
+      );
+});

@@ -13,7 +13,6 @@ import { join } from "node:path";
 import { z } from "zod";
 import { PpmlError } from "../base/index.ts";
 import type { Ran, RunCommand } from "./run-command.ts";
-import type { WorkDirectory } from "./work-directory.ts";
 
 const HDIUTIL = "/usr/bin/hdiutil";
 const NEWFS = "/sbin/newfs_hfs";
@@ -33,6 +32,9 @@ const recordSchema = z.strictObject({
 });
 type RecordOfDisk = z.infer<typeof recordSchema>;
 
+/** A mounted RAM disk; disposing takes it away. */
+export type RamDisk = Disposable & { readonly path: string };
+
 /** A RAM disk's surroundings. */
 export type RamDiskPlace = {
   /** Folder for mount points, which only this user can change: os.tmpdir() on macOS. */
@@ -48,7 +50,7 @@ export type RamDiskPlace = {
  * @throws launch.isolation where a step fails; what was made until then is taken back
  * @see man pages hdiutil(1), newfs_hfs(8), diskutil(8)
  */
-export function makeRamDisk(place: RamDiskPlace, bytes: number): WorkDirectory {
+export function makeRamDisk(place: RamDiskPlace, bytes: number): RamDisk {
   const parent = realpathSync(place.parent);
   detachLeftovers({ ...place, parent });
   const sectors = Math.ceil((bytes + OVERHEAD_BYTES) / SECTOR_BYTES);

@@ -10,6 +10,7 @@ export {
   launchRequestSchema,
   type LaunchResult,
 } from "./messages.ts";
-export { type Launcher, runJob } from "./run-job.ts";
+export type { Launcher } from "./job-state.ts";
+export { runJob } from "./run-job.ts";
 export { bootSimulatedTee, buildSnapshot, measureImage, type Snapshot } from "./sim/index.ts";
 export { makeWorkerServices } from "./worker-services.ts";

@@ -8,7 +8,7 @@ import { signObject } from "../format/signed-object.ts";
 import { isRefusal, publishManifest, RESULT_GROUP } from "../seal/index.ts";
 import type { PublishedManifest } from "../seal/index.ts";
 import type { LaunchResult } from "./messages.ts";
-import type { FinishedJob } from "./run-job.ts";
+import type { FinishedJob } from "./job-state.ts";
 
 /**
  * Publishes the result's manifest, signed by the TEE's own key. Accepted it is with its receipt, which

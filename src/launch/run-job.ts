@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { PpmlError, toHex } from "../base/index.ts";
-import type { Attester } from "../attest/index.ts";
 import { makeSandbox, probeIsolation } from "../compute/sandbox.ts";
 import { isolationNotice } from "../compute/work-directory.ts";
 import type { Sandbox } from "../compute/sandbox.ts";
@@ -8,53 +7,20 @@ import { runSqlWorker } from "../compute/sql/run-worker.ts";
 import type { WorkerResult } from "../compute/sql/task.ts";
 import type { Grant, ManifestFloor } from "../format/grant.ts";
 import type { Job } from "../format/job.ts";
-import type { WrappedLocalKey } from "../format/kek.ts";
-import type { Manifest } from "../format/manifest.ts";
-import type { WireEvidence } from "../format/protocol.ts";
 import { reportDataOf } from "../format/runtime-data.ts";
-import type { RuntimeData } from "../format/runtime-data.ts";
 import type { VerifiedObject } from "../format/signed-object.ts";
 import { acceptManifest, checkListing, checkStored, openGrant } from "../open/index.ts";
 import { openStore } from "../store/index.ts";
 import type { Store, StoreSource } from "../store/index.ts";
-import type { BrokerClient } from "./broker-client.ts";
 import { checkJob } from "./check-job.ts";
 import { loadCandidate } from "./inputs.ts";
 import type { CandidateInput } from "./inputs.ts";
-import type { LaunchEvent, LauncherConfig, LaunchRequest, LaunchResult } from "./messages.ts";
+import type { LaunchRequest, LaunchResult } from "./messages.ts";
+import type { AcceptedInput, FinishedJob, Launcher, Release } from "./job-state.ts";
 import { publishResult } from "./publish-result.ts";
 import { makeResultKey } from "../seal/index.ts";
 import { makeTeeKeys, runtimeDataOf } from "./tee-keys.ts";
-import type { TeeKeys } from "./tee-keys.ts";
 import { makeHandover, makeWorkerServices } from "./worker-services.ts";
-import type { LocalKeys } from "./worker-services.ts";
-
-/** What the launcher needs from its surroundings. */
-export type Launcher = {
-  readonly config: LauncherConfig;
-  readonly attester: Attester;
-  readonly broker: BrokerClient;
-  readonly nodePath: string;
-  readonly workerPath: string;
-  readonly now: () => number;
-  readonly tell: (event: LaunchEvent) => void;
-};
-
-/** What a release gave: the grant, its local keys, and what the Evidence was. */
-export type Release = Disposable & {
-  readonly grant: Grant;
-  readonly localKeys: LocalKeys;
-  readonly keys: TeeKeys;
-  readonly runtimeData: RuntimeData;
-  readonly evidence: WireEvidence;
-};
-
-/** An input whose manifest was accepted, with its stored files open. */
-export type AcceptedInput = {
-  readonly candidate: CandidateInput;
-  readonly manifest: VerifiedObject<Manifest>;
-  readonly sources: readonly StoreSource[];
-};
 
 /**
  * The whole way of a job inside the TEE: check it, attest, get the keys, accept the inputs, run the
@@ -195,20 +161,6 @@ function floorOf(grant: Grant, datasetId: string): ManifestFloor {
     throw new PpmlError("release.response", `the grant names no manifest floor for ${datasetId}`);
   return floor;
 }
-
-/** A job whose engine is done: what there is to publish. */
-export type FinishedJob = {
-  readonly launcher: Launcher;
-  readonly job: VerifiedObject<Job>;
-  readonly release: Release;
-  readonly inputs: readonly AcceptedInput[];
-  readonly store: Store;
-  readonly result: WorkerResult;
-  readonly version: number;
-  readonly fileName: string;
-  readonly wrapped: WrappedLocalKey;
-  readonly startedMs: number;
-};
 
 async function compute(
   options: Omit<FinishedJob, "result" | "version" | "fileName" | "wrapped"> & {

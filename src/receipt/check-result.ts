@@ -15,7 +15,7 @@ import type { ResultPredicate, ResultReceipt } from "../format/receipt.ts";
 import { verifyObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
 import type { CheckList } from "./report.ts";
-import type { ReceiptRoots } from "./verify-receipt-file.ts";
+import type { ReceiptRoots } from "./receipt-roots.ts";
 
 const CLOCK_SKEW_MS = 300_000;
 

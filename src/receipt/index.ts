@@ -7,4 +7,5 @@ export {
   signReceipt,
 } from "./make-receipt.ts";
 export type { ReceiptCheck, ReceiptReport } from "./report.ts";
-export { parseReceiptFile, type ReceiptRoots, verifyReceiptFile } from "./verify-receipt-file.ts";
+export type { ReceiptRoots } from "./receipt-roots.ts";
+export { parseReceiptFile, verifyReceiptFile } from "./verify-receipt-file.ts";

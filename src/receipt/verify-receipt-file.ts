@@ -1,5 +1,4 @@
 import { fromHex, PpmlError, unreachable } from "../base/index.ts";
-import type { AppraisalPolicy } from "../attest/appraise/policy.ts";
 import { verifyInclusion } from "../format/merkle.ts";
 import {
   EVENT_PREDICATE,
@@ -15,19 +14,10 @@ import type { EcPublicJwk } from "../format/schema.ts";
 import { peekObject, verifyObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
 import { EQUIVOCATION, verifyLogHead } from "./log.ts";
+import type { ReceiptRoots } from "./receipt-roots.ts";
 import { CheckList } from "./report.ts";
 import type { ReceiptReport } from "./report.ts";
 import { checkResult } from "./check-result.ts";
-
-/** What a receipt is verified from: every root pinned beforehand, or null where there is none. */
-export type ReceiptRoots = {
-  /** The broker's log key; null leaves the log and a broker's signature unchecked. */
-  readonly logKey: EcPublicJwk | null;
-  /** DER of a simulation's root; null accepts no simulated Evidence. */
-  readonly simulationRoot: Uint8Array | null;
-  /** What the Evidence has to say; null leaves open which code ran. */
-  readonly appraisal: AppraisalPolicy | null;
-};
 
 const BROKER_ONLY =
   "a broker's signature proves what the broker decided and wrote down, not what any code then did";

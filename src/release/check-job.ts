@@ -3,8 +3,7 @@ import { encodeJcs } from "../format/jcs.ts";
 import type { Job } from "../format/job.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
 import type { VerifiedObject } from "../format/signed-object.ts";
-import type { JobPolicy } from "./decide.ts";
-import type { Policy } from "./policy.ts";
+import type { JobPolicy, Policy } from "./policy.ts";
 
 /**
  * Refuses a job that the policy does not approve: another signer, policy, code, purpose or output

@@ -17,7 +17,7 @@ import { checkResource } from "./check-resource.ts";
 import type { ResourceRelease } from "./check-resource.ts";
 import type { GuestBinding } from "./guest-binding.ts";
 import type { VerifiedOwnerRequest } from "./owner-request.ts";
-import type { Policy } from "./policy.ts";
+import type { JobPolicy, Policy } from "./policy.ts";
 
 /** An attested job that asks for keys. */
 export type JobRelease = {
@@ -152,13 +152,6 @@ function releaseResource(options: ReleaseOptions<ResourceRelease>): ResourceDeci
   };
   return Object.freeze(decision) as ResourceDecision;
 }
-
-/** The three parts of a policy that jobs need. */
-export type JobPolicy = {
-  readonly appraisal: NonNullable<Policy["appraisal"]>;
-  readonly release: NonNullable<Policy["release"]>;
-  readonly jobs: NonNullable<Policy["jobs"]>;
-};
 
 /** The parts of a policy that approve jobs. @throws release.job where it approves none */
 export function requireJobRules(policy: Policy): JobPolicy {

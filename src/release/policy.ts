@@ -67,6 +67,13 @@ export const policySchema = z
   .refine(allOrNone, ALL_OR_NONE);
 export type Policy = z.infer<typeof policySchema>;
 
+/** The three parts of a policy that jobs need. */
+export type JobPolicy = {
+  readonly appraisal: NonNullable<Policy["appraisal"]>;
+  readonly release: NonNullable<Policy["release"]>;
+  readonly jobs: NonNullable<Policy["jobs"]>;
+};
+
 /**
  * Parses a policy's file from JSON data.
  * @throws release.policy

@@ -7,7 +7,7 @@ import { peekObject } from "../../format/signed-object.ts";
 import type { Envelope } from "../../format/signed-object.ts";
 import { parsePemCertificates } from "../x509/pem.ts";
 import { parseAzureVtpmJson } from "./azure-vtpm-json.ts";
-import type { DetectedEvidence } from "./detect.ts";
+import type { DetectedEvidence } from "./detected.ts";
 import { parseHclReport } from "./hcl-report.ts";
 
 const wireOf = (type: string, bytes: Uint8Array): WireEvidence => ({

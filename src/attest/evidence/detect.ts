@@ -1,16 +1,7 @@
 import { fromUtf8, PpmlError, toBase64Url, utf8 } from "../../base/index.ts";
-import type { WireEvidence } from "../../format/protocol.ts";
 import { detectJson } from "./detect-json.ts";
-import type { JsonObject } from "./maa-evidence.ts";
+import type { DetectedEvidence } from "./detected.ts";
 import { SNP_REPORT_BYTES } from "./snp-report.ts";
-
-/** Evidence as somebody kept it: what it is by its form, nothing verified. */
-export type DetectedEvidence = {
-  /** As it goes to a verifier; collateral only where the file carried it. */
-  readonly wire: WireEvidence;
-  /** The runtime data that it was made for, where the file says; what a receipt of a result has. */
-  readonly runtimeData: JsonObject | null;
-};
 
 const MAX_BYTES = 4 * 1024 * 1024;
 const QUOTE_HEADER_BYTES = 48;
