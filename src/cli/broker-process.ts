@@ -11,16 +11,16 @@ import type { ErrorCode } from "../base/index.ts";
 import type { ProcessConfig } from "../broker/index.ts";
 import { modeSchema } from "../format/kek.ts";
 import { openBrokerClient } from "../launch/index.ts";
-import type { BrokerClient } from "../launch/index.ts";
+import type { BrokerClient, BrokerPlace } from "../launch/index.ts";
 import { onProcessEnd } from "../launch/sim/process-end.ts";
 import { obtainPassphrase } from "./terminal.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** A running broker of this project: a process of its own on a Unix socket for this user alone. */
-export type RunningBroker = { readonly client: BrokerClient; readonly socketPath: string };
+/** A broker that answers, and where. */
+export type RunningBroker = { readonly client: BrokerClient; readonly place: BrokerPlace };
 
 /**
- * Starts the project's broker, gives it to `use`, and stops it. The vault, the release key and every
+ * Starts the project's broker as a process of its own, on a Unix socket for this user alone, gives it to `use`, and stops it. The vault, the release key and every
  * decision are in that process, not in this one.
  * @throws broker.unavailable and what the broker says when it starts, and what `use` throws
  */
@@ -38,7 +38,7 @@ export async function withBroker<T>(
   const started = startBroker(workspace, { listen, collateral, logLevel: "warn" });
   try {
     await started.ready;
-    return await use({ client: openBrokerClient({ socketPath }), socketPath });
+    return await use({ client: openBrokerClient({ socketPath }), place: { socketPath } });
   } finally {
     await started.stop();
     atEnd[Symbol.dispose]();

@@ -48,7 +48,7 @@ export async function runInSimulatedTee(
   const job = peekObject({ kind: "job", schema: jobSchema, envelope: run.envelope }).payload;
   const request: LaunchRequest = {
     v: 1,
-    brokerSocket: broker.socketPath,
+    broker: broker.place,
     job: run.envelope,
     jobSigner: workspace.owner.publicJwk,
     code: [run.code],

@@ -1,4 +1,4 @@
-export { type BrokerClient, openBrokerClient } from "./broker-client.ts";
+export { type BrokerClient, type BrokerPlace, openBrokerClient } from "./broker-client.ts";
 export { checkJob } from "./check-job.ts";
 export { loadManifest, namingDataset, neededGroups } from "./inputs.ts";
 export {

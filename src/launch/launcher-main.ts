@@ -43,7 +43,7 @@ try {
     {
       config,
       attester,
-      broker: openBrokerClient({ socketPath: request.brokerSocket }),
+      broker: openBrokerClient(request.broker),
       nodePath: process.execPath,
       workerPath: join(dirname(here), "..", "compute", "sql", `worker-main.${extension}`),
       now: Date.now,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { kekPublicKeySchema, modeSchema } from "../format/kek.ts";
-import { ecPublicJwkSchema, nameSchema } from "../format/schema.ts";
+import { ecPublicJwkSchema, nameSchema, sha256HexSchema } from "../format/schema.ts";
 import { envelopeSchema } from "../format/signed-object.ts";
 import { teeProfileSchema } from "../format/attestation-result.ts";
 import { receiptFileSchema } from "../format/receipt.ts";
@@ -18,7 +18,11 @@ export type LauncherConfig = z.infer<typeof launcherConfigSchema>;
 /** What the untrusted host asks the launcher to run. */
 export const launchRequestSchema = z.strictObject({
   v: z.literal(1),
-  brokerSocket: z.string().min(1).max(200),
+  /** On a Unix socket, or on TCP with a pinned key: the host's choice, for the grant is checked. */
+  broker: z.union([
+    z.strictObject({ socketPath: z.string().min(1).max(200) }),
+    z.strictObject({ url: z.string().min(1).max(500), spkiSha256: sha256HexSchema }),
+  ]),
   job: envelopeSchema,
   jobSigner: ecPublicJwkSchema,
   /** Texts of the job's code, in its order. */

@@ -1,7 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { PpmlError } from "../../base/index.ts";
+import { openBrokerClient } from "../../launch/index.ts";
 import { withBroker } from "../broker-process.ts";
+import type { RunningBroker } from "../broker-process.ts";
 import { defineCommand } from "../command.ts";
 import { findJob, loadCode, loadSignedJob } from "../job-object.ts";
 import { renderFields } from "../output/table.ts";
@@ -16,6 +18,8 @@ type Flags = VaultFlags & {
   readonly on?: string;
   readonly image?: string;
   readonly outputKek?: string;
+  readonly broker?: string;
+  readonly brokerKey?: string;
 };
 
 /** `ppml run JOB`: runs a signed job in a TEE. */
@@ -36,6 +40,20 @@ export const command = defineCommand<Flags, [string]>({
         parse: String,
         brief: "KEK that the host offers for the result (otherwise: the output dataset's)",
         placeholder: "KEK",
+        optional: true,
+      },
+      broker: {
+        kind: "parsed",
+        parse: String,
+        brief: "The project's broker under `ppml broker serve` (otherwise: started for this run)",
+        placeholder: "URL",
+        optional: true,
+      },
+      brokerKey: {
+        kind: "parsed",
+        parse: String,
+        brief: "With --broker: the SHA-256 of its key, which it printed",
+        placeholder: "SHA256",
         optional: true,
       },
     },
@@ -65,9 +83,9 @@ export const command = defineCommand<Flags, [string]>({
     const receipts = join(project.root, "receipts");
     // Before the job: what is in the way is told before a result and its log entry exist.
     await mkdir(receipts, { recursive: true });
-    const result = await withBroker(workspace, (broker) =>
-      runInSimulatedTee(context, { workspace, broker, run }),
-    );
+    const work = (broker: RunningBroker) => runInSimulatedTee(context, { workspace, broker, run });
+    const remote = remoteBroker(flags);
+    const result = await (remote === null ? withBroker(workspace, work) : work(remote));
     const path = join(receipts, `${result.name}-v${result.version}.receipt.json`);
     await writeJson(path, result.file, { mode: "replace" });
     const { datasetId, version, rows, bytes } = result;
@@ -99,4 +117,17 @@ function checkTarget(
     "config.invalid",
     `ppml.yaml has no target ${on}; it has ${["local", ...Object.keys(targets ?? {})].join(", ")}`,
   );
+}
+
+/** The broker that the flags name; null where one is to be started. @throws cli.usage */
+function remoteBroker(flags: Flags): RunningBroker | null {
+  const { broker: url, brokerKey: spkiSha256 } = flags;
+  if (url === undefined && spkiSha256 === undefined) return null;
+  if (url === undefined || spkiSha256 === undefined)
+    throw new PpmlError(
+      "cli.usage",
+      "--broker and --broker-key belong together: give both or none",
+    );
+  const place = { url, spkiSha256 };
+  return { client: openBrokerClient(place), place };
 }
