@@ -41,24 +41,32 @@ export type TpchTables = {
   readonly localKeys: LocalKeys;
 };
 
+/** The program that makes TPC-H's tables; installed where it is missing. */
+export function tpchGenerator(): string {
+  const programs = pythonEnvironment({
+    name: "tpch-venv",
+    requirements: join(import.meta.dirname, "requirements.txt"),
+    probe: "import importlib.metadata; importlib.metadata.version('tpchgen-cli')",
+  });
+  return join(programs, "tpchgen-cli");
+}
+
 /**
  * Generates the tables at a scale factor as Parquet (Snappy, the generator's own row groups) and
  * seals each of them: the sealed file holds the plain file's pages one by one.
  */
 export async function makeTpchTables(
   folder: string,
-  options: { readonly scale: number; readonly stack: AsyncDisposableStack },
+  options: {
+    readonly scale: number;
+    readonly generator: string;
+    readonly stack: AsyncDisposableStack;
+  },
 ): Promise<TpchTables> {
   const plain = join(folder, "plain");
   mkdirSync(plain);
-  const programs = pythonEnvironment({
-    name: "tpch-venv",
-    requirements: join(import.meta.dirname, "requirements.txt"),
-    probe: "import importlib.metadata; importlib.metadata.version('tpchgen-cli')",
-  });
   const scale = ["-s", String(options.scale)];
-  const generator = join(programs, "tpchgen-cli");
-  measuredCommand([generator, "parquet", "--quiet", ...scale, `--output-dir=${plain}`]);
+  measuredCommand([options.generator, "parquet", "--quiet", ...scale, `--output-dir=${plain}`]);
   const kek = makeTestKek("bench/tables");
   const tables: TpchTable[] = [];
   const localKeys = new Map<string, { readonly kekId: string; readonly key: Secret }>();
@@ -79,8 +87,11 @@ export async function makeTpchTables(
   return { tables, localKeys };
 }
 
-/** The tables that a query names: a job's inputs. */
-export function tablesOf(sql: string, all: readonly TpchTable[]): readonly TpchTable[] {
-  const words = new Set(sql.match(/\w+/g));
+/** The tables that queries name: a job's inputs. */
+export function tablesOf(
+  queries: readonly { readonly sql: string }[],
+  all: readonly TpchTable[],
+): readonly TpchTable[] {
+  const words = new Set(queries.flatMap(({ sql }) => sql.match(/\w+/g) ?? []));
   return all.filter(({ name }) => words.has(name));
 }
