@@ -1,9 +1,9 @@
-// `npm run generate`: writes the reference pages and the editor's schema from the code.
+// `npm run generate`: writes the reference pages, the help pages and the editor's schema from the code.
 // With --check it writes nothing and fails where a page is stale.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { cliPage } from "./pages/cli-page.ts";
+import { cliPage, helpPages } from "./pages/cli-page.ts";
 import { errorsPage } from "./pages/errors-page.ts";
 import { projectPage } from "./pages/project-page.ts";
 import { projectSchemaText } from "../src/cli/project-state.ts";
@@ -15,6 +15,7 @@ const pages: Readonly<Record<string, string>> = {
   "docs/schema/ppml.schema.json": projectSchemaText(),
   "docs/project-file.md": projectPage(),
   "docs/cli.md": await cliPage(),
+  "src/cli/help-pages.ts": await helpPages(),
 };
 
 const stale = Object.entries(pages).filter(

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { stripVTControlCharacters } from "node:util";
 import { ExitCode, run } from "@stricli/core";
 import { PpmlError } from "../base/index.ts";
 import { buildApp } from "./app.ts";
@@ -12,8 +13,15 @@ import { isNoun, ROUTES } from "./routes.ts";
 /** The hidden command that completion scripts call with the words so far. */
 const COMPLETE_COMMAND = "__complete";
 
-/** Runs one command line and gives its exit code: 0 done, 1 refused or failed, 2 usage. */
-export async function runCli(argv: readonly string[], host: Host): Promise<number> {
+/**
+ * Runs one command line and gives its exit code: 0 done, 1 refused or failed, 2 usage.
+ * @param options.loadsHelp true: a command's help is made from its file, not taken as generated
+ */
+export async function runCli(
+  argv: readonly string[],
+  host: Host,
+  { loadsHelp = false }: { readonly loadsHelp?: boolean } = {},
+): Promise<number> {
   const capture = captureStreams(host);
   const context = createContext(host, { isJson: wantsJson(argv), captured: capture.process });
   let exitCode = 0;
@@ -23,6 +31,11 @@ export async function runCli(argv: readonly string[], host: Host): Promise<numbe
       const words = argv.slice(1);
       const app = await buildApp({ ...options, load: pathOf(words) });
       await context.write(await completionLines({ app, words, context }));
+      return 0;
+    }
+    const page = loadsHelp ? null : await helpPage(argv, wantsColor(host.stdout, host.env));
+    if (page !== null) {
+      await context.write(page);
       return 0;
     }
     const app = await buildApp({ ...options, load: pathOf(argv) });
@@ -64,6 +77,20 @@ function pathOf(argv: readonly string[]): readonly string[] {
     routes = route.commands;
   }
   return path;
+}
+
+/**
+ * The help of a command, where it alone is asked for, as it was generated: a command's file loads
+ * all that the command needs. Null for everything else.
+ */
+async function helpPage(argv: readonly string[], hasColor: boolean): Promise<string | null> {
+  const path = argv.slice(0, -1);
+  const flag = argv.at(-1);
+  if ((flag !== "--help" && flag !== "-h") || pathOf(path).length !== path.length) return null;
+  const { HELP_PAGES } = await import("./help-pages.ts");
+  const page = HELP_PAGES.get(path.join(" "));
+  if (page === undefined) return null;
+  return hasColor ? page : stripVTControlCharacters(page);
 }
 
 function wantsJson(argv: readonly string[]): boolean {
