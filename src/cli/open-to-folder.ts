@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { createWriteStream } from "node:fs";
-import { lstat, mkdir, rename, rm } from "node:fs/promises";
+import { lstat, mkdir, open, rename, rm } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { PpmlError } from "../base/index.ts";
 import type { Secret } from "../base/index.ts";
 import {
@@ -13,6 +12,7 @@ import {
 } from "../format/parquet/index.ts";
 import type { ManifestFile } from "../format/manifest.ts";
 import { checkStored, openSealedFile, openTable } from "../open/index.ts";
+import { freeChunk } from "../store/index.ts";
 import type { StoreSource } from "../store/index.ts";
 import type { OwnerRelease } from "./owner-release.ts";
 import { localKeysOf } from "./preview.ts";
@@ -34,11 +34,9 @@ export async function openToFolder(release: OwnerRelease, folder: string): Promi
       await mkdir(dirname(path), { recursive: true });
       const temporary = `${path}.${randomBytes(8).toString("hex")}.ppml-part`;
       written.push({ path, temporary });
-      const opening = { release, file, source, keys };
-      await pipeline(
-        file.kind === "table" ? tableBytes(opening) : fileBytes(opening),
-        createWriteStream(temporary, { flags: "wx", mode: 0o600 }),
-      );
+      await using handle = await open(temporary, "wx", 0o600);
+      const opening = { release, file, source, keys, handle };
+      await (file.kind === "table" ? writeTable(opening) : writeFile(opening));
     }
     for (const { path, temporary } of written) await rename(temporary, path);
   } catch (error) {
@@ -59,19 +57,35 @@ type Opening = {
   readonly file: ManifestFile;
   readonly source: StoreSource;
   readonly keys: ReturnType<typeof localKeysOf>;
+  /** The temporary file; written from its beginning. */
+  readonly handle: FileHandle;
 };
 
-async function* fileBytes({ release, file, source, keys }: Opening): AsyncGenerator<Uint8Array> {
+async function writeFile(opening: Opening): Promise<void> {
+  const { release, file, source, keys, handle } = opening;
   const { datasetId } = release.manifest.payload;
   const opened = await openSealedFile({
     source,
     expected: { ...file, datasetId },
     localKeyFor: ({ id, kekId }) => releasedKey(keys, { id, kekId }),
   });
-  yield* opened.stream();
+  // A chunk is written while the next is decrypted; its memory is then free for another.
+  let writing = Promise.resolve();
+  for await (const chunk of opened.stream()) {
+    await writing;
+    writing = writeAll(handle, chunk).then(() => freeChunk(chunk));
+    // The error is met at the next chunk; meanwhile it must not end the process.
+    writing.catch(() => {});
+  }
+  await writing;
 }
 
-async function* tableBytes({ file, source, keys }: Opening): AsyncGenerator<Uint8Array> {
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;)
+    done += (await handle.write(bytes, done)).bytesWritten;
+}
+
+async function writeTable({ file, source, keys, handle }: Opening): Promise<void> {
   const footer = await openTable({
     source,
     expected: file,
@@ -84,20 +98,13 @@ async function* tableBytes({ file, source, keys }: Opening): AsyncGenerator<Uint
       return Promise.resolve(unwrapDek({ wrapped, localKeyId, localKey }));
     },
   });
-  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-  const writer = writable.getWriter();
-  const decrypting = decryptTable({
+  await decryptTable({
     source,
     footer,
     columns: "all",
     unauthenticated: "refuse",
-    write: (bytes) => writer.write(Uint8Array.from(bytes)),
-  }).then(
-    () => writer.close(),
-    (error: unknown) => writer.abort(error),
-  );
-  yield* readable;
-  await decrypting;
+    write: (bytes) => writeAll(handle, bytes),
+  });
 }
 
 function releasedKey(
