@@ -109,9 +109,9 @@ function sorted(answer: Answer): string {
 }
 
 function report(name: string, { plain, sealed }: Pair): void {
-  const of = ({ cpuMs }: Median): string => cpuMs.toFixed(0).padStart(5);
+  const [theirs, ours] = [plain, sealed].map(({ cpuMs }) => cpuMs.toFixed(0).padStart(5));
   const ratio = (sealed.cpuMs / plain.cpuMs).toFixed(2);
-  console.error(`${name}  plain ${of(plain)} ms  sealed ${of(sealed)} ms  ratio ${ratio}`);
+  console.error(`${name}  plain ${theirs} ms  sealed ${ours} ms  ratio ${ratio}`);
 }
 
 const result = await runRounds(JSON.parse(process.argv[2] ?? "") as RoundsOptions);
