@@ -53,7 +53,7 @@ export type { VerifiedQuote, VerifyQuoteOptions } from "./verify/dcap/verify-quo
 export type { MaaRuntimeData } from "./verify/maa-binding.ts";
 export { MAA_CLOCK_SKEW_SECONDS, type MaaDemands } from "./verify/maa-check.ts";
 export { type MaaJwks, parseMaaJwks } from "./verify/maa-jwks.ts";
-export { isSharedProvider, type MaaProvider } from "./verify/maa-providers.ts";
+export { isSharedProvider, maaPinShape, type MaaProvider } from "./verify/maa-providers.ts";
 export { verifyMaaToken } from "./verify/maa-token.ts";
 export { type ReleasedKey, verifySkrAnswer } from "./verify/skr-answer.ts";
 export type { Verified } from "./verify/verified.ts";

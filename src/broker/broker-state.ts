@@ -1,4 +1,5 @@
 import type { Clock } from "../base/index.ts";
+import type { MaaProvider } from "../attest/verify/maa-providers.ts";
 import type { WireEvidence } from "../format/protocol.ts";
 import type { SigningKey } from "../format/jwk.ts";
 import type { Vault } from "../key/vault.ts";
@@ -14,6 +15,12 @@ import type { RandomSource } from "./nonces.ts";
  */
 export type CompleteEvidence = (wire: WireEvidence) => Promise<WireEvidence>;
 
+/**
+ * The pinned providers of MAA that a token may be of, with their keys; none for other Evidence.
+ * Rejects with attest.collateral, attest.fetch, attest.invalid.
+ */
+export type MaaProvidersFor = (wire: WireEvidence) => Promise<readonly MaaProvider[]>;
+
 /** Everything that the routes work with: no globals, no clock and no randomness of their own. */
 export type BrokerState = {
   readonly db: BrokerDatabase;
@@ -26,6 +33,7 @@ export type BrokerState = {
   /** Guests between /kbs/v0/auth and their resources: in memory, gone with the process. */
   readonly sessions: RcarSessions;
   readonly complete: CompleteEvidence;
+  readonly maaProviders: MaaProvidersFor;
   /** Of the same mode as the database: `openBrokerState` refuses any other. */
   readonly vault: Vault;
   readonly clock: Clock;

@@ -15,7 +15,7 @@ import type { RootKey } from "../key/root-key.ts";
 import { createSigningKeyFile, loadSigningKey } from "../key/signing-key.ts";
 import type { Vault } from "../key/vault.ts";
 import type { CertifiedReleaseKey } from "../release/seal-grant.ts";
-import type { BrokerState, CompleteEvidence } from "./broker-state.ts";
+import type { BrokerState, CompleteEvidence, MaaProvidersFor } from "./broker-state.ts";
 import { BrokerDatabase } from "./database.ts";
 import type { BrokerIdentity, StoredReleaseKey } from "./database.ts";
 import { requirePrivateFolder } from "./listen.ts";
@@ -132,6 +132,8 @@ export async function openBrokerState(options: {
   readonly clock: Clock;
   /** Where missing collateral comes from; `sentCollateral` for nowhere. */
   readonly complete: CompleteEvidence;
+  /** Whose tokens are taken; `noMaaProviders` for nobody's. */
+  readonly maaProviders: MaaProvidersFor;
 }): Promise<BrokerState> {
   const { dir, vault, root, clock } = options;
   requirePrivateFolder(dir);
@@ -156,6 +158,7 @@ export async function openBrokerState(options: {
       releaseKey,
       sessions: new RcarSessions(),
       complete: options.complete,
+      maaProviders: options.maaProviders,
       vault,
       clock,
       random: randomFromSystem,

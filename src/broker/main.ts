@@ -2,6 +2,7 @@ import { createPrivateKey } from "node:crypto";
 import { rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Hono } from "hono";
+import { systemHttp } from "../attest/collateral/http.ts";
 import { asPpmlError } from "../base/index.ts";
 import { openEmbeddedVault } from "../key/embedded/embedded-vault.ts";
 import { createBrokerApp } from "./broker-app.ts";
@@ -11,6 +12,7 @@ import { completeFrom } from "./collateral.ts";
 import { openBrokerState } from "./create.ts";
 import { listenOnSocket } from "./listen.ts";
 import type { Listener } from "./listen.ts";
+import { openMaaProviders } from "./maa-providers.ts";
 import { listenOnTls } from "./listen-tls.ts";
 import { createBrokerLogger } from "./logger.ts";
 import { readProcessConfig, readVaultRoot } from "./process-config.ts";
@@ -48,6 +50,7 @@ async function run(): Promise<void> {
       root: vault.root,
       clock: Date.now,
       complete: await completeFrom(config.collateral),
+      maaProviders: await openMaaProviders(config.maaProviders, systemHttp),
     });
     const logger = createBrokerLogger(config.logLevel);
     const app = createBrokerApp({ state, logger });

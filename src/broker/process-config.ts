@@ -7,6 +7,7 @@ import { parseWith } from "../format/schema.ts";
 import type { VaultRoot } from "../key/root-key.ts";
 import { collateralSettingSchema } from "./collateral.ts";
 import { LOG_LEVELS } from "./logger.ts";
+import { maaSettingSchema } from "./maa-providers.ts";
 
 const MAX_CONFIG_BYTES = 64 * 1024;
 const MAX_PASSPHRASE_BYTES = 4096;
@@ -47,6 +48,8 @@ const processConfigSchema = z.strictObject({
   vaultPath: pathSchema,
   rootKeyFile: pathSchema.nullable(),
   collateral: collateralSettingSchema,
+  /** Providers of MAA whose tokens are taken. */
+  maaProviders: z.array(maaSettingSchema).max(20),
   logLevel: z.enum(LOG_LEVELS),
 });
 export type ProcessConfig = z.infer<typeof processConfigSchema>;

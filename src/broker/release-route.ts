@@ -32,7 +32,7 @@ import { floorOf } from "./floors.ts";
 import { requireOpenNonce, spendNonce } from "./nonces.ts";
 import { policyInForce } from "./policies.ts";
 import { recordRelease } from "./releases.ts";
-import { verifyFor } from "./verify-evidence.ts";
+import { evidenceRoots, verifyFor } from "./verify-evidence.ts";
 
 const MAX_REASON_LENGTH = 2000;
 
@@ -71,7 +71,7 @@ export async function releaseToJob(state: BrokerState, request: ReleaseRequest):
     const policy = policyInForce(state.db, job.payload.policy);
     found.policy = policy;
     const rules = requireJobRules(policy.payload);
-    const verified = await verifyFor(state.db.identity, evidence, nowMs);
+    const verified = await verifyFor(evidenceRoots(state), evidence, nowMs);
     found.result = appraise({
       evidence: verified,
       policy: rules.appraisal,

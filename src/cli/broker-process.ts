@@ -13,6 +13,7 @@ import { modeSchema } from "../format/kek.ts";
 import { openBrokerClient } from "../launch/index.ts";
 import type { BrokerClient, BrokerPlace } from "../launch/index.ts";
 import { onProcessEnd } from "../launch/sim/process-end.ts";
+import { COLLATERAL_FOLDER } from "./collateral-flags.ts";
 import { obtainPassphrase } from "./terminal.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -100,6 +101,14 @@ function configOf(
     stateDir: project.resolve(broker.state),
     vaultPath: project.resolve(vault.path),
     rootKeyFile: vault.rootKeyFile === undefined ? null : project.resolve(vault.rootKeyFile),
+    maaProviders: (broker.maaProviders ?? []).map(({ issuer, policy, keysFile }) => ({
+      issuer,
+      policy,
+      keys:
+        keysFile === undefined
+          ? { kind: "fetch", cacheFolder: project.resolve(COLLATERAL_FOLDER) }
+          : { kind: "file", path: project.resolve(keysFile) },
+    })),
   };
 }
 

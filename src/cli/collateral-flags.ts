@@ -3,6 +3,9 @@ import { PpmlError } from "../base/index.ts";
 import type { CollateralSetting } from "../broker/index.ts";
 import type { Project } from "./config/load.ts";
 
+/** Where fetched collateral, and keys of MAA's providers, are kept. */
+export const COLLATERAL_FOLDER = ".ppml/collateral";
+
 /** The flags that say where a broker takes collateral from. */
 export type CollateralFlags = {
   readonly collateral?: readonly string[];
@@ -54,6 +57,6 @@ export function collateralSetting(
   if (collateral.length > 0)
     return { kind: "files", paths: collateral.map((path) => resolve(flags.cwd, path)) };
   if (pccs === undefined) return { kind: "none" };
-  const cacheFolder = project.resolve(".ppml/collateral");
+  const cacheFolder = project.resolve(COLLATERAL_FOLDER);
   return { kind: "services", pcs: pccs, kds: kds ?? null, cacheFolder };
 }

@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
+import { maaPinShape, parseMaaJwks } from "../attest/index.ts";
+import type { MaaProvider } from "../attest/index.ts";
 import { fromBase64Url, PpmlError, readBoundedFile } from "../base/index.ts";
 import { encodeJcs, parseJson } from "../format/jcs.ts";
 import { modeSchema } from "../format/kek.ts";
@@ -20,6 +22,17 @@ const rootsSchema = z.strictObject({
   logKey: ecPublicJwkSchema,
   /** DER of the simulated platform's root, base64url; null in production. */
   simulationRoot: base64UrlSchema.max(100_000).nullable(),
+  /** Providers of MAA, by which receipts whose Evidence is a token are verified; added by hand. */
+  maaProviders: z
+    .array(
+      z.strictObject({
+        ...maaPinShape,
+        /** The answers of ISSUER/certs, all keys of all times that receipts are from. */
+        jwks: z.looseObject({ keys: z.array(z.unknown()).max(100) }),
+      }),
+    )
+    .max(20)
+    .optional(),
 });
 export type PinnedRoots = z.infer<typeof rootsSchema>;
 
@@ -47,6 +60,15 @@ export async function projectRoots(project: Project): Promise<PinnedRoots> {
 /** The simulation root in DER, or null. */
 export function simulationRootOf(roots: PinnedRoots): Uint8Array | null {
   return roots.simulationRoot === null ? null : fromBase64Url(roots.simulationRoot);
+}
+
+/** The pinned providers of MAA. @throws attest.invalid for keys of another form */
+export function maaProvidersOf(roots: PinnedRoots): readonly MaaProvider[] {
+  return (roots.maaProviders ?? []).map(({ issuer, policy, jwks }) => ({
+    issuer,
+    policy: policy === "shared-provider" ? policy : { hashes: policy },
+    jwks: parseMaaJwks(encodeJcs(jwks)),
+  }));
 }
 
 /** The launcher's configuration, in the bytes that are measured. */

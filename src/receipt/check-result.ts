@@ -5,8 +5,10 @@ import { maaClaims } from "../attest/appraise/claims.ts";
 import type { Evidence } from "../attest/evidence/evidence.ts";
 import { identityOf } from "../attest/explain/identity.ts";
 import { verifySimulatedEvidence } from "../attest/sim/verify-sim.ts";
+import { peekMaaToken } from "../attest/verify/maa-check.ts";
+import type { MaaProvider } from "../attest/verify/maa-providers.ts";
 import type { Verified } from "../attest/verify/verified.ts";
-import { verifyEvidence } from "../attest/verify/verify.ts";
+import { maaTokenOf, verifyEvidence } from "../attest/verify/verify.ts";
 import type { TeeProfile } from "../format/attestation-result.ts";
 import { encodeJcs } from "../format/jcs.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
@@ -18,6 +20,9 @@ import type { CheckList } from "./report.ts";
 import type { ReceiptRoots } from "./receipt-roots.ts";
 
 const CLOCK_SKEW_MS = 300_000;
+
+/** As the broker's bound: a token that a job's keys were released by was made just before. */
+const MAX_TOKEN_AGE_SECONDS = 600;
 
 /** Who is trusted in spite of the Evidence, by profile. @see docs/limits.md */
 const TRUSTED: Readonly<Record<TeeProfile, string>> = {
@@ -42,8 +47,11 @@ export async function checkResult(list: CheckList, context: Context): Promise<st
   const { runtimeData } = predicate;
   checkSignature(list, envelope, predicate);
   const evidence = await list.runAsync("evidence", async () => {
-    const value = await verifyAt(predicate, roots.simulationRoot);
-    return { value, detail: `${predicate.evidence.type}, signed under the pinned root` };
+    const value = await verifyAt(predicate, roots);
+    return {
+      value,
+      detail: `${predicate.evidence.type}, signed under the pinned ${predicate.evidence.type === "maa" ? "provider's key" : "root"}`,
+    };
   });
   if (evidence === null) {
     list.skip("binding", "the Evidence does not verify, so it binds nothing");
@@ -85,18 +93,44 @@ function checkSignature(list: CheckList, envelope: Envelope, predicate: ResultPr
 /** At the time of the result: the collateral of that moment is in the receipt. */
 async function verifyAt(
   predicate: ResultPredicate,
-  root: Uint8Array | null,
+  roots: ReceiptRoots,
 ): Promise<Verified<Evidence>> {
   const nowMs = fromTimestamp(predicate.finishedAt);
   const { evidence, mode } = predicate;
+  if (evidence.type === "maa") return await verifyTokenOf(predicate, roots.maaProviders);
   if (!evidence.type.startsWith("sim-") || mode === "production")
     return await verifyEvidence(evidence, { nowMs, maaProviders: [], maaMaxAgeSeconds: 0 });
+  const root = roots.simulationRoot;
   if (root === null)
     throw new PpmlError(
       "attest.simulated",
       "the Evidence is simulated and no simulation's root is pinned: it proves nothing here",
     );
   return verifySimulatedEvidence(evidence, { simulationRoot: root, nowMs });
+}
+
+/**
+ * A token is good for eight hours, and a job may take longer: it is verified for the moment of its
+ * issue, which has to lie in the job's time, or shortly before it. Its provider's keys are not in
+ * the receipt, for whoever makes a token could put them there: they are pinned, or it fails.
+ */
+async function verifyTokenOf(
+  { evidence, startedAt, finishedAt }: ResultPredicate,
+  providers: readonly MaaProvider[],
+): Promise<Verified<Evidence>> {
+  const { issuer, keyId, issuedAtMs } = peekMaaToken(maaTokenOf(evidence));
+  const pinned = providers.find((provider) => provider.issuer === issuer);
+  if (pinned?.jwks.keys.some(({ kid }) => kid === keyId) !== true)
+    throw new PpmlError(
+      "attest.not_verified",
+      `the Evidence is a token of ${issuer.slice(0, 100)}, and ${pinned === undefined ? "that provider is not" : `its key ${keyId ?? "without a name"} is not`} pinned: put the provider under maaProviders in roots.json, with the keys that it had on ${startedAt}`,
+    );
+  const nowMs = Math.min(Math.max(issuedAtMs, fromTimestamp(startedAt)), fromTimestamp(finishedAt));
+  return await verifyEvidence(evidence, {
+    nowMs,
+    maaProviders: providers,
+    maaMaxAgeSeconds: MAX_TOKEN_AGE_SECONDS,
+  });
 }
 
 function checkAppraisal(

@@ -11,9 +11,10 @@ import { simulationPolicy } from "../../src/attest/appraise/policy.ts";
 import { sha256, toBase64Url, toHex, toTimestamp, utf8 } from "../../src/base/index.ts";
 import type { Secret } from "../../src/base/index.ts";
 import { createBrokerApp } from "../../src/broker/broker-app.ts";
-import type { BrokerState } from "../../src/broker/broker-state.ts";
+import type { BrokerState, MaaProvidersFor } from "../../src/broker/broker-state.ts";
 import { sentCollateral } from "../../src/broker/collateral.ts";
 import { createBrokerState, openBrokerState } from "../../src/broker/create.ts";
+import { noMaaProviders } from "../../src/broker/maa-providers.ts";
 import type { Job } from "../../src/format/job.ts";
 import { ecPublicJwkOf, jwkThumbprint, signingKeyOf } from "../../src/format/jwk.ts";
 import type { SigningKey } from "../../src/format/jwk.ts";
@@ -81,8 +82,11 @@ const sharedPki = createSimulationPki({ nowMs: NOW_MS });
 
 export async function makeFixture(
   mode: "simulation" | "production" = "simulation",
-  /** Another root than that of the fixture's simulated machine. */
-  simulationRoot?: Uint8Array,
+  options: {
+    /** Another root than that of the fixture's simulated machine. */
+    readonly simulationRoot?: Uint8Array;
+    readonly maaProviders?: MaaProvidersFor;
+  } = {},
 ): Promise<Fixture> {
   const dir = await mkdtemp(join(tmpdir(), "ppml-broker-"));
   const rootPath = join(dir, "root.key");
@@ -103,7 +107,7 @@ export async function makeFixture(
     dir: state0,
     kind:
       mode === "simulation"
-        ? { mode, simulationRoot: simulationRoot ?? platform.root }
+        ? { mode, simulationRoot: options.simulationRoot ?? platform.root }
         : { mode, simulationRoot: null },
     owner: owner.publicJwk,
     root: vault.root,
@@ -118,6 +122,7 @@ export async function makeFixture(
       root: vault.root,
       clock,
       complete: sentCollateral,
+      maaProviders: options.maaProviders ?? noMaaProviders,
     });
     states.push(state);
     const logger = { call: () => undefined, failure: (error: unknown) => failures.push(error) };

@@ -54,6 +54,7 @@ const configOf = (socketPath: string): Record<string, unknown> => ({
   stateDir: join(fixture.dir, "broker"),
   vaultPath: join(fixture.dir, "vault.db"),
   rootKeyFile: join(fixture.dir, "root.key"),
+  maaProviders: [],
   logLevel: "silent",
 });
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { toBase64Url } from "../../src/base/index.ts";
 import { attestSimDcap } from "../../src/attest/sim/dcap-platform.ts";
 import type { BrokerIdentity } from "../../src/broker/database.ts";
+import { noMaaProviders } from "../../src/broker/maa-providers.ts";
 import { verifyFor } from "../../src/broker/verify-evidence.ts";
 import { bodies, KINDS, NOW_MS, pki } from "../attest/dcap-fixture.ts";
 
@@ -21,14 +22,20 @@ const identity: BrokerIdentity = {
 for (const kind of KINDS)
   test(`T: simulated DCAP Evidence of ${kind} is for a simulation's broker alone`, async () => {
     const wire = attestSimDcap(pki, { quote: bodies[kind], nowMs: NOW_MS });
-    const verified = await verifyFor(identity, wire, NOW_MS);
+    const verified = await verifyFor({ identity, maaProviders: noMaaProviders }, wire, NOW_MS);
     assert.equal(verified.simulated, true);
     assert.equal(verified.evidence.type, wire.type);
     const production: BrokerIdentity = { ...identity, mode: "production", simulationRoot: null };
-    await assert.rejects(verifyFor(production, wire, NOW_MS), { code: "attest.simulated" });
+    await assert.rejects(
+      verifyFor({ identity: production, maaProviders: noMaaProviders }, wire, NOW_MS),
+      { code: "attest.simulated" },
+    );
     const renamed = { ...wire, type: wire.type.slice("sim-".length) };
-    for (const broker of [production, identity])
-      await assert.rejects(verifyFor(broker, renamed, NOW_MS), {
-        code: /^attest\.(?:not_verified|collateral)$/,
-      });
+    for (const each of [production, identity])
+      await assert.rejects(
+        verifyFor({ identity: each, maaProviders: noMaaProviders }, renamed, NOW_MS),
+        {
+          code: /^attest\.(?:not_verified|collateral)$/,
+        },
+      );
   });

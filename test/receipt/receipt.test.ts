@@ -44,6 +44,7 @@ before(async () => {
   roots = {
     logKey: fixture.state.db.identity.logKey,
     simulationRoot: fixture.simulationRoot,
+    maaProviders: [],
     appraisal: simulationPolicy([MEASUREMENT]),
   };
   await applyPolicy(fixture, policyOf(fixture));
@@ -88,7 +89,7 @@ describe("a result's receipt", () => {
   });
 
   test("a receipt without pinned roots proves nothing by itself", async () => {
-    const none = { logKey: null, simulationRoot: null, appraisal: null };
+    const none = { logKey: null, simulationRoot: null, maaProviders: [], appraisal: null };
     const report = await verify(file, none);
     assert.equal(report.accepted, false);
     assert.deepEqual(await failedOf(file, none), ["evidence"]);

@@ -178,7 +178,7 @@ export const MESSAGE_TARGETS: readonly FuzzTarget[] = [
           const file = parseReceiptFile(parseJson(input));
           const report = await verifyReceiptFile({
             file,
-            roots: { logKey: null, simulationRoot, appraisal: null },
+            roots: { logKey: null, simulationRoot, maaProviders: [], appraisal: null },
             nowMs: NOW_MS,
           });
           // Not accepted is a verdict, and as good as a refusal here.

@@ -33,19 +33,32 @@ export type MaaJwksSource = {
 
 /** Makes the source: `ISSUER/certs` over HTTPS, at most 1 MiB, through the cache of all collateral. */
 export function createMaaJwksSource(options: MaaJwksOptions): MaaJwksSource {
-  const running = new Map<string, Promise<MaaJwks>>();
+  const { cache, ports } = options;
+  // Nothing is read from this one, so that the answer is new; it is kept all the same.
+  const anew = cache === null ? null : { get: () => Promise.resolve(null), put: cache.put };
+  const load = sharing((issuer) => fetchKept(issuer, options));
+  const loadAnew = sharing((issuer) => fetchKept(issuer, { ...options, cache: anew }));
   return {
     load: async (issuer, keyId) => {
       requirePinned(options.issuers, issuer);
-      const name = `${issuer} ${keyId ?? ""}`;
-      const started = running.get(name) ?? load(options, issuer, keyId);
-      running.set(name, started);
-      try {
-        return await started;
-      } finally {
-        running.delete(name);
-      }
+      const kept = await load(issuer);
+      if (isEnough(kept, keyId, ports.now())) return kept.jwks;
+      return (await loadAnew(issuer)).jwks;
     },
+  };
+}
+
+/** Calls for one issuer at one time share one answer, whatever keys they are after. */
+function sharing(work: (issuer: string) => Promise<Kept>): (issuer: string) => Promise<Kept> {
+  const running = new Map<string, Promise<Kept>>();
+  return async (issuer) => {
+    const started = running.get(issuer) ?? work(issuer);
+    running.set(issuer, started);
+    try {
+      return await started;
+    } finally {
+      running.delete(issuer);
+    }
   };
 }
 
@@ -74,20 +87,6 @@ function requirePinned(issuers: readonly string[], issuer: string): void {
     );
 }
 
-async function load(
-  options: MaaJwksOptions,
-  issuer: string,
-  keyId: string | null,
-): Promise<MaaJwks> {
-  const part = certsOf(issuer, options);
-  const kept = readKept(await fetchPart(part, options));
-  if (isEnough(kept, keyId, options.ports.now())) return kept.jwks;
-  const { cache } = options;
-  // Nothing is read from the cache here, so that the answer is new; it is kept all the same.
-  const anew = cache === null ? null : { get: () => Promise.resolve(null), put: cache.put };
-  return readKept(await fetchPart(part, { ...options, cache: anew })).jwks;
-}
-
 /** Written so that a time of the future, and one that is no time, are not enough. */
 function isEnough(kept: Kept, keyId: string | null, nowMs: number): boolean {
   const ageMs = nowMs - kept.fetchedAtMs;
@@ -113,7 +112,8 @@ function certsOf(issuer: string, { ports, maxAgeMs }: MaaJwksOptions): Collatera
 
 type Kept = { readonly fetchedAtMs: number; readonly jwks: MaaJwks };
 
-function readKept(parts: Awaited<ReturnType<typeof fetchPart>>): Kept {
+async function fetchKept(issuer: string, options: MaaJwksOptions): Promise<Kept> {
+  const parts = await fetchPart(certsOf(issuer, options), options);
   return {
     fetchedAtMs: fromTimestamp(fromUtf8(takePart(parts, "fetchedAt"))),
     jwks: parseMaaJwks(takePart(parts, "jwks")),

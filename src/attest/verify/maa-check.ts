@@ -103,19 +103,29 @@ export function parseMaaToken(token: string): CompactJws & { readonly issuer: st
 }
 
 /**
- * The issuer and policy hash that a token claims, before anything of it is verified: for looking up
- * which provider's keys are meant.
+ * What a token claims of itself, before anything of it is verified: for looking up which provider's
+ * keys are meant, and for when.
  * @throws attest.invalid
  */
 export function peekMaaToken(token: string): {
   readonly issuer: string;
   readonly policyHash: string;
+  /** Null where its header names no key. */
+  readonly keyId: string | null;
+  /** Milliseconds since 1970; NaN where it says none. */
+  readonly issuedAtMs: number;
 } {
-  const { issuer, payload } = parseMaaToken(token);
+  const { issuer, header, payload } = parseMaaToken(token);
+  const { kid } = header;
   const hash = payload["x-ms-policy-hash"];
   if (typeof hash !== "string")
     throw new PpmlError("attest.invalid", "expected the claim x-ms-policy-hash in the MAA token");
-  return { issuer, policyHash: hash };
+  return {
+    issuer,
+    policyHash: hash,
+    keyId: typeof kid === "string" ? kid : null,
+    issuedAtMs: typeof payload["iat"] === "number" ? payload["iat"] * 1000 : Number.NaN,
+  };
 }
 
 function readHeader(jws: CompactJws): MaaHeader {

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { PpmlError } from "../../base/index.ts";
 import type { MaaJwks } from "./maa-jwks.ts";
 
@@ -13,6 +14,20 @@ export type MaaProvider = {
    * one of Azure's own, whose policy nobody outside Azure can change.
    */
   readonly policy: { readonly hashes: readonly string[] } | "shared-provider";
+};
+
+/** What is said of a provider in configuration, without its keys. */
+export const maaPinShape = {
+  issuer: z.string().max(300).refine(isAzureIssuer, {
+    error: "expected a provider in Azure, as https://NAME.REGION.attest.azure.net",
+  }),
+  policy: z.union([
+    z.literal("shared-provider"),
+    z
+      .array(z.string().regex(/^[A-Za-z0-9_-]{43}$/, "expected a SHA-256 in base64url"))
+      .min(1)
+      .max(20),
+  ]),
 };
 
 /**

@@ -57,7 +57,7 @@ export async function verifyEvidence(
         verifyTdQuote: tdQuoteByDcap(options.dcapCache),
       });
     case "maa":
-      return await verifyMaaToken(tokenOf(wire), {
+      return await verifyMaaToken(maaTokenOf(wire), {
         providers: options.maaProviders,
         runtimeData: { kind: "not-compared" },
         nonce: "in-runtime-data",
@@ -80,8 +80,11 @@ function cacheOf({ nowMs, dcapCache }: VerifyOptions): {
   return dcapCache === undefined ? { nowMs } : { nowMs, cache: dcapCache };
 }
 
-/** A token needs no collateral: its provider's keys are pinned with the provider. */
-function tokenOf(wire: WireEvidence): string {
+/**
+ * The token of Evidence of type maa; it comes without collateral, its provider's keys are pinned.
+ * @throws attest.invalid
+ */
+export function maaTokenOf(wire: WireEvidence): string {
   if (Object.keys(wire.collateral).length > 0)
     throw new PpmlError("attest.invalid", "expected no collateral with a token");
   try {

@@ -25,7 +25,7 @@ import type { GuestBinding } from "../../release/guest-binding.ts";
 import type { Policy } from "../../release/policy.ts";
 import type { BrokerState } from "../broker-state.ts";
 import { policiesOfResources } from "../policies.ts";
-import { verifyFor } from "../verify-evidence.ts";
+import { evidenceRoots, verifyFor } from "../verify-evidence.ts";
 import { joinRefusals, logGuestDecision, refusalOf } from "./rcar-log.ts";
 import { SESSION_TTL_SECONDS } from "./sessions.ts";
 import type { AttestedGuest } from "./sessions.ts";
@@ -108,7 +108,7 @@ async function verifyGuest(
 ): Promise<AttestedGuest> {
   const { wire, tee, runtimeData, attest, found } = options;
   const complete = await state.complete(wire);
-  const evidence = await verifyFor(state.db.identity, complete, state.clock());
+  const evidence = await verifyFor(evidenceRoots(state), complete, state.clock());
   const binding: GuestBinding = { kind: "rcar", runtimeData };
   requireBound(evidence.evidence, binding);
   const initData = attest["init-data"] ?? null;

@@ -15,7 +15,7 @@ import type { BrokerState } from "../broker-state.ts";
 import { logGuestDecision } from "../rcar/rcar-log.ts";
 import { releaseResource } from "../rcar/release-resource.ts";
 import type { AttestedGuest } from "../rcar/sessions.ts";
-import { verifyFor } from "../verify-evidence.ts";
+import { evidenceRoots, verifyFor } from "../verify-evidence.ts";
 import { MAX_SECRET_BYTES } from "./messages.ts";
 
 const PURPOSE = "resource for a Gramine client";
@@ -70,7 +70,11 @@ async function verifyClient(
   const type = identity.mode === "simulation" ? `sim-${tee}` : tee;
   const wire: WireEvidence = { type, evidence: toBase64Url(quote), collateral: {} };
   try {
-    const evidence = await verifyFor(identity, await state.complete(wire), state.clock());
+    const evidence = await verifyFor(
+      evidenceRoots(state),
+      await state.complete(wire),
+      state.clock(),
+    );
     return { tee: type, evidence, evidenceDigest, binding };
   } catch (error) {
     if (isPpmlError(error))

@@ -33,9 +33,9 @@ export function explainIssue(
   }
   if (issue.code === "invalid_union") {
     // The branch that takes the value's type has the issue that helps.
-    const branch = issue.errors.find((errors) =>
-      errors.some((inner) => inner.path.length > 0 || inner.code !== "invalid_type"),
-    );
+    const branch =
+      issue.errors.find((errors) => errors.some((inner) => inner.path.length > 0)) ??
+      issue.errors.find((errors) => errors.some((inner) => inner.code !== "invalid_type"));
     if (branch !== undefined)
       return branch.flatMap((inner) => {
         // oxlint-disable-next-line oxc/no-map-spread -- an issue is small

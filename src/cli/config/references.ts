@@ -1,3 +1,4 @@
+import { isSharedProvider } from "../../attest/index.ts";
 import type { PathPart } from "./document.ts";
 import type { DatasetConfig, JobConfig, ProjectConfig } from "./schema.ts";
 import { suggestion } from "./suggest.ts";
@@ -27,12 +28,27 @@ export function checkReferences(config: ProjectConfig): readonly ReferenceProble
     storeOf.set(store, name);
     checkGroups(dataset, (path, message) => add(["datasets", name, ...path], message));
   }
+  checkProviders(config, add);
   for (const [name, job] of Object.entries(config.jobs))
     checkJob(config, job, (path, message) => add(["jobs", name, ...path], message));
   return problems;
 }
 
 type Add = (path: readonly PathPart[], message: string) => void;
+
+function checkProviders({ broker }: ProjectConfig, add: Add): void {
+  const issuers = new Set<string>();
+  for (const [index, { issuer, policy }] of (broker.maaProviders ?? []).entries()) {
+    const path = ["broker", "maaProviders", index];
+    if (issuers.has(issuer)) add([...path, "issuer"], "this provider is pinned twice: keep one");
+    issuers.add(issuer);
+    if (policy === "shared-provider" && !isSharedProvider(issuer))
+      add(
+        [...path, "policy"],
+        "this is none of Azure's shared providers: its owner can change its policy, so pin its hash",
+      );
+  }
+}
 
 function checkGroups(dataset: DatasetConfig, add: Add): void {
   const { groups, kind } = dataset;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { maaPinShape } from "../../attest/index.ts";
 import { purposeSchema, sqlSettingsSchema } from "../../format/job.ts";
 import { modeSchema } from "../../format/kek.ts";
 import { nameSchema } from "../../format/schema.ts";
@@ -121,6 +122,18 @@ const targetSchema = z.strictObject({
   kind: z.literal("local").describe("This machine."),
 });
 
+const maaProviderSchema = z.strictObject({
+  issuer: maaPinShape.issuer.describe("The provider's URL, as its tokens have it."),
+  policy: maaPinShape.policy.describe(
+    "Which policies of the provider are accepted: their SHA-256 in base64url (x-ms-policy-hash), or shared-provider for one of Azure's own.",
+  ),
+  keysFile: pathSchema
+    .optional()
+    .describe(
+      "File of the provider's keys, as its /certs gives them; without it they are fetched.",
+    ),
+});
+
 /** ppml.yaml as data. */
 export const projectSchema = z.strictObject({
   version: z.literal(1).describe("Version of this file's form."),
@@ -130,7 +143,15 @@ export const projectSchema = z.strictObject({
   ),
   vault: vaultSchema.describe("Where the KEKs are."),
   broker: z
-    .strictObject({ state: pathSchema.describe("Folder of the broker's database and socket.") })
+    .strictObject({
+      state: pathSchema.describe("Folder of the broker's database and socket."),
+      maaProviders: z
+        .array(maaProviderSchema)
+        .min(1)
+        .max(20)
+        .optional()
+        .describe("Providers of Microsoft Azure Attestation whose tokens the broker takes."),
+    })
     .describe("The service that decides on releases."),
   owner: z
     .strictObject({ key: pathSchema.describe("The owner's signing key.") })

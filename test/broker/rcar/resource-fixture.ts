@@ -55,7 +55,10 @@ export function guestPolicyOf(fixture: Fixture, changes: Partial<Policy> = {}): 
 
 /** A broker with one resource, and a policy for it. */
 export async function makeResourceFixture(simulationRoot?: Uint8Array): Promise<Fixture> {
-  const fixture = await makeFixture("simulation", simulationRoot);
+  const fixture = await makeFixture(
+    "simulation",
+    simulationRoot === undefined ? {} : { simulationRoot },
+  );
   await applyPolicy(fixture, guestPolicyOf(fixture));
   const { status, message } = await postResource(fixture, await resourceOf(fixture));
   if (status !== 200) throw new Error(message);

@@ -9,7 +9,7 @@ import { loadProject } from "../../config/load.ts";
 import type { CliContext } from "../../context.ts";
 import { simulatedMark } from "../../output/style.ts";
 import { renderTable } from "../../output/table.ts";
-import { loadRoots, projectRoots, simulationRootOf } from "../../pinned-roots.ts";
+import { loadRoots, maaProvidersOf, projectRoots, simulationRootOf } from "../../pinned-roots.ts";
 import { loadPolicyFile } from "../../policy-file.ts";
 
 /** A receipt carries its Evidence with the collateral, some 100 KB. */
@@ -62,6 +62,7 @@ export const command = defineCommand<Flags, [string]>({
       roots: {
         logKey: roots.logKey,
         simulationRoot: simulationRootOf(roots),
+        maaProviders: maaProvidersOf(roots),
         appraisal: await appraisalOf(context, flags),
       },
       nowMs: context.clock(),
