@@ -94,6 +94,10 @@ async function fails(options: Parameters<typeof verifyWith>[0], why: RegExp): Pr
   assert.equal(outcomeOf(report, "binding")?.outcome, "not-checked");
 }
 
+const times = (startMs: number, endMs: number) => ({
+  predicate: { startedAt: toTimestamp(startMs), finishedAt: toTimestamp(endMs) },
+});
+
 describe("a result's receipt whose Evidence is a token of MAA", () => {
   test("is verified offline by the pinned provider's key, and appraised", async () => {
     const appraisal = parsedPolicy("maa-sevsnpvm", {
@@ -131,9 +135,6 @@ describe("a result's receipt whose Evidence is a token of MAA", () => {
   });
 
   test("is good for a job that took longer than the token lives, and for no other time", async () => {
-    const times = (startMs: number, endMs: number) => ({
-      predicate: { startedAt: toTimestamp(startMs), finishedAt: toTimestamp(endMs) },
-    });
     assert.equal((await verifyWith(times(NOW_MS - 60_000, NOW_MS + 20 * HOUR_MS))).accepted, true);
     await fails(times(NOW_MS + HOUR_MS, NOW_MS + 2 * HOUR_MS), /seconds old, at most 600/);
     await fails(times(NOW_MS - 2 * HOUR_MS, NOW_MS - HOUR_MS), /of the future/);
