@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { isPpmlError, toBase64Url } from "../../src/base/index.ts";
+import { completeFrom, sentCollateral } from "../../src/broker/collateral.ts";
+import { pki, wire } from "../attest/fixture.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "ppml-collateral-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const empty = (type: string) => ({ type, evidence: "AAAA", collateral: {} });
+
+describe("a broker's collateral", () => {
+  test("none: Evidence is taken as it was sent", async () => {
+    assert.equal(await completeFrom({ kind: "none" }), sentCollateral);
+    assert.equal(await sentCollateral(wire), wire);
+  });
+
+  test("files: what lies there is added, and what the Evidence brings goes before it", async () => {
+    writeFileSync(join(folder, "ark.der"), pki.ark);
+    writeFileSync(join(folder, "ask.der"), pki.ask);
+    const complete = await completeFrom({ kind: "files", paths: [folder] });
+    const here = { ark: toBase64Url(pki.ark), ask: toBase64Url(pki.ask) };
+    assert.deepEqual((await complete(empty("snp"))).collateral, here);
+    assert.deepEqual((await complete(empty("az-snp-vtpm"))).collateral, here);
+    const own = { ...empty("snp"), collateral: { ask: "AAAA", vcek: "BBBB" } };
+    assert.deepEqual((await complete(own)).collateral, { ...here, ask: "AAAA", vcek: "BBBB" });
+    assert.deepEqual((await complete(empty("tdx"))).collateral, {});
+    assert.equal(await complete(wire), wire);
+  });
+
+  test("two folders of one kind, a missing file and plain HTTP are refused when it starts", async () => {
+    const paths = [folder, folder];
+    await assert.rejects(completeFrom({ kind: "files", paths }), (error) =>
+      isPpmlError(error, "config.invalid"),
+    );
+    await assert.rejects(
+      completeFrom({ kind: "files", paths: [join(folder, "none.json")] }),
+      (error) => isPpmlError(error, "attest.collateral"),
+    );
+    const cacheFolder = join(folder, "cache");
+    for (const [pcs, kds] of [
+      ["http://pccs.example", null],
+      ["pccs", null],
+      ["intel", "http://kds.example"],
+    ] as const)
+      await assert.rejects(completeFrom({ kind: "services", pcs, kds, cacheFolder }), (error) =>
+        isPpmlError(error, "config.invalid"),
+      );
+  });
+
+  test("services: simulated Evidence and tokens have nothing to fetch", async () => {
+    const cacheFolder = join(folder, "cache");
+    const complete = await completeFrom({ kind: "services", pcs: "azure", kds: null, cacheFolder });
+    assert.equal(await complete(wire), wire);
+    const token = empty("maa");
+    assert.equal(await complete(token), token);
+  });
+});
