@@ -15,6 +15,7 @@ const WHOLE = [".gitignore", ".ppml", "data", "ppml.yaml", "queries", "roots.jso
 const STATE = [
   ".gitignore",
   "broker",
+  "broker.mark",
   "owner.key",
   "ppml.schema.json",
   "root.key",

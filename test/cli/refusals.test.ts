@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   openSync,
@@ -11,7 +13,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { before, test } from "node:test";
 import { PPML, ppml, type Run, runInProcess, temporaryFolder } from "./ppml.ts";
@@ -150,6 +152,9 @@ test("files that people keep are written whole or not at all", async () => {
 
 test("a damaged broker database is broker.state, also where only its pages are", async () => {
   const path = join(cwd, ".ppml/broker/broker.db");
+  // The whole folder: what is not yet in broker.db itself stands in its journal.
+  const kept = join(cwd, "broker-kept");
+  cpSync(dirname(path), kept, { recursive: true });
   const good = readFileSync(path);
   for (const damaged of [
     Buffer.alloc(5000, 7),
@@ -161,6 +166,8 @@ test("a damaged broker database is broker.state, also where only its pages are",
       words: /malformed|not a (?:SQLite )?database|cannot be read/,
     });
   }
-  writeFileSync(path, good);
+  rmSync(dirname(path), { recursive: true });
+  renameSync(kept, dirname(path));
+  chmodSync(dirname(path), 0o700);
   await succeeds("audit tail");
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  chmodSync,
   copyFileSync,
   cpSync,
   mkdirSync,
@@ -15,6 +16,7 @@ import { DatabaseSync } from "node:sqlite";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { createRootKeyFile } from "../../src/key/index.ts";
 import { makeScratch, writeParquet } from "../compute/fixture.ts";
+import { type Run, runInProcess } from "../cli/ppml.ts";
 import { filesBelow, pictureOf } from "./project.ts";
 import type { TestProject } from "./project.ts";
 import { makeTwoDatasets } from "./two-datasets.ts";
@@ -40,10 +42,17 @@ beforeEach(() => {
   rmSync(at("out"), { recursive: true, force: true });
 });
 
+/** Runs a command that has to work. */
+async function must(...args: readonly string[]): Promise<Run> {
+  const done = await runInProcess(args, { cwd: project.root });
+  assert.equal(done.code, 0, `${args.join(" ")}: ${done.stdout}${done.stderr}`);
+  return done;
+}
+
 /** Runs a command that has to be refused with one clear error; gives its code. */
-function refused(...args: readonly string[]): string {
-  const { status, stdout, stderr } = project.run(...args, "--json");
-  assert.equal(status, 1, `${args.join(" ")}: ${stdout}${stderr}`);
+async function refused(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await runInProcess([...args, "--json"], { cwd: project.root });
+  assert.equal(code, 1, `${args.join(" ")}: ${stdout}${stderr}`);
   const { error } = JSON.parse(stdout) as { error: { code: string; message: string } };
   assert.ok(error.message.length > 20 && !/\n {4}at /.test(stdout + stderr), stdout);
   assert.notEqual(error.code, "base.internal", error.message);
@@ -51,10 +60,10 @@ function refused(...args: readonly string[]): string {
 }
 
 /** That neither a job nor the owner opens the dataset, and that nothing is written. */
-function refusedEverywhere(dataset: "tables" | "words", code: RegExp): void {
+async function refusedEverywhere(dataset: "tables" | "words", code: RegExp): Promise<void> {
   const stored = pictureOf(at("sealed"));
-  assert.match(refused("run", dataset === "tables" ? "total" : "count"), code);
-  assert.match(refused("data", "open", dataset, "--out", "out"), code);
+  assert.match(await refused("run", dataset === "tables" ? "total" : "count"), code);
+  assert.match(await refused("data", "open", dataset, "--out", "out"), code);
   assert.deepEqual(pictureOf(at("out")), {}, "nothing is written out");
   assert.deepEqual(pictureOf(at("sealed")), stored, "nothing is written into the stores");
 }
@@ -74,15 +83,15 @@ const flipAt =
 const table = (name: string): string => at("sealed", "tables", "v1", `${name}.parquet`);
 const file = (name: string): string => at("sealed", "words", "v1", `${name}.csv`);
 
-test("T122: a file planted in the folder of a higher version is never read, and nobody is refused", () => {
+test("T122: a file planted in the folder of a higher version is never read, and nobody is refused", async () => {
   mkdirSync(at("sealed", "tables", "v9"));
   writeFileSync(at("sealed", "tables", "v9", "a.parquet"), "planted");
   copyFileSync(table("a"), at("sealed", "tables", "v9", "b.parquet"));
-  project.must("data", "open", "tables", "--out", "out");
+  await must("data", "open", "tables", "--out", "out");
   assert.deepEqual(readdirSync(at("out")).sort(), ["a.parquet", "b.parquet"]);
   assert.ok(!readFileSync(at("out", "a.parquet")).includes("planted"));
-  project.must("run", "total");
-  const { stdout } = project.must("data", "open", "answers", "--json");
+  await must("run", "total");
+  const { stdout } = await must("data", "open", "answers", "--json");
   // Two tables of 2000 rows, each the sum of i + 2 i.
   assert.match(stdout, new RegExp(String(2 * 3 * ((1999 * 2000) / 2))));
 });
@@ -224,47 +233,47 @@ function editManifest(dataset: string, change: (manifest: LooseManifest) => unkn
 
 /** What a user meets at the command line; every other change of bytes is tried where it is refused. */
 describe("stored files that were changed", () => {
-  test("untouched, the job runs and the owner opens", () => {
-    project.must("run", "total");
-    project.must("run", "count");
-    project.must("data", "open", "tables", "--out", "out");
-    project.must("data", "open", "words", "--out", "out");
+  test("untouched, the job runs and the owner opens", async () => {
+    await must("run", "total");
+    await must("run", "count");
+    await must("data", "open", "tables", "--out", "out");
+    await must("data", "open", "words", "--out", "out");
     assert.deepEqual(readdirSync(at("out")).sort(), ["a.csv", "a.parquet", "b.csv", "b.parquet"]);
     copyFileSync(at("data", "tables", "a.parquet"), table("a"));
-    assert.equal(refused("data", "open", "tables"), "open.plaintext");
+    assert.equal(await refused("data", "open", "tables"), "open.plaintext");
     for (const name of ["a.csv", "b.csv"])
       assert.deepEqual(readFileSync(at("out", name)), readFileSync(at("data", "words", name)));
   });
 
   for (const [what, dataset, code, change] of ATTACKS)
-    test(`${what}: job and owner are refused, and nothing is written`, () => {
+    test(`${what}: job and owner are refused, and nothing is written`, async () => {
       change();
-      refusedEverywhere(dataset, code);
+      await refusedEverywhere(dataset, code);
     });
 
-  test("a dataset put back to an older version is refused, and nothing is written", () => {
-    project.must("data", "seal", "words");
+  test("a dataset put back to an older version is refused, and nothing is written", async () => {
+    await must("data", "seal", "words");
     rmSync(at("sealed", "words"), { recursive: true });
     cpSync(join(kept, "words"), at("sealed", "words"), { recursive: true });
-    refusedEverywhere("words", /^open\.rolled_back$/);
+    await refusedEverywhere("words", /^open\.rolled_back$/);
     // Sealing again is the way out: its version is above the one that the broker knows.
-    project.must("data", "seal", "words");
-    project.must("data", "verify", "words");
+    await must("data", "seal", "words");
+    await must("data", "verify", "words");
     rmSync(join(kept, "words"), { recursive: true });
     cpSync(at("sealed", "words"), join(kept, "words"), { recursive: true });
   });
 });
 
 describe("keys and vaults that are not the right ones", () => {
-  test("a disabled KEK: job and owner are refused until it is enabled again", () => {
-    project.must("key", "disable", "sensitive");
+  test("a disabled KEK: job and owner are refused until it is enabled again", async () => {
+    await must("key", "disable", "sensitive");
     try {
-      refusedEverywhere("tables", /^key\.disabled$/);
-      assert.equal(refused("data", "seal", "tables"), "key.disabled");
+      await refusedEverywhere("tables", /^key\.disabled$/);
+      assert.equal(await refused("data", "seal", "tables"), "key.disabled");
     } finally {
-      project.must("key", "enable", "sensitive");
+      await must("key", "enable", "sensitive");
     }
-    project.must("run", "total");
+    await must("run", "total");
   });
 
   test("another root key: nothing opens, and nothing is written", async () => {
@@ -272,15 +281,15 @@ describe("keys and vaults that are not the right ones", () => {
     renameSync(path, `${path}.kept`);
     try {
       await createRootKeyFile({ path });
-      refusedEverywhere("tables", /^key\.vault_locked$/);
+      await refusedEverywhere("tables", /^key\.vault_locked$/);
       writeFileSync(path, "not a root key\n", { mode: 0o600 });
-      refusedEverywhere("tables", /^key\.vault_locked$/);
+      await refusedEverywhere("tables", /^key\.vault_locked$/);
     } finally {
       renameSync(`${path}.kept`, path);
     }
   });
 
-  test("a vault of the other mode: nothing opens, and nothing is written", () => {
+  test("a vault of the other mode: nothing opens, and nothing is written", async () => {
     const yaml = readFileSync(at("ppml.yaml"), "utf8");
     const production = yaml
       .replace(/^mode: simulation.*$/m, "mode: production")
@@ -288,17 +297,22 @@ describe("keys and vaults that are not the right ones", () => {
     assert.notEqual(production, yaml);
     writeFileSync(at("ppml.yaml"), production);
     try {
-      refusedEverywhere("tables", /^(?:key\.vault_mode|config\.[a-z_]+)$/);
-      assert.equal(refused("data", "open", "tables"), "key.vault_mode");
+      await refusedEverywhere("tables", /^(?:key\.vault_mode|config\.[a-z_]+)$/);
+      assert.equal(await refused("data", "open", "tables"), "key.vault_mode");
     } finally {
       writeFileSync(at("ppml.yaml"), yaml);
     }
   });
 
-  test("a broker's database that was changed: nothing is released", () => {
+  test("a broker's database that was changed: nothing is released", async () => {
     const folder = at(".ppml", "broker");
     const copy = join(scratch.path, "broker");
     cpSync(folder, copy, { recursive: true });
+    const putBack = (): void => {
+      rmSync(folder, { recursive: true, force: true });
+      cpSync(copy, folder, { recursive: true });
+      chmodSync(folder, 0o700);
+    };
     try {
       for (const sql of [
         "UPDATE floors SET version = version + 1",
@@ -308,19 +322,17 @@ describe("keys and vaults that are not the right ones", () => {
         const db = new DatabaseSync(join(folder, "broker.db"));
         db.exec(sql);
         db.close();
-        assert.equal(refused("data", "open", "tables"), "broker.state");
-        rmSync(folder, { recursive: true });
-        cpSync(copy, folder, { recursive: true });
+        assert.equal(await refused("data", "open", "tables"), "broker.state");
+        putBack();
       }
     } finally {
-      rmSync(folder, { recursive: true, force: true });
-      cpSync(copy, folder, { recursive: true });
+      putBack();
     }
   });
 });
 
 describe("sealing and opening that is cut off by an error", () => {
-  test("a bad second input: nothing of the new version stays, and the old one is readable", () => {
+  test("a bad second input: nothing of the new version stays, and the old one is readable", async () => {
     const path = at("data", "tables", "b.parquet");
     const good = readFileSync(path);
     const stored = pictureOf(at("sealed", "tables"));
@@ -332,10 +344,10 @@ describe("sealing and opening that is cut off by an error", () => {
         (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 4), bytes.subarray(400)]),
       ]) {
         writeFileSync(path, change(Buffer.from(good)));
-        assert.match(refused("data", "seal", "tables"), /^(?:format|seal)\.[a-z_]+$/);
+        assert.match(await refused("data", "seal", "tables"), /^(?:format|seal)\.[a-z_]+$/);
         assert.deepEqual(pictureOf(at("sealed", "tables")), stored);
       }
-      project.must("data", "open", "tables");
+      await must("data", "open", "tables");
     } finally {
       writeFileSync(path, good);
     }
@@ -347,26 +359,26 @@ describe("sealing and opening that is cut off by an error", () => {
     const stored = pictureOf(at("sealed", "tables"));
     try {
       await writeParquet(path, "SELECT 'x' AS id, 1 AS pay");
-      assert.equal(refused("data", "seal", "tables"), "seal.input");
+      assert.equal(await refused("data", "seal", "tables"), "seal.input");
       assert.deepEqual(pictureOf(at("sealed", "tables")), stored);
     } finally {
       writeFileSync(path, good);
     }
   });
 
-  test("opening into a folder that has earlier files leaves them as they were where it fails", () => {
-    project.must("data", "open", "words", "--out", "out");
+  test("opening into a folder that has earlier files leaves them as they were where it fails", async () => {
+    await must("data", "open", "words", "--out", "out");
     writeFileSync(at("out", "a.csv"), "mine\n");
     const mine = pictureOf(at("out"));
     const sealed = filesBelow(at("sealed", "words")).find((path) => path.endsWith("b.csv")) ?? "";
     edit(sealed, flipAt(-20));
-    assert.equal(refused("data", "open", "words", "--out", "out"), "open.not_authentic");
+    assert.equal(await refused("data", "open", "words", "--out", "out"), "open.not_authentic");
     assert.deepEqual(pictureOf(at("out")), mine);
   });
 
-  test("a folder in a file's place is refused before anything is written", () => {
+  test("a folder in a file's place is refused before anything is written", async () => {
     mkdirSync(at("out", "b.csv"), { recursive: true });
-    assert.equal(refused("data", "open", "words", "--out", "out"), "cli.exists");
+    assert.equal(await refused("data", "open", "words", "--out", "out"), "cli.exists");
     assert.deepEqual(pictureOf(at("out")), {});
   });
 });
