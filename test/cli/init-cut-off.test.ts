@@ -5,7 +5,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { inspect } from "node:util";
 import { makeStaging } from "../../src/cli/project-staging.ts";
+import { makeStepwise } from "./init-steps.ts";
 import { PPML, ppml, runInProcess, temporaryFolder } from "./ppml.ts";
 
 const CHILD = join(import.meta.dirname, "init-child.ts");
@@ -23,9 +25,29 @@ const STATE = [
   "vault.db",
 ];
 
-function runChild(root: string, step: number, how: "kill" | "fail") {
-  const args = ["--disable-warning=ExperimentalWarning", CHILD, root, String(step), how];
-  return spawnSync(process.execPath, args, { encoding: "utf8" });
+/** Makes a project in a process that kills itself at a step; gives the signal that ended it. */
+function killedAt(root: string, step: number): string | null {
+  const args = ["--disable-warning=ExperimentalWarning", CHILD, root, String(step)];
+  return spawnSync(process.execPath, args, { encoding: "utf8" }).signal;
+}
+
+/** Makes a project here, failing at a step where one is given; gives the error as Node shows it, or null. */
+async function failedAt(root: string, at: number | null): Promise<string | null> {
+  try {
+    await makeStepwise(root, (_, step) => {
+      if (step === at) throw new Error("failed on purpose");
+    });
+    return null;
+  } catch (error) {
+    return inspect(error);
+  }
+}
+
+/** The labels of all steps. */
+async function stepsIn(root: string): Promise<string[]> {
+  const steps: string[] = [];
+  await makeStepwise(root, (label) => void steps.push(label));
+  return steps;
 }
 
 /** The project is whole, holds nothing else, and its vault and broker open. */
@@ -38,40 +60,36 @@ async function assertWhole(root: string): Promise<void> {
 
 test("an init that is killed at any of its steps is simply run again", async (context) => {
   const folder = temporaryFolder(context);
-  const steps = runChild(join(folder, "count"), 1000, "kill").stdout.trim().split("\n");
+  const steps = await stepsIn(join(folder, "count"));
   assert.ok(steps.includes("making the broker's state") && steps.includes("placing .ppml"));
   for (const [step, label] of steps.entries()) {
     const root = join(folder, `killed-${step}`);
-    assert.equal(runChild(root, step, "kill").signal, "SIGKILL", label);
-    const again = runChild(root, 1000, "kill");
-    if (label === "clearing up") {
-      assert.equal(again.status, 1);
-      assert.match(again.stderr, /cut off after it had made the project: use it as it is/);
-    } else assert.equal(again.status, 0, `${label}: ${again.stderr}`);
+    assert.equal(killedAt(root, step), "SIGKILL", label);
+    const again = await failedAt(root, null);
+    if (label === "clearing up")
+      assert.match(again ?? "", /cut off after it had made the project: use it as it is/);
+    else assert.equal(again, null, label);
     await assertWhole(root);
   }
 });
 
 test("an init that fails at any of its steps leaves nothing but what was there", async (context) => {
   const folder = temporaryFolder(context);
-  const steps = runChild(join(folder, "count"), 1000, "fail").stdout.trim().split("\n");
+  const steps = await stepsIn(join(folder, "count"));
   for (const [step, label] of steps.entries()) {
     const root = join(folder, `failed-${step}`);
     mkdirSync(join(root, "queries"), { recursive: true });
     writeFileSync(join(root, ".gitignore"), "mine\n");
-    const run = runChild(root, step, "fail");
-    assert.equal(run.status, 1, label);
-    assert.match(run.stderr, /failed on purpose/);
+    assert.match((await failedAt(root, step)) ?? "", /failed on purpose/, label);
     if (label === "clearing up") {
-      const late = runChild(root, 1000, "fail");
-      assert.match(late.stderr, /cut off after it had made the project/);
+      const late = await failedAt(root, null);
+      assert.match(late ?? "", /cut off after it had made the project/);
       await assertWhole(root);
       continue;
     }
     assert.deepEqual(readdirSync(root).sort(), [".gitignore", "queries"], label);
     assert.equal(readFileSync(join(root, ".gitignore"), "utf8"), "mine\n");
-    const again = runChild(root, 1000, "fail");
-    assert.equal(again.status, 0, `${label}: ${again.stderr}`);
+    assert.equal(await failedAt(root, null), null, label);
     await assertWhole(root);
   }
 });
