@@ -6,11 +6,11 @@ export {
   simulationPolicy,
 } from "./appraise/policy.ts";
 export type { Attester } from "./collect/attester.ts";
-export { type DetectedTee, detectTee, type MachineListing } from "./collect/detect.ts";
+export { type DetectedTee, detectTee, type MachineListing, type Probed } from "./collect/detect.ts";
 export { deviceFiles } from "./collect/device-io.ts";
 export { perlIoctl } from "./collect/ioctl.ts";
 export { type AttesterPorts, openAttester } from "./collect/open-attester.ts";
-export { MACHINE_PATHS, probeMachine } from "./collect/probe.ts";
+export { kindOfMissing, MACHINE_PATHS, probeMachine } from "./collect/probe.ts";
 export { createRaTlsIdentity, type RaTlsIdentity } from "./collect/ra-tls-certificate.ts";
 export { openSimChannelAttester, type SimChannelAttester } from "./collect/sim-channel.ts";
 export { createMaaJwksSource, loadMaaJwksFile, type MaaJwksSource } from "./collateral/maa-jwks.ts";

@@ -22,7 +22,7 @@ export const ROUTES: Routes = {
     load: () => import("./commands/init.ts"),
   },
   doctor: {
-    brief: "Check this machine and project, with a remedy for each finding",
+    brief: "Check this machine and project, or its TEE, with a remedy for each finding",
     load: () => import("./commands/doctor.ts"),
   },
   key: {

@@ -28,6 +28,8 @@ export const MACHINE_PATHS: MachinePaths = {
   sevGuest: SEV_GUEST_DEVICE,
 };
 
+const ABSENT = "is not there";
+const FORBIDDEN = "may not be used by this user";
 const PROBE_LIMITS: DeviceLimits = { timeoutMs: 10_000, attempts: 3, pauseMs: 200 };
 
 /** Looks at every place where a TEE could be. Never rejects for one that is not there. */
@@ -49,6 +51,12 @@ export async function probeMachine(options: {
   return { gramine, tsm, azureVtpm, tdxGuest, sevGuest };
 }
 
+/** Whether a place is missing, closed to this user, or there without a TEE behind it. */
+export function kindOfMissing(missing: string): "absent" | "forbidden" | "other" {
+  if (missing.includes(FORBIDDEN)) return "forbidden";
+  return missing.includes(ABSENT) ? "absent" : "other";
+}
+
 async function usable(path: string): Promise<true> {
   await access(path, constants.R_OK | constants.W_OK);
   return true;
@@ -60,9 +68,8 @@ async function probed<T>(path: string, look: () => Promise<T>): Promise<Probed<T
   } catch (error) {
     if (error instanceof PpmlError) return { missing: error.message };
     const code = systemCode(error);
-    if (code === "ENOENT") return { missing: `${path} is not there` };
-    if (code === "EACCES" || code === "EPERM")
-      return { missing: `${path} may not be used by this user` };
+    if (code === "ENOENT") return { missing: `${path} ${ABSENT}` };
+    if (code === "EACCES" || code === "EPERM") return { missing: `${path} ${FORBIDDEN}` };
     return { missing: `${path} cannot be used${code === null ? "" : ` (${code})`}` };
   }
 }

@@ -38,7 +38,8 @@ export function examineMachine(mode: Mode | null): readonly Finding[] {
   ];
 }
 
-function isInstalled(name: string): boolean {
+/** Tells whether a program is in one of the system's folders. */
+export function isInstalled(name: string): boolean {
   return SYSTEM_FOLDERS.some((folder) => {
     try {
       accessSync(join(folder, name), constants.X_OK);
