@@ -23,23 +23,27 @@ export async function benchCli(options: { readonly quick: boolean }): Promise<re
     Object.entries(all).map(([name, command]) => [name, () => measuredCommand(command)]),
   );
   const medians = await alternate(sides, { rounds: options.quick ? 5 : 20, warmUps: 1 });
-  const figure = (name: string, what = name): Figure =>
+  const figure = (name: string, clock: "wallMs" | "cpuMs", what = name): Figure =>
     single({
-      what: `${what}, wall`,
-      ours: medians[name]?.wallMs ?? Number.NaN,
-      other: { name: node, value: medians[node]?.wallMs ?? Number.NaN },
+      what: `${what}, ${clock === "cpuMs" ? "CPU" : "wall"}`,
+      ours: medians[name]?.[clock] ?? Number.NaN,
+      other: { name: node, value: medians[node]?.[clock] ?? Number.NaN },
       unit: "ms",
-      ...(name === COMPLETION ? {} : { goal: { atMost: 150 } }),
+      ...(name === COMPLETION || clock === "cpuMs" ? {} : { goal: { atMost: 150 } }),
     });
-  const wall = (name: string): number => medians[name]?.wallMs ?? Number.NaN;
+  // By CPU time: a busy machine makes any of them the slowest by the clock.
+  const cpu = (name: string): number => medians[name]?.cpuMs ?? Number.NaN;
   const [slowest = ""] = Object.keys(commands)
     .filter((name) => name !== COMPLETION)
-    .sort((a, b) => wall(b) - wall(a));
+    .sort((a, b) => cpu(b) - cpu(a));
+  const most = `most CPU of ${pages.length} help pages: ${slowest}`;
   return [
-    figure("ppml --help"),
-    figure("ppml key --help"),
-    figure("ppml key list --help"),
-    figure(slowest, `slowest of ${pages.length} help pages: ${slowest}`),
-    figure(COMPLETION),
+    figure("ppml --help", "wallMs"),
+    figure("ppml key --help", "wallMs"),
+    figure("ppml key list --help", "wallMs"),
+    figure("ppml key list --help", "cpuMs"),
+    figure(slowest, "wallMs", most),
+    figure(slowest, "cpuMs", most),
+    figure(COMPLETION, "wallMs"),
   ];
 }
