@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { resolve } from "node:path";
 import { appraisalPolicySchema } from "../attest/index.ts";
 import type { AppraisalPolicy } from "../attest/index.ts";
@@ -22,7 +22,9 @@ export async function loadAppraisal(
   options: { readonly policy: string; readonly project: string | undefined },
 ): Promise<AppraisalPolicy> {
   const path = resolve(context.cwd, options.policy);
-  const file = existsSync(path)
+  // A link that leads nowhere is a file that cannot be read, not a name of ppml.yaml.
+  const isFile = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  const file = isFile
     ? await fromFile(path)
     : (
         await loadPolicyFile(
@@ -55,6 +57,7 @@ export async function loadRuntimeData(path: string): Promise<Uint8Array> {
     what: `the runtime data ${path}`,
     maxBytes: MAX_RUNTIME_DATA_BYTES,
     code: "attest.invalid",
+    remedy: "Give the path of a regular file; what comes by a pipe has to be put into one first.",
   });
   return encodeJcs(parseJson(bytes, path));
 }

@@ -64,12 +64,17 @@ export const evidenceFlags = {
   },
   pccs: {
     kind: "parsed",
-    parse: String,
-    brief: "Fetch Intel's collateral from this PCCS",
+    parse: parseHttpsUrl,
+    brief: "With --fetch: Intel's collateral comes from this PCCS (https)",
     placeholder: "URL",
     optional: true,
   },
 } as const;
+
+function parseHttpsUrl(text: string): string {
+  if (URL.canParse(text) && new URL(text).protocol === "https:") return text;
+  throw new SyntaxError("expected an https URL");
+}
 
 /** Evidence from a file, with its collateral and the time to verify it for. */
 export type EvidenceInput = {
@@ -89,10 +94,13 @@ export async function readEvidence(
   file: string,
   flags: EvidenceFlags,
 ): Promise<EvidenceInput> {
+  if (flags.pccs !== undefined && flags.fetch !== true)
+    throw new PpmlError("cli.usage", "--pccs needs --fetch: without it nothing is fetched");
   const bytes = await readBoundedFile(resolve(context.cwd, file), {
     what: `the Evidence ${file}`,
     maxBytes: MAX_EVIDENCE_BYTES,
     code: "attest.invalid",
+    remedy: "Give the path of a regular file; what comes by a pipe has to be put into one first.",
   });
   const { wire, runtimeData } = detectEvidence(bytes);
   const nowMs = flags.at === undefined ? context.clock() : flags.at * 1000;

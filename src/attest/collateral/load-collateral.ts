@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fromUtf8, PpmlError, readBoundedFile, toBase64Url } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
 import { parseAmdHostCertificates } from "../evidence/amd-host-certificates.ts";
+import { parseUniqueJson } from "../token/unique-json.ts";
 import { parsePemCertificates } from "../x509/pem.ts";
 import { nameAmdCertificates } from "./amd-certificates.ts";
 import { encodeDcapWireCollateral, parseQuoteCollateralV3 } from "./dcap-collateral.ts";
@@ -55,18 +56,20 @@ export async function loadCollateral(path: string): Promise<WireEvidence["collat
 async function loadFile(path: string): Promise<WireEvidence["collateral"]> {
   const bytes = await readBounded(path);
   if (!path.endsWith(JSON_ENDING)) return nameAmdCertificates(bytes);
-  let text: string;
-  let value: unknown;
-  try {
-    text = fromUtf8(bytes);
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw failed(path, "it is not JSON", cause);
-  }
+  const value = parseJsonFile(bytes, path);
   if (typeof value !== "object" || value === null || !("vcekCert" in value))
     return encodeDcapWireCollateral(parseQuoteCollateralV3(value));
-  const { ark, ask, vcek } = parseAmdHostCertificates(text);
+  const { ark, ask, vcek } = parseAmdHostCertificates(fromUtf8(bytes));
   return { ark: toBase64Url(ark), ask: toBase64Url(ask), vcek: toBase64Url(vcek) };
+}
+
+function parseJsonFile(bytes: Uint8Array, path: string): unknown {
+  try {
+    return parseUniqueJson(bytes, "the file");
+  } catch (cause) {
+    const why = cause instanceof PpmlError ? cause.message : "it cannot be read";
+    throw failed(path, `it is not JSON: ${why}`, cause);
+  }
 }
 
 /** A file of PEM holds one certificate; anything else is taken as it is. */

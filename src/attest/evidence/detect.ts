@@ -1,4 +1,5 @@
 import { fromUtf8, PpmlError, toBase64Url, utf8 } from "../../base/index.ts";
+import { parseUniqueJson } from "../token/unique-json.ts";
 import { detectJson } from "./detect-json.ts";
 import type { DetectedEvidence } from "./detected.ts";
 import { SNP_REPORT_BYTES } from "./snp-report.ts";
@@ -92,13 +93,18 @@ function decodeText(text: string): Uint8Array | null {
 }
 
 function fromJson(text: string): DetectedEvidence {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw unknown("it begins as JSON and does not parse", cause);
-  }
+  const value = parseText(text);
   return detectJson(value) ?? fromMember(value);
+}
+
+/** No member twice in one object, and a bound on the depth: what is found later walks the whole of it. */
+function parseText(text: string): unknown {
+  try {
+    return parseUniqueJson(utf8(text), "the Evidence");
+  } catch (cause) {
+    if (!(cause instanceof PpmlError)) throw cause;
+    throw unknown(`it begins as JSON and cannot be read as such (${cause.message})`, cause);
+  }
 }
 
 function fromMember(value: unknown): DetectedEvidence {

@@ -70,7 +70,8 @@ export function reportOn(options: {
 /** Reports on Evidence that was not verified. @throws what is no PpmlError */
 export function reportRefusal(kind: string, error: unknown): EvidenceReport {
   if (!isPpmlError(error)) throw error;
-  const { code, message } = error;
+  const { code, message, detail } = error;
+  const { remedy } = detail;
   return {
     verified: false,
     kind,
@@ -78,7 +79,7 @@ export function reportRefusal(kind: string, error: unknown): EvidenceReport {
     tcbStatus: null,
     advisoryIds: [],
     claims: {},
-    refusal: { code, message, remedy: remedyOfCode(code) },
+    refusal: { code, message, remedy: typeof remedy === "string" ? remedy : remedyOfCode(code) },
     appraisal: null,
   };
 }

@@ -1,5 +1,6 @@
 import { defineCommand, projectFlags } from "../../command.ts";
 import { judgeEvidence, judgeFlags } from "../../judge-evidence.ts";
+import { printable } from "../../output/printable.ts";
 import type { JudgeFlags } from "../../judge-evidence.ts";
 
 /** `ppml attest explain FILE`: what Evidence says, claim by claim, and what stands against it. */
@@ -18,7 +19,7 @@ export const command = defineCommand<JudgeFlags, [string]>({
     const { report, lines } = await judgeEvidence(context, file, flags);
     return {
       data: report,
-      human: () => `${lines.join("\n")}\n`,
+      human: () => `${lines.map(printable).join("\n")}\n`,
       exitCode: report.refusal === null ? 0 : 1,
     };
   },
