@@ -60,7 +60,8 @@ const MAX_QUOTE_BYTES = 128 * 1024;
 export function parseDcapQuote(bytes: Uint8Array): DcapQuote {
   if (bytes.byteLength > MAX_QUOTE_BYTES)
     throw invalid(`expected at most ${MAX_QUOTE_BYTES} bytes, got ${bytes.byteLength}`);
-  const own = bytes.slice();
+  // Not slice(): a Buffer's is a view of the same memory, at an offset of its own.
+  const own = new Uint8Array(bytes);
   requireBytes(own, 0, HEADER_BYTES);
   const view = new DataView(own.buffer);
   const version = parseVersion(view.getUint16(0, true), view.getUint32(4, true));

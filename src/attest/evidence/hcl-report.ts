@@ -63,7 +63,8 @@ export function parseHclReport(bytes: Uint8Array): HclReport {
   if (word(DATA_OFFSET + 12) !== HASH_TYPE_SHA256)
     throw unsupported(`expected hash type 1 (SHA-256), got ${word(DATA_OFFSET + 12)}`);
   requireZero(bytes.subarray(dataStart + length), "the end");
-  const runtimeDataBytes = bytes.slice(dataStart, dataStart + length);
+  // Not slice(): a Buffer's is a view of the same memory.
+  const runtimeDataBytes = new Uint8Array(bytes.subarray(dataStart, dataStart + length));
   return {
     ...takeHardwareReport(bytes, word(DATA_OFFSET + 8)),
     runtimeDataBytes,
@@ -83,7 +84,7 @@ function takeHardwareReport(
   requireZero(bytes.subarray(end, DATA_OFFSET), "its hardware report's area");
   return {
     type: type === 2 ? "snp" : "tdx",
-    hardwareReport: bytes.slice(HEADER_BYTES, end),
+    hardwareReport: new Uint8Array(bytes.subarray(HEADER_BYTES, end)),
   };
 }
 

@@ -108,7 +108,9 @@ export function parseSnpReport(bytes: Uint8Array): SnpReport {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = parseVersion(view.getUint32(0, true));
   requireZero(bytes, version);
-  const take = (offset: number, length: number): Uint8Array => bytes.slice(offset, offset + length);
+  // Not slice(): a Buffer's is a view of the same memory.
+  const take = (offset: number, length: number): Uint8Array =>
+    new Uint8Array(bytes.subarray(offset, offset + length));
   return {
     version,
     guestSvn: view.getUint32(0x4, true),

@@ -32,9 +32,11 @@ export function parseTdReportStruct(bytes: Uint8Array): TdReportStruct {
     );
   if (bytes[0] !== TDX_TYPE || bytes[1] !== 0)
     throw new PpmlError("attest.invalid", "expected a TDREPORT of type 0x81, subtype 0");
+  // Not slice(): a Buffer's is a view of the same memory.
+  const take = (from: number, to: number): Uint8Array => new Uint8Array(bytes.subarray(from, to));
   return {
-    reportData: bytes.slice(128, 192),
-    attributes: bytes.slice(512, 520),
-    mrTd: bytes.slice(528, 576),
+    reportData: take(128, 192),
+    attributes: take(512, 520),
+    mrTd: take(528, 576),
   };
 }

@@ -46,7 +46,8 @@ export type Crl = {
 export function parseCrl(bytes: Uint8Array): Crl {
   if (bytes.byteLength > MAX_CRL_BYTES)
     throw invalid(`expected at most ${MAX_CRL_BYTES} bytes, got ${bytes.byteLength}`);
-  const der = bytes.slice();
+  // Not slice(): a Buffer's is a view of the same memory.
+  const der = new Uint8Array(bytes);
   const outer = readDerSequence(readDer(der, DER.sequence));
   const tbs = expectTag(outer[0], DER.sequence);
   const algorithm = expectTag(outer[1], DER.sequence);
