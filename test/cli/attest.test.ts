@@ -5,10 +5,11 @@ import { after, before, describe, test } from "node:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { z } from "zod";
+import { reportRefusal } from "../../src/attest/explain/report.ts";
 import { simulationPolicy } from "../../src/attest/appraise/policy.ts";
 import { loadSimulationPki } from "../../src/attest/sim/pki.ts";
 import { simulatedPlatformOf } from "../../src/attest/sim/platform.ts";
-import { fromBase64Url, sha384, toHex } from "../../src/base/index.ts";
+import { fromBase64Url, PpmlError, sha384, toHex } from "../../src/base/index.ts";
 import { encodeJcs } from "../../src/format/jcs.ts";
 import { measurement, NOW_MS, signedWire, wire } from "../attest/fixture.ts";
 import { ppml, runInProcess } from "./ppml.ts";
@@ -188,6 +189,22 @@ test("ppml attest diff shows the claims that differ, and exits as diff does", as
     ["measurement", "reportData"],
   );
   assert.equal(differences[0]?.b, toHex(other));
+});
+
+test("ppml attest diff says of which of the two its refusal is", async () => {
+  const cut = write("cut.json", { ...wire, evidence: wire.evidence.slice(0, 40) });
+  const { code, stderr } = await attest("diff", good, cut);
+  assert.equal(code, 1);
+  assert.ok(stderr.includes(`error: ${cut}: `), stderr);
+});
+
+test("a token that is past its time is refused with that time, and the remedy is its issuer's", () => {
+  const expired = new PpmlError("attest.not_verified", "the token is past its exp");
+  for (const kind of ["maa", "ear"]) {
+    const { refusal } = reportRefusal(kind, expired);
+    assert.match(refusal?.remedy ?? "", /ask its issuer for a new one/);
+    assert.doesNotMatch(refusal?.remedy ?? "", /platform/);
+  }
 });
 
 test("ppml policy dry-run says which recorded Evidence a changed policy would refuse", async () => {

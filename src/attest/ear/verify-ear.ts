@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { compactVerify } from "jose";
 import { z } from "zod";
-import { PpmlError } from "../../base/index.ts";
+import { PpmlError, toTimestamp } from "../../base/index.ts";
 import { parseWith } from "../../format/schema.ts";
 import { parseCompactJws } from "../token/compact-jws.ts";
 import { readEar } from "./ear.ts";
@@ -101,8 +101,11 @@ function checkTimes(
   const ageMs = nowMs - ear.issuedAtMs;
   if (!(ageMs >= -skewMs && (ear.notBeforeMs ?? 0) <= nowMs + skewMs))
     throw refused("the EAR token is of the future: set the clock of this machine or its issuer's");
-  if (!(nowMs < (ear.expiresAtMs ?? Infinity) + skewMs))
-    throw refused("the EAR token is past its exp: ask for a new one");
+  const { expiresAtMs } = ear;
+  if (!(nowMs < (expiresAtMs ?? Infinity) + skewMs))
+    throw refused(
+      `the EAR token is past its exp${expiresAtMs === null ? "" : `, ${toTimestamp(expiresAtMs)}`}: ask for a new one`,
+    );
   if (!(ageMs <= options.maxAgeSeconds * 1000))
     throw refused(
       `the EAR token is ${Math.round(ageMs / 1000)} seconds old, at most ${options.maxAgeSeconds} are accepted: ask for a new one`,

@@ -5,9 +5,9 @@ const REMEDIES: Partial<Readonly<Record<ErrorCode, string>>> = {
   "attest.invalid":
     "The file is cut, changed or of another kind than it looks: let the TEE attest again, and compare the two with `ppml attest diff`.",
   "attest.not_verified":
-    "Do not trust this Evidence: its bytes or certificates are not those of the vendor's chain. Let the TEE attest again; if that is refused too, the platform is not genuine.",
+    "Do not trust this Evidence: its bytes or certificates are not those of the vendor's chain, or not of this time (--at). Let the TEE attest again; if that is refused too, the platform is not genuine.",
   "attest.collateral":
-    "Give the vendor's collateral for this platform and time (--collateral FILE or DIR), or let ppml fetch it (--fetch).",
+    "Give the vendor's collateral for this platform and time (--collateral FILE or DIR), or let ppml fetch it (--fetch); recorded Evidence is verified for its own time with --at.",
   "attest.revoked":
     "The vendor revoked this platform or its TCB: update its firmware and fetch new certificates, or leave the platform.",
   "attest.denied": "Anybody can make this Evidence: use a TEE of your own.",
@@ -19,9 +19,15 @@ const REMEDIES: Partial<Readonly<Record<ErrorCode, string>>> = {
     "Start the TEE again without debugging, profiling and migration; only a policy can say that this is accepted.",
 };
 
+/** Whoever issued a token can issue another; no platform stands behind its bytes. */
+const TOKEN_NOT_VERIFIED =
+  "Do not trust this token: ask its issuer for a new one, or verify a past one for its own time (--at). If a new one is refused too, it is not signed by the keys that you pinned.";
+
 const GENERAL = "Read the message; `ppml attest explain` shows all that the Evidence says.";
 
-/** What to do about a refusal of this code. */
-export function remedyOfCode(code: ErrorCode): string {
+/** What to do about a refusal of this code, for Evidence of wire type `kind`. */
+export function remedyOfCode(code: ErrorCode, kind: string): string {
+  if (code === "attest.not_verified" && (kind === "maa" || kind === "ear"))
+    return TOKEN_NOT_VERIFIED;
   return REMEDIES[code] ?? GENERAL;
 }

@@ -79,7 +79,11 @@ export function reportRefusal(kind: string, error: unknown): EvidenceReport {
     tcbStatus: null,
     advisoryIds: [],
     claims: {},
-    refusal: { code, message, remedy: typeof remedy === "string" ? remedy : remedyOfCode(code) },
+    refusal: {
+      code,
+      message,
+      remedy: typeof remedy === "string" ? remedy : remedyOfCode(code, kind),
+    },
     appraisal: null,
   };
 }

@@ -1,6 +1,6 @@
 import { compactVerify } from "jose";
 import { z } from "zod";
-import { PpmlError } from "../../base/index.ts";
+import { PpmlError, toTimestamp } from "../../base/index.ts";
 import { parseWith } from "../../format/schema.ts";
 import type { MaaEvidence } from "../evidence/maa-evidence.ts";
 import { parseCompactJws } from "../token/compact-jws.ts";
@@ -162,8 +162,12 @@ function checkTimes(claims: MaaCommonClaims, demands: MaaDemands): void {
   const skew = MAA_CLOCK_SKEW_SECONDS;
   if (!(claims.iat <= now + skew && claims.nbf <= now + skew))
     throw refused("the token is of the future: set the clock of this machine or its issuer's");
-  if (!(now < claims.exp + skew && claims.iat < claims.exp && claims.nbf < claims.exp))
-    throw refused("the token is past its exp, or ends before it begins: ask for a new token");
+  if (!(claims.iat < claims.exp && claims.nbf < claims.exp))
+    throw refused("the token ends before it begins: ask for a new token");
+  if (!(now < claims.exp + skew))
+    throw refused(
+      `the token is past its exp, ${toTimestamp(claims.exp * 1000)}: ask for a new token`,
+    );
   if (!(now - claims.iat <= demands.maxAgeSeconds))
     throw refused(
       `the token is ${Math.round(now - claims.iat)} seconds old, at most ${demands.maxAgeSeconds} are accepted: ask for a new token`,

@@ -62,7 +62,7 @@ test(
         message,
       });
     await refuses({ nowMs: 1_643_413_476_000 - 61_000 }, /of the future/);
-    await refuses({ nowMs: 1_643_442_276_000 + 60_000 }, /past its exp/);
+    await refuses({ nowMs: 1_643_442_276_000 + 60_000 }, /past its exp, 2022-01-29T07:44:36Z/);
     await refuses({ maxAgeSeconds: 6000 }, /6524 seconds old/);
     await refuses({ runtimeData: { kind: "binary", bytes: new Uint8Array(286) } }, /report data/);
     const [provider] = sgxDemands().providers;

@@ -1,8 +1,27 @@
 import { diffEvidence } from "../../../attest/index.ts";
+import type { Evidence } from "../../../attest/index.ts";
+import { isPpmlError, PpmlError } from "../../../base/index.ts";
 import { defineCommand, projectFlags } from "../../command.ts";
+import type { CliContext } from "../../context.ts";
 import { evidenceFlags, readEvidence, verifyInput } from "../../evidence-input.ts";
 import type { EvidenceFlags } from "../../evidence-input.ts";
 import { renderTable } from "../../output/table.ts";
+
+/** Evidence of a file; a refusal says which of the two files it is about. */
+async function readVerified(
+  context: CliContext,
+  file: string,
+  flags: EvidenceFlags,
+): Promise<Evidence> {
+  try {
+    const input = await readEvidence(context, file, flags);
+    return (await verifyInput(context, input, flags)).evidence;
+  } catch (error) {
+    if (!isPpmlError(error)) throw error;
+    const { code, message, detail } = error;
+    throw new PpmlError(code, `${file}: ${message}`, { cause: error, detail });
+  }
+}
 
 /** `ppml attest diff A B`: in which claims two pieces of Evidence differ. */
 export const command = defineCommand<EvidenceFlags, [string, string]>({
@@ -22,10 +41,7 @@ export const command = defineCommand<EvidenceFlags, [string, string]>({
   async run(context, flags, ...files) {
     const [first, second] = files;
     const evidence = [];
-    for (const file of files) {
-      const input = await readEvidence(context, file, flags);
-      evidence.push((await verifyInput(context, input, flags)).evidence);
-    }
+    for (const file of files) evidence.push(await readVerified(context, file, flags));
     const [a, b] = evidence;
     const differences = a === undefined || b === undefined ? [] : diffEvidence(a, b);
     return {
