@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { parseProject } from "../../src/cli/config/parse.ts";
 import { emptyTemplate } from "../../src/cli/templates/empty.ts";
 import { projectHead } from "../../src/cli/templates/template.ts";
+import { jwkOf, providerKey } from "../attest/maa-fixture.ts";
+import { runInProcess, temporaryFolder } from "./ppml.ts";
 
 const GOOD =
   projectHead({ name: "demo", mode: "production", root: "file" }) + emptyTemplate().sections;
@@ -50,4 +54,24 @@ test("a provider that is not in Azure, not pinned by its policy, or pinned twice
     code: "config.invalid",
     message: /maaProviders\[1\]\.issuer: this provider is pinned twice/,
   });
+});
+
+test("the broker starts with the providers of ppml.yaml, and not where their keys' file is missing", async (context) => {
+  const cwd = temporaryFolder(context);
+  assert.equal((await runInProcess(["init", "--template", "empty"], { cwd })).code, 0);
+  const path = join(cwd, "ppml.yaml");
+  const state = "  state: .ppml/broker\n";
+  const provider = `{ issuer: https://contoso.weu.attest.azure.net, policy: [${HASH}], keysFile: certs.json }`;
+  const text = readFileSync(path, "utf8");
+  writeFileSync(path, text.replace(state, `${state}  maaProviders:\n    - ${provider}\n`));
+  const refused = await runInProcess(["audit", "tail", "--json"], { cwd });
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stdout,
+    /"attest\.collateral"[^]*certs\.json cannot be read: there is no such file/,
+  );
+  const keys = [jwkOf(providerKey.publicKey)];
+  writeFileSync(join(cwd, "certs.json"), JSON.stringify({ keys }));
+  const started = await runInProcess(["audit", "tail", "--json"], { cwd });
+  assert.equal(started.code, 0, started.stdout);
 });
