@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { AMD_KDS } from "../attest/collateral/amd-kds.ts";
+import { withAmdAuthorities } from "../attest/collateral/amd-certificates.ts";
 import { openCollateralCache } from "../attest/collateral/cache.ts";
 import { completeEvidence } from "../attest/collateral/complete-evidence.ts";
 import { COLLATERAL_MAX_AGE_MS } from "../attest/collateral/fetch-part.ts";
@@ -27,8 +28,10 @@ export const collateralSettingSchema = z.discriminatedUnion("kind", [
 ]);
 export type CollateralSetting = z.infer<typeof collateralSettingSchema>;
 
-/** Takes Evidence as it was sent. */
-export const sentCollateral: CompleteEvidence = (wire) => Promise.resolve(wire);
+/** Takes Evidence as it was sent, with AMD's public authorities, which nobody has to set. */
+// async: what Evidence's form lacks rejects.
+export const sentCollateral: CompleteEvidence = async (wire) =>
+  await Promise.resolve(withAmdAuthorities(wire));
 
 /**
  * Makes what adds missing collateral, as the operator set it.
@@ -87,7 +90,8 @@ function fromFiles(loaded: readonly Collateral[]): CompleteEvidence {
       "config.invalid",
       "expected one file of DCAP collateral and one folder of SNP certificates at most",
     );
-  return (wire) => Promise.resolve(withFiles(wire, { snp: snp[0] ?? {}, dcap: dcap[0] ?? {} }));
+  const files = { snp: snp[0] ?? {}, dcap: dcap[0] ?? {} };
+  return (wire) => sentCollateral(withFiles(wire, files));
 }
 
 /** What the Evidence brings goes before what lies here; DCAP's parts belong together. */

@@ -41,7 +41,7 @@ function describe(envelope: Envelope): string {
 function releaseLine(release: ReleasePredicate): string {
   const { decision, refusal } = release;
   const { who, granted } = wordsOf(release);
-  const policy = release.policy === null ? "no policy in force" : `policy ${release.policy.name}`;
+  const policy = release.policy === null ? "before any policy" : `policy ${release.policy.name}`;
   const outcome =
     decision === "granted"
       ? granted

@@ -220,7 +220,7 @@ test("ppml policy dry-run says which recorded Evidence a changed policy would re
   assert.equal(run.code, 1);
   assert.match(
     run.stdout,
-    /accepts {2}.*good\.json\nREFUSES {2}.*second\.json\n.*measurement is c3c3/,
+    /accepts {2}.*good\.json\nREFUSES {2}.*second\.json\n.*measurement is c3c3.*\n {11}-> .*ppml enclave measure/,
   );
   assert.match(run.stdout, /1 of 2 would be refused/);
   const both = write("both.json", simulationPolicy([toHex(measurement), toHex(other)]));

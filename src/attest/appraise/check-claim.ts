@@ -59,7 +59,11 @@ function checkReference(claim: string, actual: ClaimValue, choice: ReferenceChoi
   return outcomeOf({
     claim,
     outcome: actual === null ? "missing" : isSame && refusal === null ? "met" : "not-met",
-    expected: expected ?? "a value of a reference set",
+    // The value alone would read as if it were not the one that came.
+    expected:
+      isSame && refusal !== null
+        ? `${expected} in one accepted reference set`
+        : (expected ?? "a value of a reference set"),
     actual,
     remedy: isSame && refusal !== null ? refusal : remedyOf(claim),
   });

@@ -46,6 +46,8 @@ export function nameAmdCertificates(bytes: Uint8Array): Record<string, string> {
  * @throws attest.invalid, attest.unsupported
  */
 export function withAmdAuthorities(wire: WireEvidence): WireEvidence {
+  const { ark, ask, asvk } = wire.collateral;
+  if (ark !== undefined && (ask ?? asvk) !== undefined) return wire;
   const key = leafOf(wire);
   if (key === null) return wire;
   const product = productOf(key);

@@ -128,10 +128,15 @@ export function encodeQuoteCollateralV3(collateral: DcapCollateral): QuoteCollat
 /**
  * Reads collateral from the wire: base64url under the names of DcapCollateral, all but
  * pckCertificateChain there, no other.
- * @throws attest.invalid
+ * @throws attest.collateral where there is none, attest.invalid
  * @see docs/protocol.md section "Evidence"
  */
 export function parseDcapWireCollateral(wire: Readonly<Record<string, string>>): DcapCollateral {
+  if (Object.keys(wire).length === 0)
+    throw new PpmlError(
+      "attest.collateral",
+      "the quote came without Intel's collateral, and none was added: send it along, or set where it comes from (--collateral or --pccs of ppml broker serve)",
+    );
   const known = new Set<string>(DCAP_COLLATERAL_MEMBERS);
   const unknown = Object.keys(wire).find((name) => !known.has(name));
   if (unknown !== undefined)

@@ -108,6 +108,7 @@ function refusalOf(data: AttestationResultData): EvidenceReport["refusal"] {
     message: `the policy does not accept this Evidence: ${failed
       .map(({ claim, expected, actual }) => `${claim} is ${actual}, expected ${expected}`)
       .join("; ")}`,
-    remedy: failed.map(({ remedy }) => remedy ?? "").join(" "),
+    // Claims of one reference set have one remedy.
+    remedy: [...new Set(failed.map(({ remedy }) => remedy ?? ""))].join(" "),
   };
 }

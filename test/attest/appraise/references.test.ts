@@ -42,6 +42,7 @@ function judge(references: readonly ReferenceSet[], hostData = HOST_A) {
   return {
     accepted: data.accepted,
     refused: refused.filter(({ outcome }) => outcome !== "not-checked").map(({ claim }) => claim),
+    expected: refused.map(({ expected }) => expected),
     remedies: refused.flatMap(({ remedy }) => remedy ?? []),
   };
 }
@@ -62,8 +63,9 @@ describe("reference sets", () => {
   });
 
   test("T141: a staged set is compared and named, and accepts nothing", () => {
-    const { accepted, refused, remedies } = judge([set({ state: "staged" })]);
+    const { accepted, refused, remedies, expected } = judge([set({ state: "staged" })]);
     assert.equal(accepted, false);
+    assert.match(String(expected[0]), /^[0-9a-f]{96} in one accepted reference set$/);
     assert.deepEqual(refused, ["measurement", "hostData"]);
     assert.match(remedies[0] ?? "", /"image 1" is staged, not accepted: promote it/);
   });

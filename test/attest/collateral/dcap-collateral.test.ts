@@ -51,6 +51,10 @@ describe("collateral", () => {
   test("in the wire form is refused with an unknown, a missing or a wrong member", () => {
     const wire = encodeDcapWireCollateral(collateral);
     assert.throws(() => parseDcapWireCollateral({ ...wire, more: "" }), invalid(/unknown member/));
+    assert.throws(() => parseDcapWireCollateral({}), {
+      code: "attest.collateral",
+      message: /came without Intel's collateral.*--collateral or --pccs/,
+    });
     for (const name of Object.keys(wire)) {
       const { [name]: _left, ...rest } = wire;
       assert.throws(() => parseDcapWireCollateral(rest), invalid(/lacks its member/));

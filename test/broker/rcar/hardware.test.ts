@@ -1,10 +1,5 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { parseAmdHostCertificates } from "../../../src/attest/evidence/amd-host-certificates.ts";
-import { toBase64Url } from "../../../src/base/index.ts";
-import { createBrokerApp } from "../../../src/broker/broker-app.ts";
-import type { BrokerState } from "../../../src/broker/broker-state.ts";
-import type { WireEvidence } from "../../../src/format/protocol.ts";
 import { skip, vectorText } from "../../attest/vectors.ts";
 import { makeFixture } from "../fixture.ts";
 import type { Fixture } from "../fixture.ts";
@@ -18,23 +13,15 @@ before(async () => {
 });
 after(() => fixture.dispose());
 
-/** A guest that sends Evidence of real hardware, which was made for another challenge. */
+/**
+ * A guest that sends Evidence of real hardware, which was made for another challenge. Nobody set any
+ * collateral: AMD's authorities are those that the broker knows.
+ */
 function guestWith(json: Record<string, unknown>): Guest {
-  const { ark, ask } = parseAmdHostCertificates(vectorText("caci/uvm-host-amd-certificate.json"));
-  const collateral = { ark: toBase64Url(ark), ask: toBase64Url(ask) };
-  const state: BrokerState = {
-    ...fixture.state,
-    complete: async (wire: WireEvidence) => ({ ...wire, collateral }),
-  };
-  const logger = {
-    call: () => undefined,
-    failure: (error: unknown) => fixture.failures.push(error),
-  };
-  const app = createBrokerApp({ state, logger });
   return {
     key: newGuestKey(),
     tee: "az-snp-vtpm",
-    channel: directChannel(app),
+    channel: directChannel(fixture.app),
     evidence: () => json,
   };
 }

@@ -152,7 +152,12 @@ function readyText(
       ...(typeof line.secretProvisioning === "string"
         ? [["Gramine's clients", line.secretProvisioning] as const]
         : []),
-      ["collateral", collateral.kind === "none" ? "as it is sent" : `from ${collateral.kind}`],
+      [
+        "collateral",
+        collateral.kind === "none"
+          ? "as it is sent, with AMD's own authorities"
+          : `from ${collateral.kind}`,
+      ],
     ],
     context.style,
   );

@@ -41,7 +41,11 @@ export const command = defineCommand<EvidenceFlags, [string, ...string[]]>({
           ...outcomes.flatMap(({ file, refusal }) =>
             refusal === null
               ? [`accepts  ${printable(file)}`]
-              : [`REFUSES  ${printable(file)}`, `           ${printable(refusal.message)}`],
+              : [
+                  `REFUSES  ${printable(file)}`,
+                  `           ${printable(refusal.message)}`,
+                  `           -> ${printable(refusal.remedy)}`,
+                ],
           ),
           `${refused} of ${outcomes.length} would be refused`,
           "",
