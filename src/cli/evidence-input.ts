@@ -125,6 +125,13 @@ export async function verifyInput(
       "attest.collateral",
       `Evidence of type ${wire.type} is verified with the vendor's collateral, and none was given: add --collateral FILE, or --fetch`,
     );
+  if (wire.type === "maa" && maaProviders.length === 0) {
+    const issuer = peekToken(wire).issuer.slice(0, 100);
+    throw new PpmlError(
+      "attest.collateral",
+      `a token of ${issuer} is verified with that provider's keys, and none were given: add --collateral FILE, the JWK Set of ${issuer}/certs`,
+    );
+  }
   const hardware = { nowMs, maaProviders, maaMaxAgeSeconds: TOKEN_LIFETIME_SECONDS };
   if (!wire.type.startsWith("sim-")) return await verifyEvidence(wire, hardware);
   const project = await loadProject({ cwd: context.cwd, folder: flags.project });
@@ -170,7 +177,11 @@ async function providersOf(
   flags: EvidenceFlags,
 ): Promise<readonly MaaProvider[]> {
   if (flags.collateral === undefined) return [];
-  const { issuer, policyHash } = peekMaaToken(fromUtf8(fromBase64Url(wire.evidence)));
+  const { issuer, policyHash } = peekToken(wire);
   const jwks = await loadMaaJwksFile(resolve(context.cwd, flags.collateral));
   return [{ issuer, jwks, policy: { hashes: [policyHash] } }];
+}
+
+function peekToken(wire: WireEvidence): ReturnType<typeof peekMaaToken> {
+  return peekMaaToken(fromUtf8(fromBase64Url(wire.evidence)));
 }

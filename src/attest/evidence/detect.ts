@@ -9,6 +9,8 @@ const QUOTE_HEADER_BYTES = 48;
 const OE_HEADER_BYTES = 16;
 const ECDSA_P256 = 2;
 const TEE_TDX = 0x81;
+/** "HCLA": an HCL report begins so. */
+const HCL_MAGIC = utf8("HCLA");
 /** Names under which JSON of other programs holds a quote or report. */
 const QUOTE_MEMBERS = ["quote", "Quote", "QuoteHex", "report", "attestation_report", "evidence"];
 
@@ -27,6 +29,10 @@ export function detectEvidence(bytes: Uint8Array): DetectedEvidence {
   const raw = withoutOeHeader(bytes);
   const binary = kindOfBytes(raw);
   if (binary !== null) return bare(binary, raw);
+  if (isHclReport(raw))
+    throw unknown(
+      "it is an HCL report alone, which binds neither a nonce nor what the VM runs: give it together with the TPM's quote, as Azure vTPM Evidence",
+    );
   const text = textOf(bytes);
   if (text === null) throw unknown("its first bytes are those of no quote or report");
   if (text.startsWith("{")) return fromJson(text);
@@ -66,6 +72,10 @@ function kindOfBytes(bytes: Uint8Array): string | null {
   }
   if (bytes.byteLength === SNP_REPORT_BYTES && view.getUint32(0, true) <= 5) return "snp";
   return null;
+}
+
+function isHclReport(bytes: Uint8Array): boolean {
+  return HCL_MAGIC.every((byte, index) => bytes[index] === byte);
 }
 
 /** Another Verifier's Attestation Result says so in its profile; only for choosing who reads it. */
