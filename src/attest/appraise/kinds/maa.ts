@@ -18,6 +18,7 @@ import {
   textRuleSchema,
 } from "../rules.ts";
 import type { ClaimValues } from "../rules.ts";
+import { tdRegisterShape } from "./tdx.ts";
 
 const textOrAny = z.union([textRuleSchema, anySchema]);
 
@@ -52,15 +53,7 @@ const snpShape = {
 };
 
 const tdShape = {
-  mrTd: identitySchema(48),
-  rtmr0: bytesSchema(48),
-  rtmr1: bytesSchema(48),
-  rtmr2: bytesSchema(48),
-  rtmr3: bytesSchema(48),
-  mrConfigId: bytesSchema(48),
-  mrOwner: bytesSchema(48),
-  mrOwnerConfig: bytesSchema(48),
-  mrSeam: bytesSchema(48),
+  ...tdRegisterShape,
   debug: flagSchema,
   septVeDisable: flagSchema,
   migratable: flagSchema,

@@ -6,9 +6,8 @@ import { bytesSchema, flagSchema, identitySchema, referencesSchema } from "../ru
 import type { ClaimValues } from "../rules.ts";
 import { platformValues, platformShape } from "./dcap.ts";
 
-/** What every policy for a TD's quote says, whatever carries the quote. */
-export const tdShape = {
-  references: referencesSchema,
+/** A TD's registers, which its quote and tokens over it have alike. */
+export const tdRegisterShape = {
   /** The TD's initial contents, its firmware: never "any". */
   mrTd: identitySchema(48),
   rtmr0: bytesSchema(48),
@@ -19,6 +18,12 @@ export const tdShape = {
   mrOwner: bytesSchema(48),
   mrOwnerConfig: bytesSchema(48),
   mrSeam: bytesSchema(48),
+};
+
+/** What every policy for a TD's quote says, whatever carries the quote. */
+export const tdShape = {
+  references: referencesSchema,
+  ...tdRegisterShape,
   /** Zero where no service TD (such as a migration TD) is bound; a report of TDX 1.0 has none. */
   mrServiceTd: bytesSchema(48),
   xfam: bytesSchema(8),
