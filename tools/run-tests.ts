@@ -8,6 +8,7 @@ import { z } from "zod";
 
 const skipsSchema = z.array(z.strictObject({ test: z.string().min(1), reason: z.string().min(1) }));
 
+const COMPILE_CACHE = join(import.meta.dirname, "..", "node_modules", ".cache", "compile");
 const TIERS = ["interop"]; // each has a script of its own
 const wanted = process.argv.slice(2);
 const files =
@@ -39,7 +40,11 @@ const reporters = [
 const run = spawnSync(
   process.execPath,
   ["--test", "--test-concurrency=2", ...reporters, ...files.sort()],
-  { stdio: ["ignore", "inherit", "inherit"] },
+  {
+    stdio: ["ignore", "inherit", "inherit"],
+    // Every test file is a process of its own, and most load the same modules.
+    env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env },
+  },
 );
 let status = run.status ?? 1;
 if (process.env["CI"] === "true") {

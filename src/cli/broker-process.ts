@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { once } from "node:events";
+import { getCompileCacheDir } from "node:module";
 import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { ERROR_CODES, PpmlError } from "../base/index.ts";
@@ -19,6 +20,13 @@ import type { Workspace } from "./workspace.ts";
 
 /** A broker that answers, and where. */
 export type RunningBroker = { readonly client: BrokerClient; readonly place: BrokerPlace };
+
+/** The compile cache of this process, if it has one: the broker starts twice as fast with it. */
+function compileCache(): { readonly NODE_COMPILE_CACHE?: string } {
+  const folder = getCompileCacheDir();
+  // Node names a folder of its version inside the one that it was given.
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: dirname(folder) };
+}
 
 /**
  * Starts the project's broker as a process of its own, on a Unix socket for this user alone, gives it to `use`, and stops it. The vault, the release key and every
@@ -65,7 +73,7 @@ export function startBroker(
   settings: Pick<ProcessConfig, "listen" | "collateral" | "logLevel">,
 ): StartedBroker {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", brokerEntry()], {
-    env: { PATH: process.env["PATH"] ?? "" },
+    env: { PATH: process.env["PATH"] ?? "", ...compileCache() },
     stdio: ["pipe", "pipe", "inherit", "pipe"],
   });
   const exited = once(child, "exit").then(([code]: (number | null)[]) => code ?? null);
