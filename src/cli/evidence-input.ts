@@ -81,6 +81,7 @@ export type EvidenceInput = {
   readonly wire: WireEvidence;
   /** The runtime data that it was made for, where the file says. */
   readonly runtimeData: DetectedEvidence["runtimeData"];
+  readonly recorded: DetectedEvidence["recorded"];
   readonly nowMs: number;
   readonly maaProviders: readonly MaaProvider[];
 };
@@ -102,15 +103,15 @@ export async function readEvidence(
     code: "attest.invalid",
     remedy: "Give the path of a regular file; what comes by a pipe has to be put into one first.",
   });
-  const { wire, runtimeData } = detectEvidence(bytes);
+  const { wire, ...found } = detectEvidence(bytes);
   const nowMs = flags.at === undefined ? context.clock() : flags.at * 1000;
-  if (wire.type === "ear") return { wire, runtimeData, nowMs, maaProviders: [] };
+  if (wire.type === "ear") return { wire, ...found, nowMs, maaProviders: [] };
   if (wire.type === "maa")
-    return { wire, runtimeData, nowMs, maaProviders: await providersOf(context, wire, flags) };
+    return { wire, ...found, nowMs, maaProviders: await providersOf(context, wire, flags) };
   const own = { ...wire, collateral: { ...wire.collateral, ...(await givenOf(context, flags)) } };
   const whole =
     flags.fetch === true ? await fetchMissing(context, own, flags) : withAmdAuthorities(own);
-  return { wire: whole, runtimeData, nowMs, maaProviders: [] };
+  return { wire: whole, ...found, nowMs, maaProviders: [] };
 }
 
 /** Verifies it; simulated Evidence only under the root that the project pins. */
@@ -138,6 +139,20 @@ export async function verifyInput(
   const simulationRoot = simulationRootOf(await projectRoots(project));
   if (simulationRoot === null) return await verifyEvidence(wire, hardware);
   return verifySimulatedEvidence(wire, { simulationRoot, nowMs });
+}
+
+/**
+ * The input of a receipt at its own time, where `--at` names no other: what is judged is a past
+ * attestation, whose collateral or token is over by now. As `ppml receipt verify` does, a token is
+ * verified for the moment of its issue.
+ */
+export function atRecordedTime(input: EvidenceInput, flags: EvidenceFlags): EvidenceInput {
+  const { recorded, wire } = input;
+  if (recorded === null || flags.at !== undefined) return input;
+  const { startedAtMs, finishedAtMs } = recorded;
+  if (wire.type !== "maa") return { ...input, nowMs: finishedAtMs };
+  const issuedAtMs = peekToken(wire).issuedAtMs;
+  return { ...input, nowMs: Math.min(Math.max(issuedAtMs, startedAtMs), finishedAtMs) };
 }
 
 async function givenOf(

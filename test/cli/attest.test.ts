@@ -9,8 +9,18 @@ import { reportRefusal } from "../../src/attest/explain/report.ts";
 import { simulationPolicy } from "../../src/attest/appraise/policy.ts";
 import { loadSimulationPki } from "../../src/attest/sim/pki.ts";
 import { simulatedPlatformOf } from "../../src/attest/sim/platform.ts";
-import { fromBase64Url, PpmlError, sha384, toHex } from "../../src/base/index.ts";
+import {
+  fromBase64Url,
+  PpmlError,
+  sha384,
+  toBase64Url,
+  toHex,
+  toTimestamp,
+} from "../../src/base/index.ts";
 import { encodeJcs } from "../../src/format/jcs.ts";
+import { reportDataOf } from "../../src/format/runtime-data.ts";
+import { makeResultReceipt, signReceipt } from "../../src/receipt/make-receipt.ts";
+import { newTee, runtimeDataOf } from "../broker/fixture.ts";
 import { measurement, NOW_MS, signedWire, wire } from "../attest/fixture.ts";
 import { ppml, runInProcess } from "./ppml.ts";
 import type { Run } from "./ppml.ts";
@@ -226,4 +236,52 @@ test("ppml policy dry-run says which recorded Evidence a changed policy would re
   const both = write("both.json", simulationPolicy([toHex(measurement), toHex(other)]));
   const ok = await runInProcess(["policy", "dry-run", both, good, second, "--project", project]);
   assert.equal(ok.code, 0, ok.stdout);
+});
+
+test("ppml policy dry-run judges a receipt at the time of its job, when its certificates held", async (context) => {
+  const pki = loadSimulationPki(join(project, ".ppml", "sim"));
+  const tee = newTee();
+  const runtimeData = runtimeDataOf(tee, toBase64Url(new Uint8Array(32)), "ab".repeat(32));
+  const digest = "cd".repeat(32);
+  const dataset = {
+    name: "result",
+    datasetId: "ef".repeat(16),
+    version: 1,
+    manifestDigest: digest,
+  };
+  const receipt = makeResultReceipt({
+    v: 1,
+    mode: "simulation",
+    profile: "sim",
+    simulated: true,
+    job: { name: "count", digest, purpose: "a test", code: [digest] },
+    policy: { name: "analysis", digest },
+    engine: { name: "sql", version: "1" },
+    inputs: [],
+    output: { ...dataset, merkleRoot: digest, kekThumbprint: "A".repeat(43), rows: 3 },
+    runtimeData,
+    evidence: simulatedPlatformOf(pki).attest({
+      measurement,
+      reportData: reportDataOf(runtimeData),
+    }),
+    releaseLogIndex: 0,
+    startedAt: toTimestamp(Date.now()),
+    finishedAt: toTimestamp(Date.now() + 1000),
+  });
+  const file = write("receipt.json", {
+    v: 1,
+    receipt: signReceipt(receipt, tee.signing),
+    inclusion: null,
+  });
+  const policy = write("policy.json", simulationPolicy([toHex(measurement)]));
+  const dryRun = (...more: readonly string[]) =>
+    runInProcess(["policy", "dry-run", policy, file, "--project", project, ...more]);
+  // The chip's certificate is over after seven years.
+  const later = Date.now() + 8 * 365 * 86_400_000;
+  context.mock.timers.enable({ apis: ["Date"], now: later });
+  const { code, stdout } = await dryRun();
+  assert.equal(code, 0, stdout);
+  const refused = await dryRun("--at", String(Math.floor(later / 1000)));
+  assert.match(refused.stdout, /REFUSES[^]*certificate/);
+  assert.equal(refused.code, 1);
 });

@@ -1,4 +1,11 @@
-import { fromBase64, isPpmlError, PpmlError, toBase64Url, utf8 } from "../../base/index.ts";
+import {
+  fromBase64,
+  fromTimestamp,
+  isPpmlError,
+  PpmlError,
+  toBase64Url,
+  utf8,
+} from "../../base/index.ts";
 import { z } from "zod";
 import { wireEvidenceSchema } from "../../format/protocol.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
@@ -34,7 +41,7 @@ const machineSchema = z.looseObject({ report: z.looseObject({ snpCvm: z.unknown(
  */
 export function detectJson(value: unknown): DetectedEvidence | null {
   const wire = wireEvidenceSchema.safeParse(value);
-  if (wire.success) return { wire: wire.data, runtimeData: null };
+  if (wire.success) return { wire: wire.data, runtimeData: null, recorded: null };
   const receipt = receiptFileSchema.safeParse(value);
   if (receipt.success) return fromReceipt(receipt.data.receipt);
   const container = containerSchema.safeParse(value);
@@ -50,8 +57,12 @@ function fromReceipt(envelope: Envelope): DetectedEvidence {
       "attest.unsupported",
       "a broker's receipt holds the Evidence's digest only: give the receipt of a result",
     );
-  const { evidence, runtimeData } = payload.predicate;
-  return { wire: evidence, runtimeData };
+  const { evidence, runtimeData, startedAt, finishedAt } = payload.predicate;
+  const recorded = {
+    startedAtMs: fromTimestamp(startedAt),
+    finishedAtMs: fromTimestamp(finishedAt),
+  };
+  return { wire: evidence, runtimeData, recorded };
 }
 
 function fromContainer(report: z.infer<typeof containerSchema>["report"]["snpCACI"]) {
@@ -63,7 +74,11 @@ function fromContainer(report: z.infer<typeof containerSchema>["report"]["snpCAC
     throw new PpmlError("attest.invalid", "expected VCEK, ASK and ARK in platformCertificates");
   const uvm = toBase64Url(fromBase64(report.uvmEndorsements));
   const wire = { ...wireOf("snp", fromBase64(report.attestation)) };
-  return { wire: { ...wire, collateral: { vcek, ask, ark, uvm } }, runtimeData: null };
+  return {
+    wire: { ...wire, collateral: { vcek, ask, ark, uvm } },
+    runtimeData: null,
+    recorded: null,
+  };
 }
 
 function fromVtpm(value: unknown): DetectedEvidence | null {
@@ -73,6 +88,7 @@ function fromVtpm(value: unknown): DetectedEvidence | null {
     return {
       wire: wireOf(`az-${parseHclReport(hclReport).type}-vtpm`, bytes),
       runtimeData: null,
+      recorded: null,
     };
   } catch (error) {
     if (isPpmlError(error)) return null; // Another form of JSON; if none fits, the caller says so.

@@ -47,6 +47,7 @@ function bare(type: string, bytes: Uint8Array): DetectedEvidence {
   return {
     wire: { type, evidence: toBase64Url(bytes), collateral: {} },
     runtimeData: null,
+    recorded: null,
   };
 }
 

@@ -7,4 +7,6 @@ export type DetectedEvidence = {
   readonly wire: WireEvidence;
   /** The runtime data that it was made for, where the file says; what a receipt of a result has. */
   readonly runtimeData: JsonObject | null;
+  /** When the job ran whose receipt has it, in milliseconds since 1970; null for other files. */
+  readonly recorded: { readonly startedAtMs: number; readonly finishedAtMs: number } | null;
 };

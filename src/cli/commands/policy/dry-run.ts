@@ -5,7 +5,7 @@ import type { AppraisalPolicy, EvidenceReport } from "../../../attest/index.ts";
 import { loadAppraisal } from "../../appraisal-input.ts";
 import { defineCommand, projectFlags } from "../../command.ts";
 import type { CliContext } from "../../context.ts";
-import { evidenceFlags, readEvidence, verifyInput } from "../../evidence-input.ts";
+import { atRecordedTime, evidenceFlags, readEvidence, verifyInput } from "../../evidence-input.ts";
 import type { EvidenceFlags } from "../../evidence-input.ts";
 import { printable } from "../../output/printable.ts";
 
@@ -27,7 +27,7 @@ export const command = defineCommand<EvidenceFlags, [string, ...string[]]>({
   },
   description:
     "Nothing is put in force: the policy's appraisal judges Evidence that was recorded, such as the\n" +
-    "receipts of past results. Exit code 1 where it would refuse one.",
+    "receipts of past results, each at the time of its job. Exit code 1 where it would refuse one.",
   async run(context, flags, ...args) {
     const [policyName, ...files] = args;
     const policy = await loadAppraisal(context, { policy: policyName, project: flags.project });
@@ -65,7 +65,7 @@ async function judge(
 ): Promise<Outcome> {
   const { file, flags, policy } = options;
   try {
-    const input = await readEvidence(context, file, flags);
+    const input = atRecordedTime(await readEvidence(context, file, flags), flags);
     const verified = await verifyInput(context, input, flags);
     const runtimeData = input.runtimeData === null ? null : encodeJcs(input.runtimeData);
     return { file, ...reportOn({ verified, policy, runtimeData }) };
