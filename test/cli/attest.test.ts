@@ -199,6 +199,9 @@ test("ppml attest diff shows the claims that differ, and exits as diff does", as
     ["measurement", "reportData"],
   );
   assert.equal(differences[0]?.b, toHex(other));
+  const shown = (await attest("diff", good, second)).stdout;
+  assert.ok(shown.startsWith(`--- ${good}\n+++ ${second}\nMEASUREMENT\n  - a1a1`), shown);
+  assert.match(shown, /\n {2}\+ c3c3[0-9a-f]+\nreportData\n/);
 });
 
 test("ppml attest diff says of which of the two its refusal is", async () => {

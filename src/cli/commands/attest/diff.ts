@@ -1,11 +1,18 @@
-import { diffEvidence } from "../../../attest/index.ts";
-import type { Evidence } from "../../../attest/index.ts";
+import { diffEvidence, wordOf } from "../../../attest/index.ts";
+import type { ClaimDifference, Evidence } from "../../../attest/index.ts";
 import { isPpmlError, PpmlError } from "../../../base/index.ts";
 import { defineCommand, projectFlags } from "../../command.ts";
 import type { CliContext } from "../../context.ts";
 import { evidenceFlags, readEvidence, verifyInput } from "../../evidence-input.ts";
 import type { EvidenceFlags } from "../../evidence-input.ts";
-import { renderTable } from "../../output/table.ts";
+import { printable } from "../../output/printable.ts";
+
+/** One below the other, for the values are long. */
+function linesOf({ claim, a, b }: ClaimDifference, kind: string): string {
+  const show = (value: ClaimDifference["a"]): string =>
+    value === null ? "(does not have it)" : printable(String(value));
+  return `${wordOf(claim, kind)}\n  - ${show(a)}\n  + ${show(b)}\n`;
+}
 
 /** Evidence of a file; a refusal says which of the two files it is about. */
 async function readVerified(
@@ -40,24 +47,15 @@ export const command = defineCommand<EvidenceFlags, [string, string]>({
     "differ, as diff's.",
   async run(context, flags, ...files) {
     const [first, second] = files;
-    const evidence = [];
-    for (const file of files) evidence.push(await readVerified(context, file, flags));
-    const [a, b] = evidence;
-    const differences = a === undefined || b === undefined ? [] : diffEvidence(a, b);
+    const a = await readVerified(context, first, flags);
+    const b = await readVerified(context, second, flags);
+    const differences = diffEvidence(a, b);
     return {
       data: { same: differences.length === 0, differences },
       human: () =>
         differences.length === 0
           ? "no claim differs\n"
-          : renderTable({
-              columns: [{ title: "claim" }, { title: first }, { title: second }],
-              rows: differences.map(({ claim, a: left, b: right }) => [
-                claim,
-                String(left),
-                String(right),
-              ]),
-              style: context.style,
-            }),
+          : `--- ${printable(first)}\n+++ ${printable(second)}\n${differences.map((one) => linesOf(one, a.type)).join("")}`,
       exitCode: differences.length === 0 ? 0 : 1,
     };
   },
