@@ -3,7 +3,7 @@ import type { ClaimDifference, Evidence } from "../../../attest/index.ts";
 import { isPpmlError, PpmlError } from "../../../base/index.ts";
 import { defineCommand, projectFlags } from "../../command.ts";
 import type { CliContext } from "../../context.ts";
-import { evidenceFlags, readEvidence, verifyInput } from "../../evidence-input.ts";
+import { atRecordedTime, evidenceFlags, readEvidence, verifyInput } from "../../evidence-input.ts";
 import type { EvidenceFlags } from "../../evidence-input.ts";
 import { printable } from "../../output/printable.ts";
 
@@ -21,7 +21,7 @@ async function readVerified(
   flags: EvidenceFlags,
 ): Promise<Evidence> {
   try {
-    const input = await readEvidence(context, file, flags);
+    const input = atRecordedTime(await readEvidence(context, file, flags), flags);
     return (await verifyInput(context, input, flags)).evidence;
   } catch (error) {
     if (!isPpmlError(error)) throw error;
@@ -30,10 +30,20 @@ async function readVerified(
   }
 }
 
+type DiffFlags = EvidenceFlags & { readonly collateralB?: string; readonly atB?: number };
+
 /** `ppml attest diff A B`: in which claims two pieces of Evidence differ. */
-export const command = defineCommand<EvidenceFlags, [string, string]>({
+export const command = defineCommand<DiffFlags, [string, string]>({
   parameters: {
-    flags: { ...projectFlags, ...evidenceFlags },
+    flags: {
+      ...projectFlags,
+      ...evidenceFlags,
+      collateralB: {
+        ...evidenceFlags.collateral,
+        brief: "Collateral of B, where it is of another platform or time than A",
+      },
+      atB: { ...evidenceFlags.at, brief: "Verify B for this time (otherwise: that of A)" },
+    },
     positional: {
       kind: "tuple",
       parameters: [
@@ -43,12 +53,17 @@ export const command = defineCommand<EvidenceFlags, [string, string]>({
     },
   },
   description:
-    "Both are verified first, with the same collateral and for the same time; exit code 1 where they\n" +
-    "differ, as diff's.",
+    "Both are verified first: with the same collateral and for the same time, unless B has its own;\n" +
+    "receipts at the time of their jobs. Exit code 1 where they differ, as diff's.",
   async run(context, flags, ...files) {
     const [first, second] = files;
     const a = await readVerified(context, first, flags);
-    const b = await readVerified(context, second, flags);
+    const { collateralB, atB } = flags;
+    const b = await readVerified(context, second, {
+      ...flags,
+      ...(collateralB === undefined ? {} : { collateral: collateralB }),
+      ...(atB === undefined ? {} : { at: atB }),
+    });
     const differences = diffEvidence(a, b);
     return {
       data: { same: differences.length === 0, differences },
