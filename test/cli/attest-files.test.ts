@@ -72,25 +72,19 @@ describe("ppml attest verify, of a file alone", { skip }, () => {
   });
 });
 
+const report = (file: string): string => sharedPath("vectors", "attestation", "snp", file) ?? file;
+
 test(
   "ppml attest diff compares reports of two chips, each with its own certificate",
   { skip },
   async () => {
-    const path = (file: string) => sharedPath("vectors", "attestation", "snp", file) ?? file;
     const [a, b] = ["services-sevsnp-tsm-report", "teekit-sev-gcp-reportdata"];
-    const args = ["attest", "diff", path(`${a}.bin`), path(`${b}.bin`)];
-    const own = ["--collateral", path(`${a}.vcek.pem`), "--at", "1760000000"];
-    const shared = await runInProcess([...args, ...own]);
-    assert.match(
-      shared.stderr,
-      /teekit-sev-gcp-reportdata\.bin: the report is of Milan, its key.s certificate of Genoa/,
-    );
-    const { stdout } = await runInProcess([
-      ...args,
-      ...own,
-      "--collateral-b",
-      path(`${b}.vcek.pem`),
-    ]);
+    const own = ["--collateral", report(`${a}.vcek.pem`), "--at", "1760000000"];
+    const args = ["attest", "diff", report(`${a}.bin`), report(`${b}.bin`), ...own];
+    const { stderr } = await runInProcess(args);
+    assert.match(stderr, /reportdata\.bin: the report is of Milan, its key.s certificate of Genoa/);
+    const ofB = ["--collateral-b", report(`${b}.vcek.pem`), "--at-b", "1770000000"];
+    const { stdout } = await runInProcess([...args, ...ofB]);
     assert.match(stdout, /\nCHIP_ID\n {2}- 7b1584c9[0-9a-f]+\n {2}\+ [0-9a-f]+\n/);
   },
 );

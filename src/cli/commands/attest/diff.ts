@@ -9,9 +9,11 @@ import { printable } from "../../output/printable.ts";
 
 /** One below the other, for the values are long. */
 function linesOf({ claim, a, b }: ClaimDifference, kind: string): string {
-  const show = (value: ClaimDifference["a"]): string =>
-    value === null ? "(does not have it)" : printable(String(value));
   return `${wordOf(claim, kind)}\n  - ${show(a)}\n  + ${show(b)}\n`;
+}
+
+function show(value: ClaimDifference["a"]): string {
+  return value === null ? "(does not have it)" : printable(String(value));
 }
 
 /** Evidence of a file; a refusal says which of the two files it is about. */
