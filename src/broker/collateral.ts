@@ -94,20 +94,26 @@ function fromFiles(loaded: readonly Collateral[]): CompleteEvidence {
   return (wire) => sentCollateral(withFiles(wire, files));
 }
 
-/** What the Evidence brings goes before what lies here; DCAP's parts belong together. */
+/**
+ * What the Evidence brings goes before what lies here, but for AMD's revocation list: which one counts
+ * is not for the guest to say. DCAP's parts belong together.
+ */
 function withFiles(
   wire: WireEvidence,
   files: { readonly snp: Collateral; readonly dcap: Collateral },
 ): WireEvidence {
   switch (wire.type) {
     case "snp":
-      return { ...wire, collateral: { ...files.snp, ...wire.collateral } };
+      return { ...wire, collateral: { ...files.snp, ...wire.collateral, ...crlOf(files.snp) } };
     case "az-snp-vtpm": {
       const { ark, ask, crl } = files.snp;
       const here = Object.entries({ ark, ask, crl }).flatMap(([name, part]) =>
         part === undefined ? [] : [[name, part] as const],
       );
-      return { ...wire, collateral: { ...Object.fromEntries(here), ...wire.collateral } };
+      return {
+        ...wire,
+        collateral: { ...Object.fromEntries(here), ...wire.collateral, ...crlOf(files.snp) },
+      };
     }
     case "sgx":
     case "tdx":
@@ -118,4 +124,8 @@ function withFiles(
     default:
       return wire;
   }
+}
+
+function crlOf({ crl }: Collateral): Collateral {
+  return crl === undefined ? {} : { crl };
 }

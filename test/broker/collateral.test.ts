@@ -31,6 +31,23 @@ describe("a broker's collateral", () => {
     assert.equal(await complete(wire), wire);
   });
 
+  test("files: the operator's revocation list goes before one that a guest brings", async () => {
+    const place = mkdtempSync(join(tmpdir(), "ppml-collateral-"));
+    after(() => rmSync(place, { recursive: true, force: true }));
+    writeFileSync(join(place, "ark.der"), pki.ark);
+    writeFileSync(join(place, "ask.der"), pki.ask);
+    writeFileSync(join(place, "crl.der"), Uint8Array.of(1, 2, 3));
+    const complete = await completeFrom({ kind: "files", paths: [place] });
+    for (const type of ["snp", "az-snp-vtpm"]) {
+      const old = { ...empty(type), collateral: { crl: "b2xk" } };
+      assert.equal((await complete(old)).collateral["crl"], toBase64Url(Uint8Array.of(1, 2, 3)));
+    }
+    rmSync(join(place, "crl.der"));
+    const none = await completeFrom({ kind: "files", paths: [place] });
+    const brought = { ...empty("snp"), collateral: { crl: "b2xk" } };
+    assert.equal((await none(brought)).collateral["crl"], "b2xk", "where the operator set none");
+  });
+
   test("two folders of one kind, a missing file and plain HTTP are refused when it starts", async () => {
     const paths = [folder, folder];
     await assert.rejects(completeFrom({ kind: "files", paths }), (error) =>
