@@ -19,6 +19,7 @@ import { simulatedPlatformOf } from "../src/attest/sim/platform.ts";
 import type { SimulatedPlatform } from "../src/attest/sim/platform.ts";
 import { concatBytes, Secret, sha384, utf8 } from "../src/base/index.ts";
 import { createBrokerState } from "../src/broker/create.ts";
+import type { ProcessConfig } from "../src/broker/index.ts";
 import { rcarRuntimeBytes } from "../src/format/rcar.ts";
 import type { RcarTeeKey } from "../src/format/rcar.ts";
 import { signingKeyOf } from "../src/format/jwk.ts";
@@ -105,6 +106,7 @@ async function startBroker(folder: string): Promise<Running> {
     vaultPath,
     rootKeyFile,
     collateral: { kind: "none" },
+    maaProviders: [],
     logLevel: "warn",
   });
   const { url, spkiSha256 } = ready;
@@ -133,7 +135,7 @@ async function startBroker(folder: string): Promise<Running> {
 }
 
 async function startProcess(
-  config: unknown,
+  config: ProcessConfig,
 ): Promise<{ readonly child: ChildProcess; readonly ready: Ready }> {
   const main = join(import.meta.dirname, "../src/broker/main.ts");
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main], {
