@@ -87,4 +87,5 @@ export { peekMaaToken } from "./verify/maa-check.ts";
 export { chainOf, type ChainLink } from "./explain/chain.ts";
 export { type ClaimDifference, diffEvidence } from "./explain/diff.ts";
 export { explainEvidence } from "./explain/explain-evidence.ts";
+export { peekClaims } from "./explain/peek-claims.ts";
 export { type EvidenceReport, reportOn, reportRefusal } from "./explain/report.ts";

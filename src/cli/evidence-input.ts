@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import {
   AMD_KDS,
   COLLATERAL_MAX_AGE_MS,
@@ -7,6 +7,7 @@ import {
   INTEL_PCS,
   loadCollateral,
   loadMaaJwksFile,
+  openCollateralCache,
   pccsService,
   peekMaaToken,
   systemHttp,
@@ -14,14 +15,20 @@ import {
   verifySimulatedEvidence,
   withAmdAuthorities,
 } from "../attest/index.ts";
-import type { DetectedEvidence, Evidence, MaaProvider, Verified } from "../attest/index.ts";
-import { fromBase64Url, fromUtf8, PpmlError, readBoundedFile } from "../base/index.ts";
+import type {
+  DetectedEvidence,
+  Evidence,
+  MaaProvider,
+  Verified,
+  CollateralCache,
+} from "../attest/index.ts";
+import { fromBase64Url, fromUtf8, isPpmlError, PpmlError, readBoundedFile } from "../base/index.ts";
 import type { WireEvidence } from "../format/protocol.ts";
 import { integerBetween } from "./command.ts";
 import type { CommonFlags } from "./command.ts";
 import { loadProject } from "./config/load.ts";
 import type { CliContext } from "./context.ts";
-import { projectRoots, simulationRootOf } from "./pinned-roots.ts";
+import { maaProvidersOf, projectRoots, simulationRootOf } from "./pinned-roots.ts";
 
 /** MAA's tokens are good for eight hours; how old one may be is for a relying party to say. */
 const TOKEN_LIFETIME_SECONDS = 28_800;
@@ -173,13 +180,22 @@ async function fetchMissing(
   step.update(0);
   return await completeEvidence(wire, {
     ports: systemHttp,
-    cache: null,
+    cache: cacheOf(context),
     maxAgeMs: COLLATERAL_MAX_AGE_MS,
     pcs: flags.pccs === undefined ? INTEL_PCS : pccsService(flags.pccs),
     update: "standard",
     kds: AMD_KDS,
     snpProduct: null,
   });
+}
+
+/** Fetched collateral is kept in the user's cache folder; without one it is fetched each time. */
+function cacheOf(context: CliContext): CollateralCache | null {
+  const { XDG_CACHE_HOME: cache, HOME: home } = context.env;
+  const base = cache ?? (home === undefined ? undefined : join(home, ".cache"));
+  if (base === undefined || !isAbsolute(base)) return null;
+  const directory = join(base, "ppml", "collateral");
+  return openCollateralCache({ directory, now: context.clock });
 }
 
 /**
@@ -191,10 +207,24 @@ async function providersOf(
   wire: WireEvidence,
   flags: EvidenceFlags,
 ): Promise<readonly MaaProvider[]> {
-  if (flags.collateral === undefined) return [];
+  if (flags.collateral === undefined) return await pinnedProviders(context, flags);
   const { issuer, policyHash } = peekToken(wire);
   const jwks = await loadMaaJwksFile(resolve(context.cwd, flags.collateral));
   return [{ issuer, jwks, policy: { hashes: [policyHash] } }];
+}
+
+/** The providers that the project pins in roots.json; none outside a project. */
+async function pinnedProviders(
+  context: CliContext,
+  flags: EvidenceFlags,
+): Promise<readonly MaaProvider[]> {
+  try {
+    const project = await loadProject({ cwd: context.cwd, folder: flags.project });
+    return maaProvidersOf(await projectRoots(project));
+  } catch (error) {
+    if (isPpmlError(error, "config.missing")) return [];
+    throw error;
+  }
 }
 
 function peekToken(wire: WireEvidence): ReturnType<typeof peekMaaToken> {

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { chainOf, explainEvidence, reportOn, reportRefusal } from "../attest/index.ts";
+import { chainOf, explainEvidence, peekClaims, reportOn, reportRefusal } from "../attest/index.ts";
 import type { Evidence, EvidenceReport, Verified } from "../attest/index.ts";
 import { isPpmlError } from "../base/index.ts";
 import { encodeJcs } from "../format/jcs.ts";
@@ -62,7 +62,10 @@ export async function judgeEvidence(
     input = await readEvidence(context, file, flags);
     if (input.wire.type === "ear") {
       report = await reportEar(context, input, flags);
-      return { report, lines: explainEvidence({ report, verified: null, chain: [] }) };
+      return {
+        report,
+        lines: explainEvidence({ report, verified: null, chain: [], unverified: {} }),
+      };
     }
     verified = await verifyInput(context, input, flags);
     const runtimeData =
@@ -75,5 +78,6 @@ export async function judgeEvidence(
     report = reportRefusal(input?.wire.type ?? "unknown", error);
   }
   const chain = input === null ? [] : chainOf(input.wire);
-  return { report, lines: explainEvidence({ report, verified, chain }) };
+  const unverified = input === null ? {} : peekClaims(input.wire);
+  return { report, lines: explainEvidence({ report, verified, chain, unverified }) };
 }

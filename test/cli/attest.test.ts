@@ -182,6 +182,18 @@ test("ppml attest explain says each claim in the standard's words, the chain and
   for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
 });
 
+test("ppml attest explain shows what refused Evidence says, as not verified", async () => {
+  const foreign = write("foreign.json", wire);
+  const { stdout, code } = await attest("explain", foreign, "--at", String(NOW_MS / 1000));
+  assert.equal(code, 1);
+  assert.match(
+    stdout,
+    /Claims, NOT VERIFIED: anybody can have written them\n {2}MEASUREMENT +a1a1/,
+  );
+  const { claims } = report(await attest("explain", foreign, "--at", "1", "--json"));
+  assert.deepEqual(claims, {}, "scripts are given nothing that was not verified");
+});
+
 test("ppml attest diff shows the claims that differ, and exits as diff does", async () => {
   const pki = loadSimulationPki(join(project, ".ppml", "sim"));
   const other = new Uint8Array(48).fill(0xc3);

@@ -29,8 +29,10 @@ export function explainEvidence(options: {
   readonly report: EvidenceReport;
   readonly verified: Verified<Evidence> | null;
   readonly chain: readonly ChainLink[];
+  /** What Evidence says that was not verified. */
+  readonly unverified: Readonly<Record<string, ClaimValue>>;
 }): string[] {
-  const { report, verified, chain } = options;
+  const { report, verified, chain, unverified } = options;
   return [
     ...(report.simulated ? ["SIMULATED: no hardware stands behind this Evidence."] : []),
     ...(verified !== null
@@ -40,7 +42,10 @@ export function explainEvidence(options: {
             `An Attestation Result (${report.kind}), verified by the given key`,
             ...claimLines(report),
           ]
-        : [`Evidence of type ${report.kind}, not verified`]),
+        : [
+            `Evidence of type ${report.kind}, not verified`,
+            ...unverifiedLines(report, unverified),
+          ]),
     ...(chain.length === 0 ? [] : ["", "Chain", ...chain.map(explainLink)]),
     ...(verified === null ? [] : explainTcb(verified.evidence)),
     ...(report.appraisal === null ? [] : ["", "Policy", ...explainResult(report.appraisal)]),
@@ -57,13 +62,29 @@ function explainVerified(report: EvidenceReport, verified: Verified<Evidence>): 
   ];
 }
 
-function claimLines(report: EvidenceReport): string[] {
-  const names = Object.keys(report.claims).map((claim) => wordOf(claim, report.kind));
+function unverifiedLines(
+  { kind }: EvidenceReport,
+  claims: Readonly<Record<string, ClaimValue>>,
+): string[] {
+  if (Object.keys(claims).length === 0) return [];
+  return claimTable("Claims, NOT VERIFIED: anybody can have written them", claims, kind);
+}
+
+function claimLines({ claims, kind }: EvidenceReport): string[] {
+  return claimTable("Claims", claims, kind);
+}
+
+function claimTable(
+  title: string,
+  claims: Readonly<Record<string, ClaimValue>>,
+  kind: string,
+): string[] {
+  const names = Object.keys(claims).map((claim) => wordOf(claim, kind));
   const width = Math.max(...names.map((name) => name.length));
   return [
     "",
-    "Claims",
-    ...Object.entries(report.claims).map(
+    title,
+    ...Object.entries(claims).map(
       ([claim, value], index) => `  ${(names[index] ?? claim).padEnd(width)}  ${valueText(value)}`,
     ),
   ];

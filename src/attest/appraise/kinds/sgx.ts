@@ -2,6 +2,7 @@ import { z } from "zod";
 import { toHex } from "../../../base/index.ts";
 import type { SgxEvidence } from "../../evidence/dcap-evidence.ts";
 import { sgxAttributes } from "../../evidence/sgx-report.ts";
+import type { SgxReport } from "../../evidence/sgx-report.ts";
 import { bytesSchema, flagSchema, numberSchema, referencesSchema } from "../rules.ts";
 import type { ClaimValues } from "../rules.ts";
 import { platformValues, platformShape } from "./dcap.ts";
@@ -37,7 +38,13 @@ type SgxPolicy = z.infer<typeof sgxPolicySchema>;
 
 /** What a quote says, by claim. */
 export function sgxValues(evidence: Omit<SgxEvidence, "type">): ClaimValues<SgxPolicy> {
-  const { body } = evidence.quote;
+  return { ...sgxBodyValues(evidence.quote.body), ...platformValues(evidence.verification) };
+}
+
+/** What an enclave's report says by itself, by claim. */
+export function sgxBodyValues(
+  body: SgxReport,
+): Omit<ClaimValues<SgxPolicy>, keyof typeof platformShape> {
   const attributes = sgxAttributes(body.attributes);
   return {
     mrEnclave: toHex(body.mrEnclave),
@@ -50,6 +57,5 @@ export function sgxValues(evidence: Omit<SgxEvidence, "type">): ClaimValues<SgxP
     isvFamilyId: toHex(body.isvFamilyId),
     debug: attributes.debug,
     provisionKey: attributes.provisionKey,
-    ...platformValues(evidence.verification),
   };
 }

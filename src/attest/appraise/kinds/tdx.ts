@@ -2,6 +2,7 @@ import { z } from "zod";
 import { toHex } from "../../../base/index.ts";
 import type { TdxEvidence } from "../../evidence/dcap-evidence.ts";
 import { parseTdAttributes } from "../../evidence/td-attributes.ts";
+import type { TdReport } from "../../evidence/td-report.ts";
 import { bytesSchema, flagSchema, identitySchema, referencesSchema } from "../rules.ts";
 import type { ClaimValues } from "../rules.ts";
 import { platformValues, platformShape } from "./dcap.ts";
@@ -48,7 +49,13 @@ export type TdPolicy = z.infer<typeof tdPolicySchema>;
 export function tdValues(
   evidence: Pick<TdxEvidence, "quote" | "verification">,
 ): ClaimValues<TdPolicy> {
-  const { body } = evidence.quote;
+  return { ...tdBodyValues(evidence.quote.body), ...platformValues(evidence.verification) };
+}
+
+/** What a TD's report says by itself, by claim. */
+export function tdBodyValues(
+  body: TdReport,
+): Omit<ClaimValues<TdPolicy>, keyof typeof platformShape> {
   const attributes = parseTdAttributes(body.tdAttributes);
   return {
     mrTd: toHex(body.mrTd),
@@ -69,6 +76,5 @@ export function tdValues(
     pks: attributes.pks,
     keyLocker: attributes.keyLocker,
     perfmon: attributes.perfmon,
-    ...platformValues(evidence.verification),
   };
 }
