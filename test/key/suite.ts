@@ -123,8 +123,13 @@ export function runVaultSuite(name: string, makeFixture: () => Promise<VaultFixt
       const oaep = { key, padding: constants.RSA_PKCS1_OAEP_PADDING };
       const flipped = Uint8Array.from(request.wrapped);
       flipped[100] = (flipped[100] ?? 0) ^ 1;
+      // One in 256 begins with a zero, without which OpenSSL reads the same number.
+      let zeroFirst: Uint8Array = request.wrapped;
+      while (zeroFirst[0] !== 0)
+        zeroFirst = publicEncrypt({ ...oaep, oaepHash: "sha256" }, randomBytes(32));
       const bad: Uint8Array[] = [
         flipped,
+        zeroFirst.subarray(1),
         request.wrapped.subarray(1),
         request.wrapped.subarray(0, 10),
         new Uint8Array(0),

@@ -115,8 +115,12 @@ export function unwrapWith(
   let bytes: Buffer | undefined;
   try {
     const padding = constants.RSA_PKCS1_OAEP_PADDING;
-    bytes = privateDecrypt({ key: privateKey, padding, oaepHash: "sha256" }, request.wrapped);
-    if (bytes.byteLength === LOCAL_KEY_BYTES) return Secret.copy(bytes);
+    const modulusBytes = (privateKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8;
+    // RFC 8017 7.1.2 step 1.b: any other length is a decryption error. OpenSSL adds zeros in front.
+    if (request.wrapped.byteLength === modulusBytes) {
+      bytes = privateDecrypt({ key: privateKey, padding, oaepHash: "sha256" }, request.wrapped);
+      if (bytes.byteLength === LOCAL_KEY_BYTES) return Secret.copy(bytes);
+    }
   } catch {
     // The cause would name the step.
   } finally {
