@@ -33,6 +33,11 @@ export type SealDatasetOptions = {
   readonly signer: SigningKey;
   readonly authority: ManifestAuthority;
   readonly nowMs: number;
+  /**
+   * Partitioned tables keep values in their files' paths, as in `country=DE/part-0.parquet`, and names
+   * stand in the clear in stores and manifests.
+   */
+  readonly valuesInPaths: "refuse" | "allow";
   /** Stored bytes so far. */
   readonly onProgress?: (bytes: number) => void;
 };
@@ -49,6 +54,7 @@ type Sealed = { readonly file: ManifestFile; readonly schema: Manifest["schema"]
 export async function sealDataset(options: SealDatasetOptions): Promise<PublishedManifest> {
   const { inputs } = options;
   if (inputs.length === 0) throw new PpmlError("seal.input", `${options.name} has nothing to seal`);
+  if (options.valuesInPaths === "refuse") requireNoValues(inputs);
   using stack = new DisposableStack();
   const groups = options.groups.map((plan) => stack.use(makeGroupKey(plan)));
   const sealed = await sealInputs({ options, groups, rest: restGroup(groups) });
@@ -71,6 +77,19 @@ export async function sealDataset(options: SealDatasetOptions): Promise<Publishe
   );
   const { store, signer, authority } = options;
   return publishManifest({ store, manifest, signer, authority });
+}
+
+/** A folder named `column=value` tells that value to whoever lists the store. */
+function requireNoValues(inputs: readonly SealInput[]): void {
+  for (const { name } of inputs) {
+    const value = name.split("/").find((part) => /^[^=]+=/.test(part));
+    if (value !== undefined)
+      throw new PpmlError(
+        "seal.plan",
+        `the path ${name} holds a value (${value}), and paths are not sealed: write the table without partitions, or say \`valuesInPaths: allow\` if everybody may read such values`,
+        { detail: { name } },
+      );
+  }
 }
 
 async function sealInputs(plan: Pick<SealJob, "options" | "groups" | "rest">): Promise<Sealed[]> {

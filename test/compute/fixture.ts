@@ -123,6 +123,7 @@ export async function sealTestDataset(options: {
   readonly inputs: readonly SealInput[];
 }): Promise<TestDataset> {
   const { manifest } = await sealDataset({
+    valuesInPaths: "refuse",
     authority: sureAuthority(),
     store: openLocalStore(options.folder),
     datasetId: options.datasetId,

@@ -92,6 +92,7 @@ function verified(envelope: Envelope): VerifiedObject<Manifest> {
 async function sealed(): Promise<{ readonly store: Store; readonly envelope: Envelope }> {
   const store = await openStore(await mkdtemp(join(folder, "data-")));
   const { envelope } = await sealDataset({
+    valuesInPaths: "refuse",
     authority: sureAuthority(),
     store,
     datasetId,

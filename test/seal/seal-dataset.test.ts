@@ -33,7 +33,7 @@ function input(name: string, meanwhile: () => Promise<void> = () => Promise.reso
   };
 }
 
-function seal(store: Store, version: number, inputs: readonly SealInput[]) {
+function planFor(store: Store, version: number, inputs: readonly SealInput[]) {
   const groups = [{ name: "all", columns: null, kek }];
   const authority = sureAuthority();
   const common = {
@@ -43,8 +43,11 @@ function seal(store: Store, version: number, inputs: readonly SealInput[]) {
     signer: OWNER,
     nowMs: Date.UTC(2026, 0, 1),
   };
-  return sealDataset({ ...common, store, version, groups, inputs });
+  return { ...common, valuesInPaths: "refuse", store, version, groups, inputs } as const;
 }
+
+const seal = (store: Store, version: number, inputs: readonly SealInput[]) =>
+  sealDataset(planFor(store, version, inputs));
 
 const acceptedOf = ({ manifest, digest }: PublishedManifest) => ({ payload: manifest, digest });
 
@@ -102,4 +105,21 @@ test("a plaintext that is not Parquet is named, and nothing of the version stays
     return true;
   });
   assert.deepEqual(await namesIn(store), []);
+});
+
+test("T160: a path that holds a value, such as country=DE/part-0, is refused unless the dataset allows it", async () => {
+  const store = await openStore(join(scratch.path, "partitions"));
+  for (const name of ["country=DE/part-0", "year=2026/country=DE/part-0", "country=DE"])
+    await assert.rejects(
+      seal(store, 1, [input("plain"), input(name)]),
+      (error: unknown) =>
+        isPpmlError(error, "seal.plan") && error.message.includes("valuesInPaths"),
+      name,
+    );
+  assert.deepEqual(await namesIn(store), [], "refused before anything is stored");
+  const { manifest } = await sealDataset({
+    ...planFor(store, 1, [input("country=DE/part-0")]),
+    valuesInPaths: "allow",
+  });
+  assert.equal(manifest.files.length, 1);
 });

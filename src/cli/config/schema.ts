@@ -70,6 +70,10 @@ const datasetSchema = z.strictObject({
     .enum(["table", "file", "auto"])
     .default("auto")
     .describe("table: Parquet, sealed by columns. file: any bytes. auto: by the source's content."),
+  valuesInPaths: z
+    .enum(["refuse", "allow"])
+    .default("refuse")
+    .describe("Whether files in folders such as country=DE are sealed: paths stay readable."),
   groups: z
     .array(groupSchema)
     .min(1)

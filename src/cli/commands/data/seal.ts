@@ -93,6 +93,7 @@ async function sealOne(
     signer: workspace.owner,
     authority: ownersAuthority(broker.client, workspace.datasetId(name)),
     nowMs: startedMs,
+    valuesInPaths: config.valuesInPaths,
     onProgress: (bytes) => {
       progress.update(bytes);
     },
