@@ -194,9 +194,10 @@ async function* openColumn(
       ? await openOffsetIndex(context, index, { range: offsetIndex, pages })
       : null;
   const bloom = indexes !== "drop" ? await openBloomFilter(context, index) : null;
+  const noData = range.offset + (dictionary === null ? 0 : range.length);
   const meta = withFields(structOf(index.meta.raw), [
     [7, i64(range.length)],
-    [9, i64(pages.offsets[0] ?? range.offset)],
+    [9, i64(pages.offsets[0] ?? noData)],
     [10, null],
     [11, dictionary === null ? null : i64(dictionary)],
     ...placeFields(14, yield* emit(context, bloom)),

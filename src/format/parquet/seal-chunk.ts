@@ -132,11 +132,13 @@ function movedMeta(
   },
 ): ThriftField {
   const fields = structOf(meta.raw);
+  // A chunk of a dictionary alone: readers know the dictionary by a data offset behind it.
+  const noData = to.start + (to.dictionary === null ? 0 : to.length);
   return struct(
     withFields(fields, [
       ...(to.dictionary === null ? plainEncodings(fields) : []),
       [7, i64(to.length)],
-      [9, i64(to.pages.offsets[0] ?? to.start)],
+      [9, i64(to.pages.offsets[0] ?? noData)],
       [10, null],
       [11, to.dictionary === null ? null : i64(to.dictionary)],
       [14, null],

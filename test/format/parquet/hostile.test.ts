@@ -212,6 +212,15 @@ test("a chunk of more data pages than ordinals is refused", async () => {
   assert.ok(opened.byteLength > 0);
 });
 
+test("a chunk of a dictionary page alone opens as it was sealed", async () => {
+  const copy = (await duck.parquet("select 7 as i, 's' as s")).slice();
+  assert.equal(copy[5], 0, "the type of the first page: a data page");
+  copy[5] = 4;
+  const { bytes } = await sealBytes(copy);
+  const again = await sealBytes(await decryptBytes(bytes));
+  await decryptBytes(again.bytes);
+});
+
 test("a plain file with any changed bytes is sealed or refused, never worse", async () => {
   const source = await duck.parquet("select 7 as i, 's' as s, [1, 2] as l, 1.5::decimal(9,2) as d");
   await fc.assert(
