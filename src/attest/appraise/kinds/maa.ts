@@ -18,6 +18,7 @@ import {
   textRuleSchema,
 } from "../rules.ts";
 import type { ClaimValues } from "../rules.ts";
+import { namesEnclave, NO_ENCLAVE_NAMED } from "./sgx.ts";
 import { tdRegisterShape } from "./tdx.ts";
 
 const textOrAny = z.union([textRuleSchema, anySchema]);
@@ -80,15 +81,7 @@ export const maaSgxPolicySchema = z
     configSvn: numberSchema,
     debug: flagSchema,
   })
-  .refine(
-    ({ mrEnclave, mrSigner, isvProdId, isvSvn }) =>
-      mrEnclave !== "any" || [mrSigner, isvProdId, isvSvn].every((rule) => rule !== "any"),
-    {
-      path: ["mrEnclave"],
-      error:
-        'the workload\'s identity is never "any": name mrEnclave, or mrSigner with isvProdId and isvSvn',
-    },
-  );
+  .refine(namesEnclave, NO_ENCLAVE_NAMED);
 /** Policy for tokens over a confidential container on SEV-SNP. */
 export const maaSnpPolicySchema = z.strictObject({
   tee: z.literal("maa-sevsnpvm"),

@@ -7,6 +7,21 @@ import { bytesSchema, flagSchema, numberSchema, referencesSchema } from "../rule
 import type { ClaimValues } from "../rules.ts";
 import { platformValues, platformShape } from "./dcap.ts";
 
+/** A policy's rules tell a workload by MRENCLAVE, or by MRSIGNER with product and SVN. */
+export function namesEnclave(
+  rules: Record<"mrEnclave" | "mrSigner" | "isvProdId" | "isvSvn", unknown>,
+): boolean {
+  const { mrEnclave, mrSigner, isvProdId, isvSvn } = rules;
+  return mrEnclave !== "any" || [mrSigner, isvProdId, isvSvn].every((rule) => rule !== "any");
+}
+
+/** How zod says that `namesEnclave` does not hold. */
+export const NO_ENCLAVE_NAMED = {
+  path: ["mrEnclave"],
+  error:
+    'the workload\'s identity is never "any": name mrEnclave, or mrSigner with isvProdId and isvSvn',
+};
+
 /** Policy for SGX quotes. MRENCLAVE, or MRSIGNER with product and SVN, tells the workload. */
 export const sgxPolicySchema = z
   .strictObject({
@@ -25,15 +40,7 @@ export const sgxPolicySchema = z
     provisionKey: flagSchema,
     ...platformShape,
   })
-  .refine(
-    ({ mrEnclave, mrSigner, isvProdId, isvSvn }) =>
-      mrEnclave !== "any" || [mrSigner, isvProdId, isvSvn].every((rule) => rule !== "any"),
-    {
-      path: ["mrEnclave"],
-      error:
-        'the workload\'s identity is never "any": name mrEnclave, or mrSigner with isvProdId and isvSvn',
-    },
-  );
+  .refine(namesEnclave, NO_ENCLAVE_NAMED);
 type SgxPolicy = z.infer<typeof sgxPolicySchema>;
 
 /** What a quote says, by claim. */
