@@ -1,4 +1,6 @@
 import { concatBytes, PpmlError } from "../../base/index.ts";
+import { openBinaryReader } from "./binary-reader.ts";
+import type { BinaryReader } from "./binary-reader.ts";
 import { encodeSgxReport, parseSgxReport, SGX_REPORT_BYTES } from "./sgx-report.ts";
 import type { SgxReport } from "./sgx-report.ts";
 
@@ -83,7 +85,7 @@ export function encodeDcapSignature(
   );
 }
 
-function unwrapQeReport(outer: Reader): Reader {
+function unwrapQeReport(outer: BinaryReader): BinaryReader {
   const type = outer.u16();
   if (type !== CERTIFICATION_DATA.qeReport)
     throw new PpmlError(
@@ -99,45 +101,8 @@ function encodeCertificationData({ type, data }: CertificationData): Uint8Array 
   return concatBytes(u16(type), u32(data.byteLength), data);
 }
 
-type Reader = {
-  readonly take: (length: number) => Uint8Array;
-  readonly u16: () => number;
-  readonly u32: () => number;
-  readonly bounded: (length: number, max: number) => number;
-  readonly end: () => void;
-};
-
-function reader(bytes: Uint8Array, what: string): Reader {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let offset = 0;
-  const advance = (length: number): number => {
-    if (length > bytes.byteLength - offset)
-      throw new PpmlError(
-        "attest.invalid",
-        `${what} is cut: ${length} bytes are to follow at ${offset}, ${bytes.byteLength - offset} are there`,
-      );
-    offset += length;
-    return offset - length;
-  };
-  return {
-    take: (length) => bytes.subarray(advance(length), offset),
-    u16: () => view.getUint16(advance(2), true),
-    u32: () => view.getUint32(advance(4), true),
-    bounded: (length, max) => {
-      if (length <= max) return length;
-      throw new PpmlError(
-        "attest.invalid",
-        `${what} claims a part of ${length} bytes, at most ${max} are allowed`,
-      );
-    },
-    end: () => {
-      if (offset !== bytes.byteLength)
-        throw new PpmlError(
-          "attest.invalid",
-          `${what} has ${bytes.byteLength - offset} bytes after its end`,
-        );
-    },
-  };
+function reader(bytes: Uint8Array, what: string): BinaryReader {
+  return openBinaryReader(bytes, { what, byteOrder: "little-endian" });
 }
 
 function u16(value: number): Uint8Array {
