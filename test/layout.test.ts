@@ -6,9 +6,10 @@ import { test } from "node:test";
 /** Which stage may import which: the table of docs/architecture.md. Every stage may import itself. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   base: [],
+  azure: ["base"],
   format: ["base"],
-  store: ["base"],
-  key: ["base", "format"],
+  store: ["base", "azure"],
+  key: ["base", "format", "azure"],
   attest: ["base", "format"],
   seal: ["base", "format", "key", "store"],
   release: ["base", "format", "key", "attest"],
@@ -20,6 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   twin: ["base", "format", "attest"],
   cli: [
     "base",
+    "azure",
     "format",
     "store",
     "key",

@@ -112,6 +112,16 @@ export const ERROR_CODES = {
   "receipt.invalid": "The receipt does not prove what it claims.",
   "receipt.log": "The transparency log was cut, rewritten or does not hold the entry.",
 
+  // azure
+  "azure.login": "There is no valid login at Azure, or it has expired.",
+  "azure.denied": "Azure does not allow the call: a role is missing, or the network is closed.",
+  "azure.not_found": "Azure does not have what was named.",
+  "azure.conflict": "Somebody else changed it at the same moment, or its name is taken.",
+  "azure.throttled": "Azure's limit of calls is reached, and the retries did not help.",
+  "azure.unreachable":
+    "Azure does not answer: no network, no such name, or a certificate that is not trusted.",
+  "azure.failed": "Azure refused or failed; its own message follows.",
+
   // cli and configuration
   "config.invalid": "ppml.yaml is not valid; the message names file, line and fix.",
   "config.missing": "No ppml.yaml was found here or in a folder above.",

@@ -3,6 +3,7 @@ import { ERROR_CODES } from "../../src/base/index.ts";
 const STAGES: Readonly<Record<string, string>> = {
   base: "Anywhere",
   format: "Reading formats and messages",
+  azure: "Azure",
   key: "Keys and vaults",
   store: "Stores",
   seal: "Sealing",

@@ -1,0 +1,68 @@
+import { isRestError } from "@azure/core-rest-pipeline";
+import { PpmlError, isPpmlError } from "../base/index.ts";
+import type { ErrorCode } from "../base/index.ts";
+
+const LONGEST_MESSAGE = 500;
+const LOGIN_ERRORS = new Set([
+  "AuthenticationError",
+  "AggregateAuthenticationError",
+  "AuthenticationRequiredError",
+  "CredentialUnavailableError",
+]);
+
+/** What is asked of Azure, for the message: "read the key https://..."; never a secret. */
+type Asked = { readonly what: string };
+
+/**
+ * An error of an Azure SDK as one of ours, with what to do about it. Others are passed through.
+ * The service's own message is kept, cut and on one line: it may name resources, never secrets.
+ */
+export function toAzureFailure(error: unknown, { what }: Asked): Error {
+  if (isPpmlError(error)) return error;
+  if (!(error instanceof Error)) return new PpmlError("azure.failed", `cannot ${what}`);
+  if (LOGIN_ERRORS.has(error.name))
+    return new PpmlError(
+      "azure.login",
+      `cannot ${what}: there is no valid login at Azure (${oneLine(error.message)}): run \`az login\`, or check the workload identity`,
+      { cause: error },
+    );
+  if (!isRestError(error)) return error;
+  const status = error.statusCode;
+  const service = oneLine(`${error.code ?? ""} ${serviceMessage(error)}`.trim());
+  const { code, remedy } = judge(status);
+  const came = status === undefined ? service : `${status} ${service}`;
+  return new PpmlError(code, `cannot ${what}: Azure answered ${came}: ${remedy}`, {
+    cause: error,
+    ...(status === undefined ? {} : { detail: { status, code: error.code ?? "" } }),
+  });
+}
+
+function judge(status: number | undefined): { readonly code: ErrorCode; readonly remedy: string } {
+  if (status === undefined)
+    return { code: "azure.unreachable", remedy: "check the network, the name and the proxy" };
+  if (status === 401)
+    return { code: "azure.login", remedy: "log in again with `az login`, to the right tenant" };
+  if (status === 403)
+    return { code: "azure.denied", remedy: "the identity lacks a role, or the network is closed" };
+  if (status === 404) return { code: "azure.not_found", remedy: "check the name" };
+  if (status === 409 || status === 412)
+    return { code: "azure.conflict", remedy: "somebody else changed it, or its name is taken" };
+  if (status === 429)
+    return { code: "azure.throttled", remedy: "its limit is reached: try again later" };
+  return { code: "azure.failed", remedy: "try again, or read the message" };
+}
+
+function serviceMessage(error: Error & { readonly details?: unknown }): string {
+  const { details } = error;
+  if (typeof details === "object" && details !== null && "error" in details) {
+    const inner = details.error;
+    if (typeof inner === "object" && inner !== null && "message" in inner)
+      return String(inner.message);
+  }
+  return error.message;
+}
+
+function oneLine(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replaceAll(/[\u0000-\u001f\u007f]+/g, " ").slice(0, LONGEST_MESSAGE);
+}

@@ -1,0 +1,41 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+/** Who asks, as a token of the twin's Entra ID says it. */
+export type TwinPrincipal = {
+  /** The object id, which role assignments name. */
+  readonly objectId: string;
+  readonly tenantId: string;
+  /** The application (client) id of a service principal or managed identity; null for a user. */
+  readonly applicationId: string | null;
+};
+
+/** What one of the twin's services asks the others about: all of it computed from their state. */
+export type TwinAuthority = {
+  /**
+   * The principal of a request's bearer token, for one of these audiences; null where there is
+   * none, or it is expired, of another issuer or audience.
+   */
+  readonly principalOf: (
+    request: { readonly authorization: string | undefined },
+    audiences: readonly string[],
+  ) => Promise<TwinPrincipal | null>;
+  /** Whether a role assignment at the scope or above it gives the principal the (data) action. */
+  readonly allows: (
+    principal: TwinPrincipal,
+    asked: { readonly action: string; readonly isDataAction: boolean; readonly scope: string },
+  ) => boolean;
+  /** An ARM resource that exists, found by its type (letter case does not count) and its name. */
+  readonly resource: (
+    type: string,
+    name: string,
+  ) => { readonly id: string; readonly body: Readonly<Record<string, unknown>> } | null;
+};
+
+/** One service's double: the hosts that it answers for, and its HTTP handler. */
+export type TwinService = {
+  /** entra, arm, keyvault, maa, blob, dfs. */
+  readonly name: string;
+  readonly serves: (host: string) => boolean;
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly close?: () => Promise<void>;
+};
