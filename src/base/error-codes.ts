@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   "key.vault_locked": "The vault's root key or passphrase is missing or wrong.",
   "key.vault_mode": "The vault's mode (simulation or production) does not allow this.",
   "key.vault_invalid": "The vault's file is not a ppml vault, or was changed.",
+  "key.backup": "The file is not a backup of this vault, or was changed.",
   "key.vault_exists": "A vault already exists there.",
   "key.vault_missing": "No vault exists there.",
   "key.vault_io":
