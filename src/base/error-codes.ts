@@ -123,6 +123,12 @@ export const ERROR_CODES = {
     "Azure does not answer: no network, no such name, or a certificate that is not trusted.",
   "azure.failed": "Azure refused or failed; its own message follows.",
 
+  // twin
+  "twin.held": "Another process runs a twin in this folder.",
+  "twin.state": "The twin's folder or its state cannot be used.",
+  "twin.fault": "A fault on demand is not described as it must be.",
+  "twin.missing": "No twin runs in this folder.",
+
   // cli and configuration
   "config.invalid": "ppml.yaml is not valid; the message names file, line and fix.",
   "config.missing": "No ppml.yaml was found here or in a folder above.",

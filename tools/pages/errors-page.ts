@@ -14,6 +14,7 @@ const STAGES: Readonly<Record<string, string>> = {
   compute: "Running jobs",
   launch: "Launching",
   receipt: "Receipts and the log",
+  twin: "The double of Azure",
   config: "ppml.yaml",
   cli: "The command line",
 };
