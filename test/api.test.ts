@@ -25,6 +25,34 @@ test("the package exports exactly the pinned names", async () => {
   assert.deepEqual(Object.keys(api).sort(), [...PUBLIC].sort());
 });
 
+/** What other stages and the command line may use of `provision`. */
+const PROVISION = [
+  "DEFAULT_DAYS",
+  "KEYSTORE_ALIAS",
+  "MAX_DAYS",
+  "MAX_MADE_CHARACTERS",
+  "MIN_MADE_CHARACTERS",
+  "PASSWORD_CHARACTERS",
+  "PUBLIC_MAX_DAYS",
+  "TLS_FILES",
+  "checkPassword",
+  "faultOf",
+  "fileSink",
+  "makeEnclaveKey",
+  "makePassword",
+  "makeTlsFiles",
+  "mrSignerOf",
+  "parseServerName",
+  "prepareFolder",
+  "publishFolder",
+  "requirePassword",
+];
+
+test("provision exports exactly the pinned names", async () => {
+  const api: Record<string, unknown> = await import("../src/provision/index.ts");
+  assert.deepEqual(Object.keys(api).sort(), PROVISION);
+});
+
 test("every stage's index lists names one by one", () => {
   for (const path of globSync("src/**/index.ts"))
     assert.doesNotMatch(readFileSync(path, "utf8"), /export \*/, path);

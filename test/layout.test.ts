@@ -18,6 +18,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   compute: ["base", "format", "seal", "open"],
   launch: ["base", "format", "store", "attest", "seal", "open", "compute", "receipt"],
   broker: ["base", "format", "key", "store", "attest", "release", "receipt"],
+  provision: ["base", "format", "key", "attest"],
   twin: ["base", "format", "attest"],
   cli: [
     "base",
@@ -33,6 +34,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "compute",
     "launch",
     "broker",
+    "provision",
     "twin",
   ],
 };

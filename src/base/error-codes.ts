@@ -28,7 +28,6 @@ export const ERROR_CODES = {
   "key.vault_locked": "The vault's root key or passphrase is missing or wrong.",
   "key.vault_mode": "The vault's mode (simulation or production) does not allow this.",
   "key.vault_invalid": "The vault's file is not a ppml vault, or was changed.",
-  "key.backup": "The file is not a backup of this vault, or was changed.",
   "key.vault_exists": "A vault already exists there.",
   "key.vault_missing": "No vault exists there.",
   "key.vault_io":
@@ -109,6 +108,14 @@ export const ERROR_CODES = {
     "The image to launch cannot be measured or copied: a file is missing, or is not one that an image may hold.",
   "launch.failed": "The TEE process ended before it answered.",
 
+  // provision
+  "provision.exists":
+    "Keys lie there already and are not written over, or the folder holds other files.",
+  "provision.io": "A file of keys could not be written.",
+  "provision.input": "A subject, a server's name or a key is not one to make key files with.",
+  "provision.password":
+    "The password breaks the rule (7 or more characters, letters and digits), or cannot be read.",
+
   // receipt
   "receipt.invalid": "The receipt does not prove what it claims.",
   "receipt.log": "The transparency log was cut, rewritten or does not hold the entry.",
@@ -122,12 +129,6 @@ export const ERROR_CODES = {
   "azure.unreachable":
     "Azure does not answer: no network, no such name, or a certificate that is not trusted.",
   "azure.failed": "Azure refused or failed; its own message follows.",
-
-  // twin
-  "twin.held": "Another process runs a twin in this folder.",
-  "twin.state": "The twin's folder or its state cannot be used.",
-  "twin.fault": "A fault on demand is not described as it must be.",
-  "twin.missing": "No twin runs in this folder.",
 
   // cli and configuration
   "config.invalid": "ppml.yaml is not valid; the message names file, line and fix.",

@@ -13,8 +13,8 @@ const STAGES: Readonly<Record<string, string>> = {
   broker: "The broker",
   compute: "Running jobs",
   launch: "Launching",
+  provision: "Key files",
   receipt: "Receipts and the log",
-  twin: "The double of Azure",
   config: "ppml.yaml",
   cli: "The command line",
 };

@@ -33,7 +33,10 @@ export function issueServerCertificate(options: {
       extension("2.5.29.15", { critical: true, value: derBitString(Uint8Array.of(0x80), 7) }),
       // id-kp-serverAuth.
       extension("2.5.29.37", { critical: false, value: derSequence(derOid("1.3.6.1.5.5.7.3.1")) }),
-      extension("2.5.29.17", { critical: false, value: derSequence(...names.map(generalName)) }),
+      extension("2.5.29.17", {
+        critical: false,
+        value: derSequence(...names.map(encodeGeneralName)),
+      }),
     ],
   });
 }
@@ -44,7 +47,8 @@ export function certificatePem(certificate: Uint8Array): string {
   return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
 }
 
-function generalName(name: string): Uint8Array {
+/** A GeneralName of a DNS name or an IP address. @see RFC 5280 section 4.2.1.6 */
+export function encodeGeneralName(name: string): Uint8Array {
   const version = isIP(name);
   if (version === 0) return der(DNS_NAME, utf8(name));
   return der(IP_ADDRESS, version === 4 ? ipv4(name) : ipv6(name));
