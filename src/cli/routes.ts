@@ -26,7 +26,7 @@ export const ROUTES: Routes = {
     load: () => import("./commands/doctor.ts"),
   },
   key: {
-    brief: "Make, rotate and destroy the KEKs of the project's vault",
+    brief: "Make, rotate and destroy KEKs; make TLS and enclave keys, and passwords",
     commands: {
       create: { brief: "Make a KEK", load: () => import("./commands/key/create.ts") },
       list: { brief: "List the KEKs", load: () => import("./commands/key/list.ts") },
@@ -54,13 +54,17 @@ export const ROUTES: Routes = {
         brief: "Destroy a KEK, or one old version, for ever",
         load: () => import("./commands/key/destroy.ts"),
       },
-      backup: {
-        brief: "Write an encrypted copy of the vault",
-        load: () => import("./commands/key/backup.ts"),
+      enclave: {
+        brief: "Make the key that signs SGX enclaves",
+        load: () => import("./commands/key/enclave.ts"),
       },
-      restore: {
-        brief: "Put the vault back to a backup",
-        load: () => import("./commands/key/restore.ts"),
+      tls: {
+        brief: "Make a TLS key, its certificate and keystores",
+        load: () => import("./commands/key/tls.ts"),
+      },
+      password: {
+        brief: "Make a password, or look at one",
+        load: () => import("./commands/key/password.ts"),
       },
     },
   },

@@ -7,7 +7,16 @@ import { printableLines } from "./output/printable.ts";
 const MAX_SECRET_BYTES = 1024;
 
 /** Where a passphrase comes from: a file or inherited descriptor (`fd:3`), or the terminal. */
-export type PassphraseSource = { readonly file?: string | undefined };
+export type PassphraseSource = {
+  readonly file?: string | undefined;
+  /** What it is of: a vault's passphrase, or a password of key files. */
+  readonly what?: SecretWord;
+};
+
+/** The word of errors and flags (`--password-file`). */
+type SecretWord = "passphrase" | "password";
+
+const CODES = { passphrase: "key.vault_locked", password: "provision.password" } as const;
 
 /**
  * Has a passphrase: from the file or descriptor given, otherwise asked on the terminal without echo.
@@ -17,14 +26,15 @@ export type PassphraseSource = { readonly file?: string | undefined };
 export async function obtainPassphrase(
   source: PassphraseSource & { readonly prompt: string; readonly isNew?: boolean },
 ): Promise<Secret> {
-  if (source.file !== undefined) return obtainSecretFile(source.file);
-  const first = await askSecret(source.prompt);
+  const { what = "passphrase" } = source;
+  if (source.file !== undefined) return obtainSecretFile(source.file, what);
+  const first = await askSecret(source.prompt, what);
   if (source.isNew !== true) return first;
-  using second = await askSecret("The same again");
+  using second = await askSecret("The same again", what);
   const isSame = first.expose((a) => second.expose((b) => Buffer.compare(a, b) === 0));
   if (isSame) return first;
   first[Symbol.dispose]();
-  throw new PpmlError("cli.cancelled", "the two passphrases differ: run the command again");
+  throw new PpmlError("cli.cancelled", `the two ${what}s differ: run the command again`);
 }
 
 /**
@@ -58,8 +68,8 @@ function openTerminal(remedy: string): number {
 }
 
 /** Asks for a line without echo. */
-async function askSecret(prompt: string): Promise<Secret> {
-  const descriptor = openTerminal("give the passphrase with --passphrase-file FILE, or fd:N");
+async function askSecret(prompt: string, what: SecretWord): Promise<Secret> {
+  const descriptor = openTerminal(`give the ${what} with --${what}-file FILE, or fd:N`);
   const terminal = new ReadStream(descriptor);
   try {
     terminal.setRawMode(true);
@@ -125,19 +135,19 @@ function lengthWithoutLast(bytes: Uint8Array, length: number): number {
 /** What descriptors gave: they can be read once, and a command may need the passphrase twice. */
 const fromDescriptors = new Map<string, Secret>();
 
-function obtainSecretFile(place: string): Secret {
-  if (!place.startsWith("fd:")) return readSecretFile(place);
-  const secret = fromDescriptors.get(place) ?? readSecretFile(place);
+function obtainSecretFile(place: string, what: SecretWord): Secret {
+  if (!place.startsWith("fd:")) return readSecretFile(place, what);
+  const secret = fromDescriptors.get(place) ?? readSecretFile(place, what);
   fromDescriptors.set(place, secret);
   return secret.expose((bytes) => Secret.copy(bytes));
 }
 
-function readSecretFile(place: string): Secret {
+function readSecretFile(place: string, what: SecretWord): Secret {
   const inherited = /^fd:(\d{1,4})$/.exec(place);
-  const descriptor = inherited === null ? openSecret(place) : Number(inherited[1]);
+  const descriptor = inherited === null ? openSecret(place, what) : Number(inherited[1]);
   const bytes = new Uint8Array(MAX_SECRET_BYTES + 3);
   try {
-    if (inherited === null) checkSecretFile(descriptor, place);
+    if (inherited === null) checkSecretFile(descriptor, { path: place, what });
     let length = 0;
     while (length < bytes.byteLength) {
       const got = readSync(descriptor, bytes, length, bytes.byteLength - length, null);
@@ -147,34 +157,32 @@ function readSecretFile(place: string): Secret {
     if (length > 0 && bytes[length - 1] === LINE_FEED) length -= 1;
     if (length > 0 && bytes[length - 1] === ENTER) length -= 1;
     if (length > MAX_SECRET_BYTES)
-      throw new PpmlError(
-        "key.vault_locked",
-        `${place}: expected at most ${MAX_SECRET_BYTES} bytes`,
-      );
+      throw new PpmlError(CODES[what], `${place}: expected at most ${MAX_SECRET_BYTES} bytes`);
     return Secret.copy(bytes.subarray(0, length));
   } catch (cause) {
     if (cause instanceof PpmlError) throw cause;
-    throw new PpmlError("key.vault_locked", `${place}: the passphrase cannot be read`, { cause });
+    throw new PpmlError(CODES[what], `${place}: the ${what} cannot be read`, { cause });
   } finally {
     bytes.fill(0);
     if (inherited === null) closeSync(descriptor);
   }
 }
 
-function openSecret(path: string): number {
+function openSecret(path: string, what: SecretWord): number {
   try {
     return openSync(path, "r");
   } catch (cause) {
-    throw new PpmlError("key.vault_locked", `${path}: the passphrase file cannot be opened`, {
-      cause,
-    });
+    throw new PpmlError(CODES[what], `${path}: the ${what} file cannot be opened`, { cause });
   }
 }
 
-function checkSecretFile(descriptor: number, path: string): void {
+function checkSecretFile(
+  descriptor: number,
+  { path, what }: { readonly path: string; readonly what: SecretWord },
+): void {
   const stat = fstatSync(descriptor);
   // A pipe (process substitution) has no mode of its own that says anything.
   if (!stat.isFile() || process.platform === "win32") return;
   if ((stat.mode & 0o077) !== 0)
-    throw new PpmlError("key.vault_locked", `${path}: others may read it: run chmod 600 '${path}'`);
+    throw new PpmlError(CODES[what], `${path}: others may read it: run chmod 600 '${path}'`);
 }

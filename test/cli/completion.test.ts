@@ -21,7 +21,7 @@ function complete(...words: readonly string[]): readonly string[] {
 
 test("bash completes commands, nouns' commands, flags and their values", () => {
   assert.deepEqual(complete("ppml", "ini"), ["init"]);
-  assert.deepEqual(complete("ppml", "key", "e"), ["export", "enable"]);
+  assert.deepEqual(complete("ppml", "key", "e"), ["export", "enable", "enclave"]);
   assert.deepEqual(complete("ppml", "key", "export", "--f"), ["--format"]);
   assert.deepEqual(complete("ppml", "key", "export", "--format", ""), ["pem", "jwk"]);
   assert.deepEqual(complete("ppml", "completion", "z"), ["zsh"]);

@@ -87,7 +87,7 @@ describe("completion in a real zsh", () => {
 describe("completion in a real fish", () => {
   for (const [typed, proposals] of [
     ["ppml ini", ["init"]],
-    ["ppml key e", ["enable", "export"]],
+    ["ppml key e", ["enable", "enclave", "export"]],
     ["ppml key export --fo", ["--format"]],
     ["ppml key export --format ", ["jwk", "pem"]],
     ["ppml key show p", ["people", "planes"]],
