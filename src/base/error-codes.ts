@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   "key.vault_locked": "The vault's root key or passphrase is missing or wrong.",
   "key.vault_mode": "The vault's mode (simulation or production) does not allow this.",
   "key.vault_invalid": "The vault's file is not a ppml vault, or was changed.",
+  "key.backup": "The file is not a backup of this vault, or was changed.",
   "key.vault_exists": "A vault already exists there.",
   "key.vault_missing": "No vault exists there.",
   "key.vault_io":
@@ -129,6 +130,12 @@ export const ERROR_CODES = {
   "azure.unreachable":
     "Azure does not answer: no network, no such name, or a certificate that is not trusted.",
   "azure.failed": "Azure refused or failed; its own message follows.",
+
+  // twin
+  "twin.held": "Another process runs a twin in this folder.",
+  "twin.state": "The twin's folder or its state cannot be used.",
+  "twin.fault": "A fault on demand is not described as it must be.",
+  "twin.missing": "No twin runs in this folder.",
 
   // cli and configuration
   "config.invalid": "ppml.yaml is not valid; the message names file, line and fix.",

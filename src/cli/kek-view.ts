@@ -25,6 +25,9 @@ export function kekText(kek: KekInfo, style: Style): string {
       ["id", kek.kekId],
       ["state", kek.state],
       ["kind", kek.kind],
+      ...(kek.releasePolicy === null
+        ? []
+        : [["release policy", JSON.stringify(kek.releasePolicy)] as const]),
       ["purpose", kek.purpose ?? "-"],
       ["created", kek.created],
     ],

@@ -54,6 +54,14 @@ export const ROUTES: Routes = {
         brief: "Destroy a KEK, or one old version, for ever",
         load: () => import("./commands/key/destroy.ts"),
       },
+      backup: {
+        brief: "Write an encrypted copy of the vault",
+        load: () => import("./commands/key/backup.ts"),
+      },
+      restore: {
+        brief: "Put the vault back to a backup",
+        load: () => import("./commands/key/restore.ts"),
+      },
       enclave: {
         brief: "Make the key that signs SGX enclaves",
         load: () => import("./commands/key/enclave.ts"),

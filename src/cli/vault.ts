@@ -47,30 +47,36 @@ export async function openVaultOf(
   project: Project,
   options: { readonly passphraseFile?: string | undefined } = {},
 ): Promise<EmbeddedVault> {
+  return await withVaultRoot(project, options, (root) => openEmbeddedOf(project, root));
+}
+
+/** Opens the embedded vault of a project with its root; its mode must be the project's. */
+export async function openEmbeddedOf(project: Project, root: VaultRoot): Promise<EmbeddedVault> {
   const { vault: config, mode } = project.config;
-  const path = project.resolve(config.path);
+  const vault = await openEmbeddedVault({ path: project.resolve(config.path), root });
+  if (vault.mode === mode) return vault;
+  vault[Symbol.dispose]();
+  throw new PpmlError(
+    "key.vault_mode",
+    `ppml.yaml says mode ${mode}, but the vault ${config.path} was made for ${vault.mode}, for ever: name another vault, or the vault's mode`,
+  );
+}
+
+/** Gives `use` how the vault's root key is had; a passphrase that was asked for is zeroed after. */
+export async function withVaultRoot<T>(
+  project: Project,
+  options: { readonly passphraseFile?: string | undefined },
+  use: (root: VaultRoot) => Promise<T>,
+): Promise<T> {
+  const { vault: config } = project.config;
   requirePrivateState(join(project.root, ".ppml"));
-  const root: VaultRoot =
-    config.rootKeyFile === undefined
-      ? {
-          kind: "passphrase",
-          passphrase: await obtainPassphrase({
-            file: options.passphraseFile,
-            prompt: `Passphrase of ${config.path}`,
-          }),
-        }
-      : { kind: "file", path: project.resolve(config.rootKeyFile) };
-  try {
-    const vault = await openEmbeddedVault({ path, root });
-    if (vault.mode === mode) return vault;
-    vault[Symbol.dispose]();
-    throw new PpmlError(
-      "key.vault_mode",
-      `ppml.yaml says mode ${mode}, but the vault ${config.path} was made for ${vault.mode}, for ever: name another vault, or the vault's mode`,
-    );
-  } finally {
-    if (root.kind === "passphrase") root.passphrase[Symbol.dispose]();
-  }
+  if (config.rootKeyFile !== undefined)
+    return use({ kind: "file", path: project.resolve(config.rootKeyFile) });
+  using passphrase = await obtainPassphrase({
+    file: options.passphraseFile,
+    prompt: `Passphrase of ${config.path}`,
+  });
+  return await use({ kind: "passphrase", passphrase });
 }
 
 /**

@@ -1,8 +1,11 @@
+export { type BackupChanges, MAX_BACKUP_BYTES } from "./embedded/backup.ts";
 export {
   createEmbeddedVault,
   EmbeddedVault,
   openEmbeddedVault,
 } from "./embedded/embedded-vault.ts";
+export { restoreVaultFile } from "./embedded/file.ts";
+export { writePrivateFile } from "./private-file.ts";
 export {
   exportPublicKey,
   kekThumbprint,
@@ -19,7 +22,15 @@ export {
   signingKeyPassphrase,
   type SigningKeyPurpose,
 } from "./signing-key.ts";
-export type { KekInfo, KekState, KekVersionInfo, NewKek, UnwrapRequest, Vault } from "./vault.ts";
+export type {
+  KekInfo,
+  KekRelease,
+  KekState,
+  KekVersionInfo,
+  NewKek,
+  UnwrapRequest,
+  Vault,
+} from "./vault.ts";
 export {
   LOCAL_KEY_BYTES,
   LOCAL_KEY_ID_BYTES,

@@ -1,5 +1,9 @@
 import type { Secret } from "../base/secret.ts";
+import type { AttestationResultData } from "../format/attestation-result.ts";
 import type { KekKind, KekPublicKey, Mode } from "../format/kek.ts";
+import type { KeyHsmWrap } from "../format/skr/key-hsm.ts";
+import type { RsaPublicJwk } from "../format/skr/release-key.ts";
+import type { SkrPolicy } from "../format/skr/skr-policy.ts";
 
 /** What a KEK or one of its versions may do: a destroyed one never comes back. */
 export type KekState = "enabled" | "disabled" | "destroyed";
@@ -20,6 +24,8 @@ export type KekInfo = {
   readonly kekId: string;
   readonly name: string;
   readonly kind: KekKind;
+  /** Under which the KEK may be released: fixed when it is made. Null for an unwrap-only KEK. */
+  readonly releasePolicy: SkrPolicy | null;
   readonly mode: Mode;
   /** What the KEK is for, in its owner's words; null where nothing was said. */
   readonly purpose: string | null;
@@ -32,14 +38,39 @@ export type KekInfo = {
   readonly versions: readonly KekVersionInfo[];
 };
 
-/** What a new KEK is to be: its name is kebab-case, `[a-z0-9-]{1,63}`. */
+/**
+ * What a new KEK is to be: its name is kebab-case, `[a-z0-9-]{1,63}`. An exportable one has a release
+ * policy, which nothing changes later.
+ */
 export type NewKek = {
   readonly name: string;
-  readonly kind: KekKind;
   /** At most 200 characters, no control characters. */
   readonly purpose?: string;
   /** Modulus length; 3072 where it is not given. */
   readonly bits?: 3072 | 4096;
+} & (
+  | { readonly kind: "unwrap-only"; readonly releasePolicy?: never }
+  | { readonly kind: "exportable"; readonly releasePolicy: SkrPolicy }
+);
+
+declare const kekReleaseBrand: unique symbol;
+
+/**
+ * The decision that one version of an exportable KEK may leave the vault, for one key of one TEE.
+ * Only `releaseKek` of stage `release` makes one: a vault decides nothing by itself.
+ */
+export type KekRelease = {
+  readonly mode: Mode;
+  readonly kekId: string;
+  readonly kekVersion: string;
+  /** SHA-256 (hex) of the JCS form of the policy that was evaluated: it must be the KEK's own. */
+  readonly policyDigest: string;
+  /** The TEE's own RSA key, which the Evidence binds, and its id there. */
+  readonly target: { readonly keyId: string; readonly jwk: RsaPublicJwk };
+  readonly wrap: KeyHsmWrap;
+  readonly nonce: string;
+  readonly attestation: AttestationResultData;
+  readonly [kekReleaseBrand]: true;
 };
 
 /** One wrapped local key and the KEK version that it names. */
@@ -80,14 +111,15 @@ export type Vault = Disposable & {
   readonly publicKey: (kekId: string, kekVersion?: string) => Promise<KekPublicKey>;
 
   /**
-   * Unwraps one local key of exactly 32 bytes.
-   * @throws key.not_found key.disabled key.destroyed key.unwrap_failed
+   * Unwraps one local key of exactly 32 bytes. An exportable KEK is never unwrapped with: it is
+   * released, or of no use.
+   * @throws key.not_found key.disabled key.destroyed key.not_permitted key.unwrap_failed
    */
   readonly unwrap: (request: UnwrapRequest) => Promise<Secret>;
 
   /**
    * Unwraps many local keys, in the order given: all or none.
-   * @throws key.not_found key.disabled key.destroyed key.unwrap_failed
+   * @throws key.not_found key.disabled key.destroyed key.not_permitted key.unwrap_failed
    */
   readonly unwrapAll: (requests: readonly UnwrapRequest[]) => Promise<readonly Secret[]>;
 

@@ -5,8 +5,8 @@ import type { Mode } from "../format/kek.ts";
 import { issuerOf } from "./policy.ts";
 import type { PolicyFile } from "./policy.ts";
 import { DEPRECATED_CLAIMS } from "./skr/emit-skr.ts";
-import { claimConditions, operatorOf } from "./skr/skr-policy.ts";
-import type { SkrPolicy } from "./skr/skr-policy.ts";
+import { claimConditions, operatorOf } from "../format/skr/skr-policy.ts";
+import type { SkrPolicy } from "../format/skr/skr-policy.ts";
 
 /** What is wrong with a policy, or worth knowing; an error keeps it from being put in force. */
 export type PolicyFinding = {

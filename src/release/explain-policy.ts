@@ -1,8 +1,8 @@
 import type { ReferenceSet } from "../attest/appraise/rules.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
 import type { PolicyFile } from "./policy.ts";
-import { operatorOf } from "./skr/skr-policy.ts";
-import type { SkrCondition } from "./skr/skr-policy.ts";
+import { operatorOf } from "../format/skr/skr-policy.ts";
+import type { SkrCondition } from "../format/skr/skr-policy.ts";
 
 /** Says in plain words, a line each, who gets which keys when: for a security officer. */
 export function explainPolicy(policy: PolicyFile): string[] {

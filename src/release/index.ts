@@ -7,6 +7,7 @@ export {
   type ReleaseDecision,
   requireJobRules,
 } from "./decide.ts";
+export { releaseKek } from "./decide-kek.ts";
 export { explainPolicy } from "./explain-policy.ts";
 export { type VerifiedOwnerRequest, verifyOwnerRequest } from "./owner-request.ts";
 export {
@@ -22,4 +23,4 @@ export {
 export { type CertifiedReleaseKey, sealGrant } from "./seal-grant.ts";
 export { emitSkrPolicy } from "./skr/emit-skr.ts";
 export { evaluateSkr, type SkrOutcome, type SkrResult } from "./skr/evaluate-skr.ts";
-export { parseSkrPolicy, type SkrPolicy, skrPolicySchema } from "./skr/skr-policy.ts";
+export { parseSkrPolicy, type SkrPolicy, skrPolicySchema } from "../format/skr/skr-policy.ts";

@@ -14,8 +14,8 @@ import {
 } from "../format/schema.ts";
 import { resourcePathSchema } from "../format/resource.ts";
 import { emitSkrPolicy } from "./skr/emit-skr.ts";
-import { skrPolicySchema } from "./skr/skr-policy.ts";
-import type { SkrPolicy } from "./skr/skr-policy.ts";
+import { skrPolicySchema } from "../format/skr/skr-policy.ts";
+import type { SkrPolicy } from "../format/skr/skr-policy.ts";
 
 /** What a policy's file says of jobs; nothing is optional, "any" has to be written. */
 const jobRulesSchema = z.strictObject({

@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "../base/index.ts";
+import type { TwinState } from "./state.ts";
 
 /** Who asks, as a token of the twin's Entra ID says it. */
 export type TwinPrincipal = {
@@ -39,3 +41,19 @@ export type TwinService = {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
   readonly close?: () => Promise<void>;
 };
+
+/** What a service is made of. */
+export type TwinBase = {
+  readonly state: TwinState;
+  readonly authority: TwinAuthority;
+  /** The twin's folder, absolute: a service may keep a folder of its own name below it. */
+  readonly folder: string;
+  readonly clock: Clock;
+  /** Gives that many random bytes. */
+  readonly random: (length: number) => Uint8Array;
+  /** Told of the double's own failures and of what it refuses, one line; never a secret. */
+  readonly log: (line: string) => void;
+};
+
+/** Makes a service at the twin's start; null where it cannot be had here, which it logs. */
+export type TwinServiceMaker = (base: TwinBase) => TwinService | Promise<TwinService | null> | null;

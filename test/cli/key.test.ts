@@ -34,7 +34,13 @@ test("create, rotate, disable, enable, show: the JSON names every version", asyn
   assert.equal(created.code, 0);
   const { kek } = created.document;
   const members = ["created", "currentVersion", "kekId", "kind", "mode", "name", "purpose"];
-  assert.deepEqual(Object.keys(kek).sort(), [...members, "simulated", "state", "versions"]);
+  assert.deepEqual(Object.keys(kek).sort(), [
+    ...members,
+    "releasePolicy",
+    "simulated",
+    "state",
+    "versions",
+  ]);
   assert.equal(kek.purpose, "für 東京");
   assert.equal(kek.versions[0].bits, 3072);
 
@@ -106,6 +112,56 @@ test("only an old version of a KEK can be destroyed by itself", async () => {
   const old = await json("key", "destroy", "echo", "--kek-version", "1", "--yes");
   assert.equal(old.document.kek.versions[0].state, "destroyed");
   assert.equal(old.document.kek.state, "enabled");
+});
+
+test("a backup and its restore: what was destroyed comes back only when it is said so", async () => {
+  await json("key", "create", "golf");
+  const backed = await json("key", "backup", "vault.backup");
+  assert.equal(backed.code, 0);
+  assert.equal(backed.document.mode, "simulation");
+  const again = await json("key", "backup", "vault.backup");
+  assert.equal(again.document.error.code, "key.vault_io");
+  await json("key", "destroy", "golf", "--yes");
+  const asked = await ppml(["key", "restore", "vault.backup"], { cwd });
+  assert.equal(asked.code, 1);
+  assert.match(asked.stderr, /code: {2}cli\.cancelled/);
+  assert.equal((await json("key", "show", "golf")).document.kek.state, "destroyed");
+
+  const restored = await json("key", "restore", "vault.backup", "--yes");
+  assert.equal(restored.code, 0);
+  assert.deepEqual(restored.document.undone.revived, ["KEK golf", "version 1 of KEK golf"]);
+  assert.equal((await json("key", "show", "golf")).document.kek.state, "enabled");
+  // What it was before is a backup of its own, with which the restore is undone.
+  const back = await json("key", "restore", restored.document.undone.kept, "--yes");
+  assert.equal(back.code, 0);
+  assert.equal((await json("key", "show", "golf")).document.kek.state, "destroyed");
+
+  rmSync(join(cwd, ".ppml", "vault.db"));
+  const lost = await json("key", "list");
+  assert.equal(lost.document.error.code, "key.vault_missing");
+  const run = await runInProcess(["key", "restore", "vault.backup"], { cwd });
+  assert.equal(run.code, 0, run.stderr);
+  assert.match(run.stdout, /^Made vault [0-9a-f]{16} \(simulation, \d+ KEKs\) anew/);
+  assert.equal((await json("key", "show", "golf")).document.kek.state, "enabled");
+  writeFileSync(join(cwd, "no.backup"), "hello", { mode: 0o600 });
+  const bad = await json("key", "restore", "no.backup", "--yes");
+  assert.equal(bad.document.error.code, "key.backup");
+});
+
+test("an exportable KEK is made under a release policy, which is shown and stays", async () => {
+  const policy = {
+    version: "1.0.0",
+    anyOf: [{ authority: "https://a.eus.attest.azure.net", allOf: [{ claim: "c", equals: true }] }],
+  };
+  writeFileSync(join(cwd, "skr.json"), JSON.stringify(policy));
+  const made = await json("key", "create", "hotel", "--release-policy", "skr.json");
+  assert.equal(made.document.kek.kind, "exportable");
+  assert.deepEqual(made.document.kek.releasePolicy, policy);
+  const shown = await runInProcess(["key", "show", "hotel"], { cwd });
+  assert.match(shown.stdout, /release policy {2}\{"anyOf":|release policy .*https:\/\/a\.eus/);
+  writeFileSync(join(cwd, "skr.json"), JSON.stringify({ ...policy, anyOf: [] }));
+  const bad = await json("key", "create", "india", "--release-policy", "skr.json");
+  assert.equal(bad.document.error.code, "release.policy");
 });
 
 test("a purpose with control characters never reaches the terminal", async () => {

@@ -4,10 +4,12 @@ import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import { isPpmlError, type PpmlError, type Secret, toHex } from "../../src/base/index.ts";
 import { kekIdSchema, kekPublicKeySchema, type Mode } from "../../src/format/kek.ts";
+import type { SkrPolicy } from "../../src/format/skr/skr-policy.ts";
 import {
   type KekInfo,
   kekVersionOf,
   makeLocalKey,
+  type NewKek,
   toUnwrapRequest,
   type UnwrapRequest,
   type Vault,
@@ -20,6 +22,19 @@ export type VaultFixture = {
   readonly vault: Vault;
   readonly mode: Mode;
   readonly dispose: () => Promise<void>;
+};
+
+/** A release policy that a suite's exportable KEK is made with. */
+export const SUITE_POLICY: SkrPolicy = {
+  version: "1.0.0",
+  anyOf: [
+    {
+      authority: "https://sharedeus.eus.attest.azure.net",
+      allOf: [
+        { claim: "x-ms-isolation-tee.x-ms-compliance-status", equals: "azure-compliant-cvm" },
+      ],
+    },
+  ],
 };
 
 /** The tests that every vault passes. KEKs are shared between tests: making one is slow. */
@@ -46,6 +61,7 @@ export function runVaultSuite(name: string, makeFixture: () => Promise<VaultFixt
           kekId: "",
           name: "first",
           kind: "unwrap-only",
+          releasePolicy: null,
           mode: fixture.mode,
           purpose: "the suite's",
           state: "enabled",
@@ -201,6 +217,40 @@ export function runVaultSuite(name: string, makeFixture: () => Promise<VaultFixt
         await refuses("key.not_found", vault.disableKek(first.kekId, kekVersion));
         await refuses("key.not_found", vault.destroyKek(first.kekId, kekVersion));
       }
+    });
+
+    test("T271: an exportable KEK keeps its release policy, and the vault never unwraps with it", async () => {
+      const made = await vault.createKek({
+        name: "exported",
+        kind: "exportable",
+        releasePolicy: SUITE_POLICY,
+        purpose: "leaves",
+      });
+      assert.equal(made.kind, "exportable");
+      assert.deepEqual(made.releasePolicy, SUITE_POLICY);
+      assert.equal((await vault.publicKey(made.kekId)).kind, "exportable");
+      const { request } = await wrapped(vault, made.kekId);
+      const failure = await failureOf(vault.unwrap(request));
+      assert.equal(failure.code, "key.not_permitted");
+      assert.match(failure.message, /is exportable: it has no unwrap operation/);
+      const good = await wrapped(vault, first.kekId);
+      await refuses("key.not_permitted", vault.unwrapAll([good.request, request]));
+      // Nothing changes what it was made with: rotation keeps kind and policy.
+      const rotated = await vault.rotateKek(made.kekId);
+      assert.deepEqual([rotated.kind, rotated.releasePolicy], ["exportable", SUITE_POLICY]);
+      await refuses("key.not_permitted", vault.unwrap((await wrapped(vault, made.kekId)).request));
+      await vault.destroyKek(made.kekId);
+    });
+
+    test("T271: kind and release policy belong together, and the policy is in the grammar", async () => {
+      const policy = SUITE_POLICY;
+      const odd: readonly (readonly [code: PpmlError["code"], kek: object])[] = [
+        ["key.not_permitted", { kind: "exportable" }],
+        ["key.not_permitted", { kind: "unwrap-only", releasePolicy: policy }],
+        ["release.policy", { kind: "exportable", releasePolicy: { ...policy, anyOf: [] } }],
+      ];
+      for (const [code, kek] of odd)
+        await refuses(code, vault.createKek({ name: "odd", ...kek } as NewKek));
     });
 
     test("a disabled KEK neither unwraps nor gives its public key, until it is enabled", async () => {

@@ -39,7 +39,7 @@ import { openGrant } from "../../src/open/open-grant.ts";
 import { parseReceiptFile, verifyReceiptFile } from "../../src/receipt/index.ts";
 import { parsePolicyFile } from "../../src/release/policy.ts";
 import { evaluateSkr } from "../../src/release/skr/evaluate-skr.ts";
-import { parseSkrPolicy } from "../../src/release/skr/skr-policy.ts";
+import { parseSkrPolicy } from "../../src/format/skr/skr-policy.ts";
 import {
   applyPolicy,
   type Fixture,

@@ -15,6 +15,7 @@ const STAGES: Readonly<Record<string, string>> = {
   launch: "Launching",
   provision: "Key files",
   receipt: "Receipts and the log",
+  twin: "The double of Azure",
   config: "ppml.yaml",
   cli: "The command line",
 };

@@ -12,13 +12,14 @@ const BUSY_TIMEOUT_MS = 10_000;
 /** `ppmv` in SQLite's header, and the vault's tables. */
 export const SCHEMA: DatabaseSchema = {
   applicationId: 0x70706d76,
-  version: 1,
+  version: 2,
   tables: [
     {
       name: "kek",
       sql: `CREATE TABLE kek (
   name TEXT NOT NULL PRIMARY KEY,
   kind TEXT NOT NULL,
+  release_policy TEXT,
   purpose TEXT,
   state TEXT NOT NULL,
   created TEXT NOT NULL,

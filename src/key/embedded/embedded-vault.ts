@@ -1,13 +1,16 @@
 import { setImmediate } from "node:timers/promises";
 import { createPublicKey } from "node:crypto";
 import { PpmlError } from "../../base/error.ts";
-import type { Secret } from "../../base/secret.ts";
+import { Secret } from "../../base/secret.ts";
 import { type Clock, toTimestamp } from "../../base/time.ts";
 import type { KekPublicKey, Mode } from "../../format/kek.ts";
 import { dataVersionOf } from "../checked-schema.ts";
 import { kekPublicKeyOf } from "../public-key.ts";
 import type { RootKey, VaultRoot } from "../root-key.ts";
-import type { KekInfo, NewKek, UnwrapRequest, Vault } from "../vault.ts";
+import { checkNewKek, refuseExportable } from "../new-kek.ts";
+import type { KekInfo, KekRelease, NewKek, UnwrapRequest, Vault } from "../vault.ts";
+import { wrapKeyHsm } from "../wrap-key-hsm.ts";
+import { type BackupChanges, changesBetween, decodeBackup, encodeBackup } from "./backup.ts";
 import {
   addKek,
   addVersion,
@@ -20,7 +23,7 @@ import {
 } from "./changes.ts";
 import { inTransaction } from "./database.ts";
 import { createVaultFile, type UnlockedFile, unlockVaultFile } from "./file.ts";
-import { checkKekName, embeddedKekId, nameOfKekId } from "./kek-id.ts";
+import { embeddedKekId, nameOfKekId } from "./kek-id.ts";
 import {
   decryptPrivateKey,
   encryptPrivateKey,
@@ -29,7 +32,16 @@ import {
   type PrivateKeyPlace,
   unwrapWith,
 } from "./private-key.ts";
-import { type KekRow, loadState, saveState, type VaultState, type VersionRow } from "./records.ts";
+import {
+  type KekRow,
+  loadState,
+  policyOf,
+  replaceState,
+  saveState,
+  type VaultState,
+  type VersionRow,
+} from "./records.ts";
+import { checkedPolicyOf, checkKekRelease } from "./release-kek.ts";
 
 /**
  * Makes an embedded vault in a new file of mode 0600 and opens it; its mode never changes.
@@ -84,22 +96,15 @@ export class EmbeddedVault implements Vault {
   }
 
   async createKek(options: NewKek): Promise<KekInfo> {
-    const { name, kind, purpose = null, bits = 3072 } = options;
-    checkKekName(name);
-    checkPurpose(purpose);
-    if (kind !== "unwrap-only")
-      throw new PpmlError(
-        "key.not_permitted",
-        "the embedded vault makes unwrap-only KEKs: exportable ones are not implemented here. Use kind unwrap-only, or a vault in Azure",
-      );
-    if (bits !== 3072 && bits !== 4096)
-      throw new PpmlError("key.not_permitted", `expected 3072 or 4096 bits; came ${String(bits)}`);
+    const { name, kind, purpose = null, bits = 3072 } = checkNewKek(options);
+    const release_policy = checkedPolicyOf(options);
     refuseTaken(this.#load(), name); // before the work of making a key
     using pair = await makeKeyPair(bits);
     return this.#change(name, (state) => {
       const created = toTimestamp(this.#clock());
       const { kekVersion: current_version } = pair;
-      const kek: KekRow = { name, kind, purpose, state: "enabled", created, current_version };
+      const rest = { release_policy, purpose, state: "enabled" as const, created, current_version };
+      const kek: KekRow = { name, kind, ...rest };
       return addKek(state, { kek, version: this.#versionRow(kek, { pair, number: 1 }) });
     });
   }
@@ -132,6 +137,7 @@ export class EmbeddedVault implements Vault {
     for (const [index, request] of requests.entries()) {
       const target = { name: this.#nameOf(request.kekId), version: request.kekVersion };
       const { kek, version } = findUsable(state, target);
+      refuseExportable(kek.kind, request.kekId);
       const group = byVersion.get(version) ?? { kek, indexes: [] };
       group.indexes.push(index);
       byVersion.set(version, group);
@@ -177,6 +183,48 @@ export class EmbeddedVault implements Vault {
   async destroyKek(kekId: string, kekVersion?: string): Promise<KekInfo> {
     const target: Target = { name: this.#nameOf(kekId), version: kekVersion };
     return this.#change(target.name, (state) => destroy(state, target));
+  }
+
+  /**
+   * Gives the private half of a version of an exportable KEK, wrapped for the TEE's key that the
+   * decision names: `key_hsm` in Key Vault's form, which `unwrapKeyHsm` reads.
+   * @throws key.not_found key.disabled key.destroyed key.not_permitted key.vault_mode
+   */
+  async releaseKek(decision: KekRelease): Promise<string> {
+    const target = { name: this.#nameOf(decision.kekId), version: decision.kekVersion };
+    const { kek, version } = findUsable(this.#load(), target);
+    checkKekRelease(decision, { mode: this.mode, policy: policyOf(kek) });
+    const privateKey = this.#privateKey(kek, version);
+    using pkcs8 = Secret.take(privateKey.export({ type: "pkcs8", format: "der" }));
+    return wrapKeyHsm(pkcs8, { target: decision.target, wrap: decision.wrap });
+  }
+
+  /** An encrypted copy of the vault as it is now: the bytes of a backup file. @see docs/vault.md */
+  backup(): Uint8Array {
+    return encodeBackup(this.#load(), this.root);
+  }
+
+  /** What `restore` with this backup would change here. @throws as `restore` */
+  compareBackup(bytes: Uint8Array): BackupChanges {
+    const now = this.#load();
+    return changesBetween(now, decodeBackup(bytes, { root: this.root, identity: now.header }));
+  }
+
+  /**
+   * Puts the vault back to a backup of it, in one transaction; the revision rises all the same. What
+   * was destroyed or disabled since works again, and versions made since are gone: ask first.
+   * @throws key.backup key.vault_io
+   */
+  restore(bytes: Uint8Array): void {
+    const file = this.#open();
+    const { db, path } = file;
+    const { dataVersion, state } = inTransaction({ db, path, write: true }, () => {
+      const before = this.#state();
+      const backup = decodeBackup(bytes, { root: this.root, identity: before.header });
+      replaceState(file, { backup, revision: before.header.revision });
+      return { dataVersion: dataVersionOf(db), state: loadState(file) };
+    });
+    this.#verified = { dataVersion, state };
   }
 
   /** Closes the file and zeroes the keys; the vault cannot be used after. */
@@ -254,7 +302,9 @@ export class EmbeddedVault implements Vault {
 
   #place(kek: KekRow, kekVersion: string): PrivateKeyPlace {
     const { vaultId, mode } = this;
-    return { vaultId, mode, kekId: embeddedKekId(vaultId, kek.name), kekVersion, kind: kek.kind };
+    const { kind, release_policy: releasePolicy } = kek;
+    const kekId = embeddedKekId(vaultId, kek.name);
+    return { vaultId, mode, kekId, kekVersion, kind, releasePolicy };
   }
 }
 
@@ -265,6 +315,7 @@ function infoOf(state: VaultState, name: string): KekInfo {
     kekId: embeddedKekId(vaultId, name),
     name,
     kind: kek.kind,
+    releasePolicy: policyOf(kek),
     mode,
     purpose: kek.purpose,
     state: kek.state,
@@ -284,12 +335,4 @@ function bitsOf(spki: Uint8Array): number {
   const key = Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength);
   const details = createPublicKey({ key, format: "der", type: "spki" }).asymmetricKeyDetails;
   return details?.modulusLength ?? 0;
-}
-
-function checkPurpose(purpose: string | null): void {
-  if (purpose !== null && !/^[^\p{Cc}]{0,200}$/u.test(purpose))
-    throw new PpmlError(
-      "key.not_permitted",
-      "expected a purpose of at most 200 characters without control characters",
-    );
 }

@@ -23,8 +23,16 @@ import {
   type ScryptParameters,
   type VaultRoot,
 } from "../root-key.ts";
+import { decodeBackup, peekBackup } from "./backup.ts";
 import { inTransaction, invalid, MAX_FILE_BYTES, openDatabase, SCHEMA } from "./database.ts";
-import { type HeaderRow, insertHeader, loadState, readHeader, type VaultFile } from "./records.ts";
+import {
+  type HeaderRow,
+  insertHeader,
+  loadState,
+  readHeader,
+  replaceState,
+  type VaultFile,
+} from "./records.ts";
 
 /** An open vault file with the keys that its root key gives. */
 export type UnlockedFile = VaultFile & {
@@ -64,8 +72,51 @@ export async function createVaultFile(options: {
     scrypt_salt: scrypt?.salt ?? null,
     salt,
     root_check: check.expose((bytes) => Uint8Array.from(bytes)),
+    revision: 0,
   };
   using macKey = macKeyOf(root, { vaultId, salt });
+  await publishVault({ path, macKey }, (file) => insertHeader(file, header));
+}
+
+/**
+ * Makes a vault's file anew from a backup, whole or not at all, never over another.
+ * @throws key.backup key.vault_exists key.vault_io key.vault_locked
+ */
+export async function restoreVaultFile(options: {
+  readonly path: string;
+  readonly root: VaultRoot;
+  readonly bytes: Uint8Array;
+  /** That of the project: a backup of the other mode is refused. */
+  readonly mode: Mode;
+}): Promise<void> {
+  const { path, bytes, mode } = options;
+  await refuseExisting(path);
+  const header = peekBackup(bytes);
+  if (header.mode !== mode)
+    throw new PpmlError(
+      "key.vault_mode",
+      `the backup is of a vault for ${header.mode}, and ppml.yaml says mode ${mode}`,
+    );
+  const scrypt = scryptOf(header, path);
+  if (header.root_kind !== options.root.kind) throw locked(path, wantedRoot(header));
+  using root = await openRoot(options.root, scrypt);
+  const identity = { vaultId: header.vault_id, salt: header.salt };
+  using check = rootCheckOf(root, identity);
+  if (!check.expose((digits) => equalBytes(digits, header.root_check)))
+    throw locked(path, wantedRoot(header));
+  const backup = decodeBackup(bytes, { root, identity: null });
+  using macKey = macKeyOf(root, identity);
+  await publishVault({ path, macKey }, (file) => {
+    replaceState(file, { backup, revision: 0 });
+    loadState(file);
+  });
+}
+
+/** Makes a vault's file under a temporary name, filled by `fill` in one transaction, and names it. */
+async function publishVault(
+  { path, macKey }: Pick<VaultFile, "path" | "macKey">,
+  fill: (file: VaultFile) => void,
+): Promise<void> {
   const temporary = temporaryPath(path);
   try {
     // SQLite would make the file with the umask's rights; an empty file is an empty database to it.
@@ -74,7 +125,7 @@ export async function createVaultFile(options: {
     try {
       db.exec("BEGIN IMMEDIATE");
       createSchema(db, SCHEMA);
-      insertHeader({ db, path: temporary, macKey }, header);
+      fill({ db, path: temporary, macKey });
       db.exec("COMMIT");
     } finally {
       db.close();
@@ -146,7 +197,7 @@ async function openRoot(root: VaultRoot, scrypt: ScryptParameters | null): Promi
   return deriveRootKey(root.passphrase, scrypt);
 }
 
-function scryptOf(header: HeaderRow, path: string): ScryptParameters | null {
+function scryptOf(header: Omit<HeaderRow, "state_mac">, path: string): ScryptParameters | null {
   const { scrypt_n: n, scrypt_r: r, scrypt_p: p, scrypt_salt: salt } = header;
   if (header.root_kind === "passphrase" && n !== null && r !== null && p !== null && salt !== null)
     return { n, r, p, salt };
@@ -155,7 +206,7 @@ function scryptOf(header: HeaderRow, path: string): ScryptParameters | null {
   throw invalid(path, "its scrypt parameters do not fit its kind of root key");
 }
 
-function wantedRoot(header: HeaderRow): string {
+function wantedRoot(header: Pick<HeaderRow, "root_kind">): string {
   return header.root_kind === "file"
     ? "expected the root-key file that it was made with"
     : "expected the passphrase that it was made with";

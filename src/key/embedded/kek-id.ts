@@ -7,16 +7,6 @@ export function embeddedKekId(vaultId: string, name: string): string {
   return `embedded:${vaultId}/${name}`;
 }
 
-/** Refuses a new KEK's name that is not `[a-z0-9][a-z0-9-]{0,62}`. @throws key.not_permitted */
-export function checkKekName(name: string): void {
-  // One that begins with a hyphen reads as a flag.
-  if (!NAME.test(name) || name.startsWith("-"))
-    throw new PpmlError(
-      "key.not_permitted",
-      `expected a KEK name of 1 to 63 lower-case letters, digits and hyphens, not beginning with a hyphen; came ${JSON.stringify(name.slice(0, 80))}`,
-    );
-}
-
 /** The name in a KEK id of this vault. @throws key.not_found where the id is of another vault or form */
 export function nameOfKekId(vaultId: string, kekId: string): string {
   const prefix = embeddedKekId(vaultId, "");

@@ -26,6 +26,8 @@ export type PrivateKeyPlace = {
   readonly kekId: string;
   readonly kekVersion: string;
   readonly kind: KekKind;
+  /** Of an exportable KEK: the policy of its release, as stored. */
+  readonly releasePolicy: string | null;
 };
 
 /** A fresh key pair: the public half as SPKI, the private half as PKCS#8, both DER; disposing zeroes it. */
@@ -135,6 +137,7 @@ export function unwrapWith(
 }
 
 function aadOf(place: PrivateKeyPlace): Uint8Array {
-  const { vaultId, mode, kekId, kekVersion, kind } = place;
-  return encodeFields("ppml vault private key v1", vaultId, mode, kekId, kekVersion, kind);
+  const { vaultId, mode, kekId, kekVersion, kind, releasePolicy } = place;
+  const fields = [vaultId, mode, kekId, kekVersion, kind, releasePolicy] as const;
+  return encodeFields("ppml vault private key v2", ...fields);
 }

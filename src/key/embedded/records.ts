@@ -1,10 +1,16 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { concatBytes, equalBytes } from "../../base/bytes.ts";
+import { concatBytes, equalBytes, fromUtf8, utf8 } from "../../base/bytes.ts";
 import type { Secret } from "../../base/secret.ts";
+import { encodeJcs, parseCanonicalJson } from "../../format/jcs.ts";
 import { kekKindSchema, kekVersionSchema, modeSchema } from "../../format/kek.ts";
+import { skrPolicySchema } from "../../format/skr/skr-policy.ts";
+import type { SkrPolicy } from "../../format/skr/skr-policy.ts";
 import { macOf } from "../row-mac.ts";
 import { invalid } from "./database.ts";
+
+/** Longest JCS text of a release policy, in characters. */
+export const MAX_POLICY_CHARS = 64 * 1024;
 
 const bytesSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const stateSchema = z.enum(["enabled", "disabled", "destroyed"]);
@@ -12,7 +18,8 @@ const createdSchema = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 const nameSchema = z.string().regex(/^[a-z0-9-]{1,63}$/);
 const macSchema = bytesSchema.refine((bytes) => bytes.byteLength === 32);
 
-const headerSchema = z.strictObject({
+/** The vault's own row. */
+export const headerSchema = z.strictObject({
   id: z.literal(1),
   vault_id: z.string().regex(/^[0-9a-f]{16}$/),
   mode: modeSchema,
@@ -28,17 +35,24 @@ const headerSchema = z.strictObject({
   state_mac: macSchema,
 });
 
-const kekSchema = z.strictObject({
+const kekShape = {
   name: nameSchema,
   kind: kekKindSchema,
+  /** JCS text. */
+  release_policy: z.string().max(MAX_POLICY_CHARS).nullable(),
   purpose: z.string().max(200).nullable(),
   state: stateSchema,
   created: createdSchema,
   current_version: kekVersionSchema,
-  mac: macSchema,
-});
+};
+const policyFits = ({ kind, release_policy }: Pick<KekRow, "kind" | "release_policy">): boolean =>
+  (kind === "exportable") === (release_policy !== null);
 
-const versionSchema = z.strictObject({
+/** A KEK's row without its MAC. */
+export const kekRowSchema = z.strictObject(kekShape).refine(policyFits);
+const kekSchema = z.strictObject({ ...kekShape, mac: macSchema }).refine(policyFits);
+
+const versionShape = {
   name: nameSchema,
   number: z.int().positive(),
   version: kekVersionSchema,
@@ -47,15 +61,18 @@ const versionSchema = z.strictObject({
   public_key: bytesSchema,
   nonce: bytesSchema.nullable(),
   private_key: bytesSchema.nullable(),
-  mac: macSchema,
-});
+};
+
+/** A KEK version's row without its MAC. */
+export const versionRowSchema = z.strictObject(versionShape);
+const versionSchema = z.strictObject({ ...versionShape, mac: macSchema });
 
 /** The vault's own row, as stored. */
 export type HeaderRow = z.infer<typeof headerSchema>;
 /** A KEK's row without its MAC. */
-export type KekRow = Omit<z.infer<typeof kekSchema>, "mac">;
+export type KekRow = z.infer<z.ZodObject<typeof kekShape>>;
 /** A KEK version's row without its MAC; nonce and private_key are null once it is destroyed. */
-export type VersionRow = Omit<z.infer<typeof versionSchema>, "mac">;
+export type VersionRow = z.infer<typeof versionRowSchema>;
 
 /** All that the vault's file says, verified: KEKs by name, versions by name and number. */
 export type VaultState = {
@@ -121,7 +138,7 @@ export function saveState(file: VaultFile, changed: VaultState): VaultState {
   const { db, macKey } = file;
   const { keks, versions } = changed;
   const macs = new Map<KekRow | VersionRow, Uint8Array>();
-  const putKek = db.prepare("INSERT OR REPLACE INTO kek VALUES (?, ?, ?, ?, ?, ?, ?)");
+  const putKek = db.prepare("INSERT OR REPLACE INTO kek VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   for (const row of keks) {
     const stored = changed.macs.get(row);
     const mac = stored ?? kekMac(macKey, changed.header, row);
@@ -143,12 +160,40 @@ export function saveState(file: VaultFile, changed: VaultState): VaultState {
   return { header: { ...raised, state_mac: mac }, keks, versions, macs };
 }
 
-/** Writes the vault's own row into a new file, with the MAC of an empty vault. */
-export function insertHeader(
+/**
+ * Puts the rows of a backup in the place of all rows, inside a transaction; the revision becomes the
+ * higher of both, and one more.
+ */
+export function replaceState(
   file: VaultFile,
-  header: Omit<HeaderRow, "revision" | "state_mac">,
+  options: {
+    readonly backup: Pick<VaultState, "keks" | "versions"> & {
+      readonly header: Omit<HeaderRow, "state_mac">;
+    };
+    readonly revision: number;
+  },
 ): void {
-  const row: HeaderRow = { ...header, revision: 0, state_mac: new Uint8Array(32) };
+  const { backup, revision } = options;
+  file.db.exec("DELETE FROM kek_version; DELETE FROM kek; DELETE FROM vault");
+  insertHeader(file, { ...backup.header, revision: Math.max(revision, backup.header.revision) });
+  const { keks, versions } = backup;
+  saveState(file, { header: readHeader(file.db, file.path), keks, versions, macs: new Map() });
+}
+
+/** A release policy as its column holds it. */
+export function encodePolicy(policy: SkrPolicy): string {
+  return fromUtf8(encodeJcs(policy));
+}
+
+/** A KEK's release policy; null for an unwrap-only one. @throws format.invalid */
+export function policyOf(row: KekRow): SkrPolicy | null {
+  if (row.release_policy === null) return null;
+  return skrPolicySchema.parse(parseCanonicalJson(utf8(row.release_policy), "release policy"));
+}
+
+/** Writes the vault's own row into a new file, with the MAC of an empty vault. */
+export function insertHeader(file: VaultFile, header: Omit<HeaderRow, "state_mac">): void {
+  const row: HeaderRow = { ...header, state_mac: new Uint8Array(32) };
   const empty: VaultState = { header: row, keks: [], versions: [], macs: new Map() };
   file.db
     .prepare("INSERT INTO vault VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
@@ -164,8 +209,8 @@ function headerFields(row: HeaderRow) {
 }
 
 function kekFields(row: KekRow) {
-  const { name, kind, purpose, state, created, current_version } = row;
-  return [name, kind, purpose, state, created, current_version] as const;
+  const { name, kind, release_policy, purpose, state, created, current_version } = row;
+  return [name, kind, release_policy, purpose, state, created, current_version] as const;
 }
 
 function versionFields(row: VersionRow) {
@@ -176,7 +221,7 @@ function versionFields(row: VersionRow) {
 type Identity = Pick<HeaderRow, "vault_id" | "mode">;
 
 function kekMac(key: Secret, { vault_id, mode }: Identity, row: KekRow): Uint8Array {
-  return macOf(key, "ppml vault kek v1", vault_id, mode, ...kekFields(row));
+  return macOf(key, "ppml vault kek v2", vault_id, mode, ...kekFields(row));
 }
 
 function versionMac(key: Secret, { vault_id, mode }: Identity, row: VersionRow): Uint8Array {

@@ -1,6 +1,6 @@
 import { PpmlError } from "../../base/index.ts";
-import { parseSkrPolicy } from "./skr-policy.ts";
-import type { SkrPolicy, SkrValue } from "./skr-policy.ts";
+import { parseSkrPolicy } from "../../format/skr/skr-policy.ts";
+import type { SkrPolicy, SkrValue } from "../../format/skr/skr-policy.ts";
 
 /** MAA's old names for claims that have newer ones: accepted on reading, never written. */
 export const DEPRECATED_CLAIMS: ReadonlySet<string> = new Set([

@@ -1,12 +1,12 @@
 import { unreachable } from "../../base/index.ts";
-import { operatorOf } from "./skr-policy.ts";
+import { operatorOf } from "../../format/skr/skr-policy.ts";
 import type {
   SkrClaimCondition,
   SkrCondition,
   SkrOperator,
   SkrPolicy,
   SkrValue,
-} from "./skr-policy.ts";
+} from "../../format/skr/skr-policy.ts";
 
 /** What an authority says: JSON data, as the payload of its token. */
 export type Claims = Readonly<Record<string, unknown>>;

@@ -77,15 +77,6 @@ describe("embedded vault", () => {
     await refuses("key.vault_invalid", openEmbeddedVault({ path: other, root }));
   });
 
-  test("an exportable KEK is refused with a message that says so", async () => {
-    const path = folder.path("exportable.db");
-    using vault = await createEmbeddedVault({ path, mode: "simulation", root: folder.root });
-    await assert.rejects(vault.createKek({ name: "e", kind: "exportable" }), {
-      code: "key.not_permitted",
-      message: /the embedded vault makes unwrap-only KEKs: exportable ones are not implemented/,
-    });
-  });
-
   test("a closed vault answers nothing", async () => {
     const path = folder.path("closed.db");
     const vault = await createEmbeddedVault({ path, mode: "simulation", root: folder.root });

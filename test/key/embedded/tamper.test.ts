@@ -105,7 +105,7 @@ describe("embedded vault, changed from outside", () => {
       "DELETE FROM kek WHERE name = 'b'; DELETE FROM kek_version WHERE name = 'b'",
       "DELETE FROM kek; DELETE FROM kek_version",
       "DELETE FROM vault",
-      "INSERT INTO kek SELECT 'c', kind, purpose, state, created, current_version, mac FROM kek WHERE name = 'a'",
+      "INSERT INTO kek SELECT 'c', kind, release_policy, purpose, state, created, current_version, mac FROM kek WHERE name = 'a'",
       `UPDATE kek_version SET (nonce, private_key) =
          (SELECT nonce, private_key FROM kek_version WHERE name = 'b') WHERE name = 'a' AND number = 2`,
       `UPDATE kek_version SET (version, public_key, nonce, private_key, mac) =
@@ -159,7 +159,7 @@ describe("embedded vault, changed from outside", () => {
       "ALTER TABLE kek ADD COLUMN extra TEXT",
       "ALTER TABLE kek RENAME TO kek2; CREATE VIEW kek AS SELECT * FROM kek2",
       "PRAGMA application_id = 1",
-      "PRAGMA user_version = 2",
+      "PRAGMA user_version = 3",
       "DROP TABLE kek",
     ])
       assert.equal(await codeAfter((db) => db.exec(sql)), "key.vault_invalid", sql);
@@ -262,6 +262,7 @@ describe("embedded vault, changed from outside", () => {
       kekId: "embedded:0123456789abcdef/a",
       kekVersion: pair.kekVersion,
       kind: "unwrap-only",
+      releasePolicy: null,
     };
     const sealed = encryptPrivateKey(key, { place, pkcs8: pair.pkcs8 });
     assert.equal(decryptPrivateKey(key, { place, ...sealed }).asymmetricKeyType, "rsa");
@@ -271,6 +272,7 @@ describe("embedded vault, changed from outside", () => {
       { kekId: "embedded:0123456789abcdef/b" },
       { kekVersion: "0".repeat(32) },
       { kind: "exportable" },
+      { releasePolicy: "{}" },
     ];
     for (const part of elsewhere)
       assert.throws(() => decryptPrivateKey(key, { place: { ...place, ...part }, ...sealed }), {

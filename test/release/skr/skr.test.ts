@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { isPpmlError } from "../../../src/base/index.ts";
 import { emitSkrPolicy } from "../../../src/release/skr/emit-skr.ts";
 import { evaluateSkr } from "../../../src/release/skr/evaluate-skr.ts";
-import { parseSkrPolicy } from "../../../src/release/skr/skr-policy.ts";
-import type { SkrCondition } from "../../../src/release/skr/skr-policy.ts";
+import { parseSkrPolicy } from "../../../src/format/skr/skr-policy.ts";
+import type { SkrCondition } from "../../../src/format/skr/skr-policy.ts";
 
 const ISSUER = "https://sharedweu.weu.attest.azure.net";
 

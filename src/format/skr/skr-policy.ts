@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { PpmlError } from "../../base/index.ts";
-import { parseWith } from "../../format/schema.ts";
+import { parseWith } from "../schema.ts";
 
 const MAX_DEPTH = 8;
 const MAX_CONDITIONS = 1000;

@@ -1,0 +1,5 @@
+import { maaService } from "./maa/service.ts";
+import type { TwinServiceMaker } from "./service.ts";
+
+/** Makers of the services beside Entra ID, which every twin has. Each stands here by one line. */
+export const SERVICE_MAKERS: readonly TwinServiceMaker[] = [maaService];
