@@ -12,8 +12,8 @@ export type Outcome = {
   readonly written?: true;
   /** Makes the text for stdout; empty where the command wrote its result itself. */
   readonly human: () => string;
-  /** 0 done, 1 refused; 0 where it is not given. */
-  readonly exitCode?: 0 | 1;
+  /** 0 done, 1 refused; 0 where it is not given. `twin exec` gives its command's own. */
+  readonly exitCode?: number;
 };
 
 /** The flag that every command has. */

@@ -244,6 +244,31 @@ export const ROUTES: Routes = {
       },
     },
   },
+  twin: {
+    brief: "A local double of Azure: SIMULATED, to try and to rehearse",
+    commands: {
+      up: {
+        brief: "Start the double on loopback, until it is stopped",
+        load: () => import("./commands/twin/up.ts"),
+      },
+      exec: {
+        brief: "Run a program with the double in Azure's place",
+        load: () => import("./commands/twin/exec.ts"),
+      },
+      env: {
+        brief: "Print the double's environment for a shell",
+        load: () => import("./commands/twin/env.ts"),
+      },
+      status: {
+        brief: "Say whether the double runs, and what it knows",
+        load: () => import("./commands/twin/status.ts"),
+      },
+      fault: {
+        brief: "Make the double's next answers fail",
+        load: () => import("./commands/twin/fault.ts"),
+      },
+    },
+  },
   completion: {
     brief: "Print a shell's completion script",
     load: () => import("./commands/completion.ts"),

@@ -1,4 +1,10 @@
+export { managedIdentityEnvironment, type TwinEnvironment, withTwin } from "./environment.ts";
+export { addFault, type Fault, FAULT_KINDS, FAULTS } from "./front/faults.ts";
+export { findRunning, type RunningTwin } from "./lock.ts";
 export { certsOf, createMaaAuthority, type MaaAuthority } from "./maa/authority.ts";
 export { createMaaDouble, type MaaDoubleOptions, type MaaVerifiers } from "./maa/maa-double.ts";
 export { type AttestedClaims, type EvidenceVerifier, simulatedSnpVerifier } from "./maa/snp.ts";
 export { DEFAULT_POLICY, policyHashOf } from "./maa/token.ts";
+export { startTwin, type Twin, type TwinOptions } from "./start.ts";
+export { RESOURCES, ROLE_ASSIGNMENTS } from "./state-kinds.ts";
+export { findIdentity, openTwinState, type TwinInUse, useTwin } from "./use.ts";

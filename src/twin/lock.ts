@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
@@ -77,13 +69,6 @@ export function findRunning(folder: string): RunningTwin | null {
   } catch {
     return readRunning(join(folder, "running.json"));
   }
-}
-
-/** Removes the state of a folder's twin and all that it made there. @throws twin.held */
-export function forgetTwin(folder: string): void {
-  const lock = lockFolder(folder);
-  lock[Symbol.dispose]();
-  rmSync(folder, { recursive: true, force: true });
 }
 
 function readRunning(file: string): RunningTwin | null {

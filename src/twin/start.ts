@@ -58,6 +58,8 @@ export type Twin = {
 export async function startTwin(options: TwinOptions): Promise<Twin> {
   const folder = resolve(options.folder);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Private keys and tokens lie here: a repository around it is not to take them.
+  writeFileSync(join(folder, ".gitignore"), "*\n");
   await using stack = new AsyncDisposableStack();
   const lock = stack.use(lockFolder(folder));
   const state = stack.use(TwinState.open(join(folder, "state.db")));
