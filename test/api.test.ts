@@ -34,8 +34,13 @@ const PROVISION = [
   "MIN_MADE_CHARACTERS",
   "PASSWORD_CHARACTERS",
   "PUBLIC_MAX_DAYS",
+  "RULES",
   "TLS_FILES",
+  "azureSectionSchema",
+  "buildTemplate",
   "checkPassword",
+  "checkRules",
+  "demandRules",
   "faultOf",
   "fileSink",
   "makeEnclaveKey",
@@ -46,6 +51,7 @@ const PROVISION = [
   "prepareFolder",
   "publishFolder",
   "requirePassword",
+  "toTerraform",
 ];
 
 test("provision exports exactly the pinned names", async () => {

@@ -18,7 +18,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   compute: ["base", "format", "seal", "open"],
   launch: ["base", "format", "store", "attest", "seal", "open", "compute", "receipt"],
   broker: ["base", "format", "key", "store", "attest", "release", "receipt"],
-  provision: ["base", "format", "key", "attest"],
+  provision: ["base", "azure", "format", "key", "attest"],
   twin: ["base", "format", "attest"],
   cli: [
     "base",

@@ -113,9 +113,18 @@ export const ERROR_CODES = {
   "provision.exists":
     "Keys lie there already and are not written over, or the folder holds other files.",
   "provision.io": "A file of keys could not be written.",
-  "provision.input": "A subject, a server's name or a key is not one to make key files with.",
+  "provision.input":
+    "A subject, a server's name, a key or a file that a template needs is not what it should be.",
   "provision.password":
     "The password breaks the rule (7 or more characters, letters and digits), or cannot be read.",
+  "provision.rule":
+    "A template breaks one of ppml's own rules: the message names rule and resource.",
+  "provision.plan_invalid": "The file is not a plan of this version, or was changed.",
+  "provision.plan_stale":
+    "What Azure would change now is not what the plan says: look at a new plan.",
+  "provision.failed": "The deployment failed: the message names each resource and what to do.",
+  "provision.busy": "Another deployment of the same resources is running.",
+  "provision.protected": "Keys or data would be deleted that were not named.",
 
   // receipt
   "receipt.invalid": "The receipt does not prove what it claims.",

@@ -186,6 +186,15 @@ export const ROUTES: Routes = {
       },
     },
   },
+  azure: {
+    brief: "Azure's resources: plan them, make them, look at them, remove them",
+    commands: {
+      export: {
+        brief: "Print the template, for ARM or Terraform",
+        load: () => import("./commands/azure/export.ts"),
+      },
+    },
+  },
   run: { brief: "Run a signed job in a TEE", load: () => import("./commands/run.ts") },
   sql: {
     brief: "Run one query in a TEE and show its rows",

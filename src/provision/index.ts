@@ -18,3 +18,10 @@ export {
   type TlsFiles,
 } from "./tls/make-tls-files.ts";
 export { parseServerName } from "./tls/server-name.ts";
+export { buildTemplate } from "./azure/arm/build-template.ts";
+export type { ArmResource, ArmTemplate } from "./azure/arm/resource.ts";
+export type { TemplateInput } from "./azure/arm/site.ts";
+export { type AzureSection, azureSectionSchema } from "./azure/config/azure-section.ts";
+export { checkRules, demandRules, RULES } from "./azure/rules/check-rules.ts";
+export type { Breach } from "./azure/rules/rule.ts";
+export { toTerraform } from "./azure/terraform.ts";

@@ -13,7 +13,7 @@ const STAGES: Readonly<Record<string, string>> = {
   broker: "The broker",
   compute: "Running jobs",
   launch: "Launching",
-  provision: "Key files",
+  provision: "Key files, and resources in Azure",
   receipt: "Receipts and the log",
   twin: "The double of Azure",
   config: "ppml.yaml",

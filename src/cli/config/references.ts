@@ -1,4 +1,5 @@
 import { isSharedProvider } from "../../attest/index.ts";
+import { checkAzureSection } from "../../provision/azure/config/check-section.ts";
 import type { PathPart } from "./document.ts";
 import type { DatasetConfig, JobConfig, ProjectConfig } from "./schema.ts";
 import { suggestion } from "./suggest.ts";
@@ -31,6 +32,9 @@ export function checkReferences(config: ProjectConfig): readonly ReferenceProble
   checkProviders(config, add);
   for (const [name, job] of Object.entries(config.jobs))
     checkJob(config, job, (path, message) => add(["jobs", name, ...path], message));
+  if (config.azure !== undefined)
+    for (const { path, message } of checkAzureSection(config.azure, Object.keys(config.policies)))
+      add(["azure", ...path], message);
   return problems;
 }
 

@@ -3,6 +3,7 @@ import { maaPinShape } from "../../attest/index.ts";
 import { purposeSchema, sqlSettingsSchema } from "../../format/job.ts";
 import { modeSchema } from "../../format/kek.ts";
 import { nameSchema } from "../../format/schema.ts";
+import { azureSectionSchema } from "../../provision/azure/config/azure-section.ts";
 
 // The one schema of ppml.yaml. Descriptions become docs/project-file.md and the editor's help;
 // cross references are checked in references.ts, because their errors name two places.
@@ -181,6 +182,7 @@ export const projectSchema = z.strictObject({
     .refine(...sizeBetween(0, 100))
     .optional()
     .describe("Where jobs run, by name: `ppml run JOB --on NAME`."),
+  azure: azureSectionSchema.optional().describe("What `ppml azure` makes in Azure."),
 });
 export type ProjectConfig = z.infer<typeof projectSchema>;
 export type DatasetConfig = z.infer<typeof datasetSchema>;
