@@ -39,7 +39,28 @@ export type TwinService = {
   readonly name: string;
   readonly serves: (host: string) => boolean;
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
+  /**
+   * Told by ARM's double of a resource that was made, changed or taken away, before ARM says that it
+   * succeeded: a key of a vault, a container of an account. What it gives back ARM adds to the
+   * resource's properties (`keyUri`). What it throws fails the resource.
+   */
+  readonly onResource?: (
+    change: ResourceChange,
+  ) => Promise<Readonly<Record<string, unknown>> | null> | Readonly<Record<string, unknown>> | null;
   readonly close?: () => Promise<void>;
+};
+
+/** What happened to an ARM resource. */
+export type ResourceChange = {
+  /** put: made or changed. delete: taken away (a vault: soft-deleted). purge: gone for ever. */
+  readonly action: "put" | "delete" | "purge" | "recover";
+  readonly id: string;
+  /** As Azure writes it: Microsoft.KeyVault/vaults/keys. */
+  readonly type: string;
+  /** With its parents' names before it: kv1/kek1. */
+  readonly name: string;
+  readonly properties: Readonly<Record<string, unknown>>;
+  readonly tags: Readonly<Record<string, string>>;
 };
 
 /** What a service is made of. */
@@ -51,6 +72,8 @@ export type TwinBase = {
   readonly clock: Clock;
   /** Gives that many random bytes. */
   readonly random: (length: number) => Uint8Array;
+  /** Tells the services of a change at ARM, and gives what they add to its properties. */
+  readonly notify: (change: ResourceChange) => Promise<Readonly<Record<string, unknown>>>;
   /** Told of the double's own failures and of what it refuses, one line; never a secret. */
   readonly log: (line: string) => void;
 };

@@ -71,9 +71,13 @@ export async function startTwin(options: TwinOptions): Promise<Twin> {
   for (const root of options.simulationRoots ?? [])
     state.put(SIMULATION_ROOTS, toHex(sha256(root)), { root: toBase64(root) });
   const authority = createTwinAuthority({ state, key, clock });
-  const base: TwinBase = { state, authority, folder, clock, random, log };
   const entra = { state, key, clock, log, issuesExpired: () => takeExpiredToken(state) };
   const services: TwinService[] = [entraService(entra), issuerService(state)];
+  const notify: TwinBase["notify"] = async (change) => {
+    const added = await Promise.all(services.map(async (service) => service.onResource?.(change)));
+    return Object.assign({}, ...added) as Readonly<Record<string, unknown>>;
+  };
+  const base: TwinBase = { state, authority, folder, clock, random, notify, log };
   for (const make of options.makers ?? SERVICE_MAKERS) {
     const service = await make(base);
     if (service === null) continue;
