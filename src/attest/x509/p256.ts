@@ -1,9 +1,10 @@
 import { createPublicKey, verify } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { equalBytes, fromHex } from "../../base/index.ts";
+import { equalBytes, fromHex, toBase64 } from "../../base/index.ts";
 
 /** SubjectPublicKeyInfo of an EC key on P-256 up to its uncompressed point's x and y. @see RFC 5480 section 2 */
 const SPKI_PREFIX = fromHex("3059301306072a8648ce3d020106082a8648ce3d03010703420004");
+const SPKI_PREFIX_BASE64 = toBase64(SPKI_PREFIX);
 const SPKI_BYTES = 91;
 /** How many keys of issuers are kept: Intel has about five at a time. */
 const MAX_KEPT_KEYS = 32;
@@ -24,7 +25,7 @@ export function isP256(key: KeyObject): boolean {
  * @see RFC 5280 section 4.1.2.7
  */
 export function importSpki(spki: Uint8Array): KeyObject {
-  const key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
+  const key = importBase64(toBase64(spki));
   const { length } = SPKI_PREFIX;
   if (spki.byteLength === SPKI_BYTES && equalBytes(spki.subarray(0, length), SPKI_PREFIX))
     known.add(key);
@@ -48,7 +49,15 @@ export function importIssuerSpki(spki: Uint8Array): KeyObject {
 
 /** Imports a point of P-256, x and y of 32 bytes each. Node throws where it is not on the curve. */
 export function importP256Point(point: Uint8Array): KeyObject {
-  return importSpki(Buffer.concat([SPKI_PREFIX, point]));
+  // The prefix has 27 bytes, so that its base64 ends where that of the point begins.
+  const key = importBase64(SPKI_PREFIX_BASE64 + toBase64(point));
+  if (point.byteLength === 64) known.add(key);
+  return key;
+}
+
+/** As PEM text: Node takes 12 microseconds for it, and 33 for the same key in an object of options. */
+function importBase64(spki: string): KeyObject {
+  return createPublicKey(`-----BEGIN PUBLIC KEY-----\n${spki}\n-----END PUBLIC KEY-----\n`);
 }
 
 /** Verifies ECDSA on P-256 with SHA-256; the signature is DER. @see RFC 5758 section 3.2 */
@@ -67,10 +76,12 @@ function encodeSignature(signature: Uint8Array): Uint8Array {
   const [r, s] = [shortest(signature.subarray(0, 32)), shortest(signature.subarray(32))];
   const rBytes = r.byteLength + signByte(r);
   const sBytes = s.byteLength + signByte(s);
-  const der = new Uint8Array(6 + rBytes + sBytes);
-  der.set([0x30, 4 + rBytes + sBytes, 0x02, rBytes], 0);
+  // From Node's pool: a Uint8Array of more than 64 bytes is an allocation of its own.
+  const der = Buffer.allocUnsafe(6 + rBytes + sBytes);
+  // The zero after each length is the number's own first byte where it needs none.
+  der.set([0x30, 4 + rBytes + sBytes, 0x02, rBytes, 0], 0);
   der.set(r, 4 + signByte(r));
-  der.set([0x02, sBytes], 4 + rBytes);
+  der.set([0x02, sBytes, 0], 4 + rBytes);
   der.set(s, 6 + rBytes + signByte(s));
   return der;
 }
