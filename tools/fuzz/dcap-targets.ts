@@ -36,7 +36,7 @@ export const DCAP_TARGETS: readonly FuzzTarget[] = [
   ),
   parses("tcb-info", members("tcbInfo"), (input) => parseTcbInfo(input).tcbLevels.length),
   parses("qe-identity", members("qeIdentity"), (input) => parseQeIdentity(input).id),
-  parses("crl", members("pckCrl"), (input) => parseCrl(input).revoked.size),
+  parses("crl", members("pckCrl"), (input) => parseCrl(input).revoked.byteLength),
   parses("pem-chain", members("tcbInfoIssuerChain"), (input) => parsePemChain(input).length),
   parses(
     "pck-certificate",

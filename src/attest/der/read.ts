@@ -1,11 +1,16 @@
 import { PpmlError } from "../../base/index.ts";
 
-/** One DER value: its tag byte, its content and its whole encoding, as views of the input. */
+/**
+ * One DER value: its tag byte, and where it lies in the input. A view of each value would cost more than
+ * all of its reading.
+ */
 export type DerValue = {
   readonly tag: number;
-  readonly content: Uint8Array;
-  /** Tag, length and content. */
-  readonly encoded: Uint8Array;
+  readonly bytes: Uint8Array;
+  /** Where its tag stands, where its content begins and where it ends. */
+  readonly offset: number;
+  readonly start: number;
+  readonly end: number;
 };
 
 /** Tag bytes of the types that certificates use. @see ITU-T X.690 section 8 */
@@ -32,10 +37,20 @@ export const DER = {
  * @see ITU-T X.690 sections 8 and 10
  */
 export function readDer(bytes: Uint8Array, tag: number): DerValue {
-  const value = readValue(bytes, 0);
-  if (value.encoded.byteLength !== bytes.byteLength)
-    throw invalid(`${bytes.byteLength - value.encoded.byteLength} bytes after the end`);
+  const value = readDerAt(bytes, 0, bytes.byteLength);
+  if (value.end !== bytes.byteLength)
+    throw invalid(`${bytes.byteLength - value.end} bytes after the end`);
   return expectTag(value, tag);
+}
+
+/** A value's content, as a view of the input. */
+export function derContent({ bytes, start, end }: DerValue): Uint8Array {
+  return bytes.subarray(start, end);
+}
+
+/** Tag, length and content of a value, as a view of the input. */
+export function derEncoding({ bytes, offset, end }: DerValue): Uint8Array {
+  return bytes.subarray(offset, end);
 }
 
 /** The values inside a constructed one, at most 1,000. @throws attest.invalid */
@@ -46,12 +61,12 @@ export function readDerSequence(value: DerValue): DerValue[] {
 /** The values inside a constructed one, at most `max`. @throws attest.invalid */
 export function readDerItems(value: DerValue, max: number): DerValue[] {
   const values: DerValue[] = [];
-  let offset = 0;
-  while (offset < value.content.byteLength) {
+  let offset = value.start;
+  while (offset < value.end) {
     if (values.length === max) throw invalid(`more than ${max} values in one`);
-    const inner = readValue(value.content, offset);
+    const inner = readDerAt(value.bytes, offset, value.end);
     values.push(inner);
-    offset += inner.encoded.byteLength;
+    offset = inner.end;
   }
   return values;
 }
@@ -67,52 +82,58 @@ export function expectTag(value: DerValue | undefined, tag: number): DerValue {
 
 /** An INTEGER from 0 to 2^31-1 in its shortest form. @throws attest.invalid */
 export function readDerSmallInteger(value: DerValue | undefined): number {
-  const { content } = expectTag(value, DER.integer);
-  const [first = 0x80, second = 0x80] = content;
-  if (
-    first >= 0x80 ||
-    content.byteLength > 4 ||
-    (content.byteLength > 1 && first === 0 && second < 0x80)
-  )
+  const { bytes, start, end } = expectTag(value, DER.integer);
+  const length = end - start;
+  const [first = 0x80, second = 0x80] = [bytes[start], bytes[start + 1]];
+  const padded = length > 1 && first === 0 && second < 0x80;
+  if (length === 0 || length > 4 || first >= 0x80 || padded)
     throw invalid("expected an INTEGER from 0 to 2147483647 in its shortest form");
-  return content.reduce((sum, byte) => sum * 256 + byte, 0);
+  let number = 0;
+  for (let index = start; index < end; index += 1) number = number * 256 + (bytes[index] ?? 0);
+  return number;
 }
 
 /** A BOOLEAN; DER knows 00 and FF only. @throws attest.invalid @see ITU-T X.690 section 11.1 */
 export function readDerBoolean(value: DerValue | undefined): boolean {
-  const { content } = expectTag(value, DER.boolean);
-  if (content.byteLength !== 1 || (content[0] !== 0 && content[0] !== 0xff))
+  const { bytes, start, end } = expectTag(value, DER.boolean);
+  const byte = bytes[start];
+  if (end - start !== 1 || (byte !== 0 && byte !== 0xff))
     throw invalid("expected a BOOLEAN of 00 or FF");
-  return content[0] === 0xff;
+  return byte === 0xff;
 }
 
 /** The bytes of a BIT STRING without unused bits. @throws attest.invalid */
 export function readDerBitString(value: DerValue | undefined): Uint8Array {
-  const { content } = expectTag(value, DER.bitString);
+  const content = derContent(expectTag(value, DER.bitString));
   if (content[0] !== 0) throw invalid("expected a BIT STRING without unused bits");
   return content.subarray(1);
 }
 
 /** An OBJECT IDENTIFIER as dotted text, at most 32 bytes. @throws attest.invalid */
 export function readDerOid(value: DerValue | undefined): string {
-  const { content } = expectTag(value, DER.oid);
-  const arcs: number[] = [];
+  const { bytes, start, end } = expectTag(value, DER.oid);
+  let text = "";
   let arc = 0;
   let open = true;
-  for (const byte of content.byteLength > 32 ? [] : content) {
+  const stop = end - start <= 32 ? end : start;
+  for (let index = start; index < stop; index += 1) {
+    const byte = bytes[index] ?? 0;
     if (arc === 0 && byte === 0x80) throw invalid("OBJECT IDENTIFIER with a padded arc");
     arc = arc * 128 + (byte & 0x7f);
     if (arc > 0xffffffff) throw invalid("OBJECT IDENTIFIER with an arc over 32 bits");
     open = byte >= 0x80;
-    if (!open) {
-      arcs.push(arc);
-      arc = 0;
-    }
+    if (open) continue;
+    text += text === "" ? firstArcs(arc) : `.${arc}`;
+    arc = 0;
   }
-  const [head] = arcs;
-  if (open || head === undefined) throw invalid("expected an OBJECT IDENTIFIER of 1 to 32 bytes");
-  const first = Math.min(2, Math.floor(head / 40));
-  return [first, head - 40 * first, ...arcs.slice(1)].join(".");
+  if (open) throw invalid("expected an OBJECT IDENTIFIER of 1 to 32 bytes");
+  return text;
+}
+
+/** X.690 8.19.4: the first two arcs are one number. */
+function firstArcs(number: number): string {
+  const first = Math.min(2, Math.floor(number / 40));
+  return `${first}.${number - 40 * first}`;
 }
 
 /** Text of a UTF8String, PrintableString or IA5String in printable ASCII. @throws attest.invalid */
@@ -120,7 +141,7 @@ export function readDerText(value: DerValue | undefined): string {
   const tag = value?.tag ?? DER.utf8String;
   if (tag !== DER.utf8String && tag !== DER.printableString && tag !== DER.ia5String)
     throw invalid(`expected text, got tag 0x${tag.toString(16)}`);
-  const { content } = expectTag(value, tag);
+  const content = derContent(expectTag(value, tag));
   if (content.some((byte) => byte < 0x20 || byte > 0x7e)) throw invalid("expected printable ASCII");
   return String.fromCharCode(...content);
 }
@@ -128,7 +149,7 @@ export function readDerText(value: DerValue | undefined): string {
 /** A UTCTime or GeneralizedTime in whole seconds UTC, in ms. @throws attest.invalid @see RFC 5280 4.1.2.5 */
 export function readDerTime(value: DerValue | undefined): number {
   const tag = value?.tag === DER.generalizedTime ? DER.generalizedTime : DER.utcTime;
-  const { content } = expectTag(value, tag);
+  const content = derContent(expectTag(value, tag));
   const yearDigits = tag === DER.utcTime ? 2 : 4;
   // RFC 5280 section 4.1.2.5: both forms end in seconds and "Z".
   if (content.byteLength !== yearDigits + 11 || content.at(-1) !== 0x5a)
@@ -157,10 +178,14 @@ function readDigits(content: Uint8Array, offset: number, count: number): number 
   return number;
 }
 
-function readValue(bytes: Uint8Array, offset: number): DerValue {
-  const tag = bytes[offset];
-  const first = bytes[offset + 1];
-  if (tag === undefined || first === undefined) throw invalid("the value is cut");
+/**
+ * Reads the DER value whose tag stands at `offset`, and which has to end at `limit` or before.
+ * @throws attest.invalid
+ */
+export function readDerAt(bytes: Uint8Array, offset: number, limit: number): DerValue {
+  if (limit - offset < 2) throw invalid("the value is cut");
+  const tag = bytes[offset] ?? 0;
+  const first = bytes[offset + 1] ?? 0;
   // X.690 8.1.2.4: tag numbers from 31 on take several bytes; certificates use none.
   if ((tag & 0x1f) === 0x1f) throw invalid("a tag of several bytes");
   let length = first;
@@ -169,19 +194,15 @@ function readValue(bytes: Uint8Array, offset: number): DerValue {
     const count = first & 0x7f;
     // X.690 10.1: definite form, in the fewest octets. Three octets reach 16 MiB, enough here.
     if (count === 0 || count > 3) throw invalid("a length that is indefinite or over 16 MiB");
+    if (count > limit - start) throw invalid("the length is cut");
     length = 0;
-    for (let i = 0; i < count; i += 1) {
-      const byte = bytes[start + i];
-      if (byte === undefined) throw invalid("the length is cut");
-      length = length * 256 + byte;
-    }
+    for (let i = 0; i < count; i += 1) length = length * 256 + (bytes[start + i] ?? 0);
     if (length < 0x80 || length < 256 ** (count - 1))
       throw invalid("a length not in its shortest form");
     start += count;
   }
-  if (length > bytes.byteLength - start) throw invalid("the value is longer than its bytes");
-  const end = start + length;
-  return { tag, content: bytes.subarray(start, end), encoded: bytes.subarray(offset, end) };
+  if (length > limit - start) throw invalid("the value is longer than its bytes");
+  return { tag, bytes, offset, start, end: start + length };
 }
 
 function invalid(what: string): PpmlError {

@@ -1,5 +1,5 @@
 import { PpmlError } from "../../base/index.ts";
-import { DER, readDer, readDerSmallInteger, readDerText } from "../der/read.ts";
+import { DER, derContent, readDer, readDerSmallInteger, readDerText } from "../der/read.ts";
 import type { Certificate } from "../x509/certificate.ts";
 import type { SnpTcb } from "./snp-fields.ts";
 
@@ -44,7 +44,8 @@ export function parseVcekExtensions(certificate: Certificate): VcekExtensions {
   const length = common.tcb.fmc === null ? 64 : 8;
   const value = valueOf(certificate, VCEK_OID.hwId, "VCEK");
   // Newer certificates wrap the id in an OCTET STRING, older ones do not.
-  const hwId = value.byteLength === length + 2 ? readDer(value, DER.octetString).content : value;
+  const hwId =
+    value.byteLength === length + 2 ? derContent(readDer(value, DER.octetString)) : value;
   if (hwId.byteLength !== length)
     throw new PpmlError(
       "attest.invalid",

@@ -2,6 +2,8 @@ import type { KeyObject } from "node:crypto";
 import { equalBytes, PpmlError } from "../../base/index.ts";
 import {
   DER,
+  derContent,
+  derEncoding,
   expectTag,
   readDer,
   readDerBitString,
@@ -75,19 +77,19 @@ export function parseCertificate(der: Uint8Array): Certificate {
   if (outer.length !== 3 || fields.length !== 8) throw invalid("expected an X.509 version 3 form");
   requireVersion3(version);
   // RFC 5280 4.1.1.2: "This field MUST contain the same algorithm identifier as the signature field".
-  if (!equalBytes(expectTag(innerAlgorithm, DER.sequence).encoded, algorithm.encoded))
+  if (!equalBytes(derEncoding(expectTag(innerAlgorithm, DER.sequence)), derEncoding(algorithm)))
     throw invalid("the signature algorithms inside and outside differ");
   const times = readDerSequence(expectTag(validity, DER.sequence));
-  const key = expectTag(spki, DER.sequence).encoded;
+  const key = derEncoding(expectTag(spki, DER.sequence));
   let publicKey: KeyObject | null = null;
   return {
-    tbs: tbs.encoded,
-    algorithm: algorithm.encoded,
+    tbs: derEncoding(tbs),
+    algorithm: derEncoding(algorithm),
     algorithmOid: readDerOid(readDerSequence(algorithm)[0]),
     signature: readDerBitString(outer[2]),
-    serial: readSerial(serial),
-    issuer: expectTag(issuer, DER.sequence).encoded,
-    subject: expectTag(subject, DER.sequence).encoded,
+    serial: derContent(checkSerial(serial)),
+    issuer: derEncoding(expectTag(issuer, DER.sequence)),
+    subject: derEncoding(expectTag(subject, DER.sequence)),
     commonName: readCommonName(expectTag(subject, DER.sequence)),
     notBeforeMs: readDerTime(times[0]),
     notAfterMs: readDerTime(times[1]),
@@ -105,19 +107,23 @@ export function parseCertificate(der: Uint8Array): Certificate {
 }
 
 /**
- * The content of a serial number's INTEGER, 1 to 21 bytes in its shortest form.
+ * Checks the INTEGER of a serial number: 1 to 21 bytes in its shortest form.
  * @throws attest.invalid
  * @see RFC 5280 section 4.1.2.2: at most 20 octets, and one more for the sign
  */
-export function readSerial(value: DerValue | undefined): Uint8Array {
-  const { content } = expectTag(value, DER.integer);
-  const [first = 0, second = 0] = content;
-  const padded =
-    content.byteLength > 1 &&
-    ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80));
-  if (content.byteLength === 0 || content.byteLength > 21 || padded)
+export function checkSerial(value: DerValue | undefined): DerValue {
+  const integer = expectTag(value, DER.integer);
+  const { bytes, start, end } = integer;
+  const length = end - start;
+  const [first = 0, second = 0] = length > 1 ? [bytes[start], bytes[start + 1]] : [1];
+  if (
+    length === 0 ||
+    length > 21 ||
+    (first === 0 && second < 0x80) ||
+    (first === 0xff && second >= 0x80)
+  )
     throw invalid("expected a serial number of 1 to 21 bytes in its shortest form");
-  return content;
+  return integer;
 }
 
 /** A certificate's name for messages. */
@@ -166,7 +172,7 @@ function readExtensions(
     const critical = parts.length === 3 && readDerBoolean(parts[1]);
     if (parts.length < 2 || parts.length > 3 || all.has(oid))
       throw invalid(`the extension ${oid} is malformed or there twice`);
-    all.set(oid, { critical, value: expectTag(parts.at(-1), DER.octetString).content });
+    all.set(oid, { critical, value: derContent(expectTag(parts.at(-1), DER.octetString)) });
   }
   const basicConstraints = readBasicConstraints(all.get(OID.basicConstraints));
   const keyUsage = readKeyUsage(all.get(OID.keyUsage));
@@ -192,7 +198,7 @@ function readBasicConstraints(
 /** RFC 5280 section 4.2.1.3: bit 0 is the most significant of the first byte. */
 function readKeyUsage(extension: CertificateExtension | undefined): KeyUsage | null {
   if (extension === undefined) return null;
-  const [, first = 0] = readDer(extension.value, DER.bitString).content;
+  const [, first = 0] = derContent(readDer(extension.value, DER.bitString));
   return {
     digitalSignature: (first & 0x80) !== 0,
     keyCertSign: (first & 0x04) !== 0,

@@ -1,19 +1,21 @@
 import type { KeyObject } from "node:crypto";
-import { equalBytes, PpmlError, toHex, toTimestamp } from "../../base/index.ts";
+import { equalBytes, fromHex, PpmlError, toHex, toTimestamp } from "../../base/index.ts";
 import {
   DER,
+  derContent,
+  derEncoding,
   expectTag,
   readDer,
+  readDerAt,
   readDerBitString,
   readDerBoolean,
-  readDerItems,
   readDerOid,
   readDerSequence,
   readDerSmallInteger,
   readDerTime,
 } from "../der/read.ts";
 import type { DerValue } from "../der/read.ts";
-import { nameOf, readSerial } from "./certificate.ts";
+import { checkSerial, nameOf } from "./certificate.ts";
 import type { Certificate } from "./certificate.ts";
 import { isAlgorithm } from "./chain.ts";
 import type { ChainAlgorithm } from "./chain.ts";
@@ -21,6 +23,8 @@ import type { ChainAlgorithm } from "./chain.ts";
 const MAX_CRL_BYTES = 4 * 1024 * 1024;
 const OID_CRL_NUMBER = "2.5.29.20";
 const OID_AUTHORITY_KEY_IDENTIFIER = "2.5.29.35";
+/** The encoding of a list of one extension, reasonCode (2.5.29.21), up to its last byte: the reason. */
+const REASON_CODE = fromHex("300c300a0603551d1504030a01");
 
 /** A certificate revocation list of version 2. Nothing here is verified. @see RFC 5280 section 5 */
 export type Crl = {
@@ -33,13 +37,14 @@ export type Crl = {
   readonly issuer: Uint8Array;
   readonly thisUpdateMs: number;
   readonly nextUpdateMs: number;
-  /** Serial numbers of the revoked certificates: their INTEGERs' content in lower-case hex. */
-  readonly revoked: ReadonlySet<string>;
+  /** The content of revokedCertificates, each of whose entries was checked; empty where it is not there. */
+  readonly revoked: Uint8Array;
 };
 
 /**
- * Parses a DER CRL of version 2, at most 4 MiB, strictly; the result has no part of `bytes`. A CRL that does not list all that its issuer
- * revoked (delta, indirect or partitioned) has a critical extension for it, and is refused.
+ * Parses a DER CRL of version 2, at most 4 MiB, strictly; the result has no part of `bytes`. A CRL that
+ * does not list all that its issuer revoked (delta, indirect or partitioned) has a critical extension
+ * for it, and is refused.
  * @throws attest.invalid
  * @see RFC 5280 section 5.1
  */
@@ -57,21 +62,21 @@ export function parseCrl(bytes: Uint8Array): Crl {
   // RFC 5280 5.1.2.1: extensions are there, so that version "MUST be present and MUST specify version 2".
   if (readDerSmallInteger(version) !== 1) throw invalid("expected version 2");
   // RFC 5280 5.1.1.2: "This field MUST contain the same algorithm identifier as the signature field".
-  if (!equalBytes(expectTag(innerAlgorithm, DER.sequence).encoded, algorithm.encoded))
+  if (!equalBytes(derEncoding(expectTag(innerAlgorithm, DER.sequence)), derEncoding(algorithm)))
     throw invalid("the signature algorithms inside and outside differ");
   const rest = fields.slice(5);
   const list = rest[0]?.tag === DER.sequence ? rest.shift() : undefined;
   checkExtensions(expectTag(rest.shift(), 0xa0));
   if (rest.length > 0) throw invalid("parts after the extensions");
   return {
-    tbs: tbs.encoded,
-    algorithm: algorithm.encoded,
+    tbs: derEncoding(tbs),
+    algorithm: derEncoding(algorithm),
     signature: readDerBitString(outer[2]),
-    issuer: expectTag(issuer, DER.sequence).encoded,
+    issuer: derEncoding(expectTag(issuer, DER.sequence)),
     thisUpdateMs: readDerTime(thisUpdate),
     // RFC 5280 5.1.2.5: "Conforming CRL issuers MUST include the nextUpdate field in all CRLs."
     nextUpdateMs: readDerTime(nextUpdate),
-    revoked: list === undefined ? new Set() : readRevoked(list),
+    revoked: list === undefined ? new Uint8Array() : checkRevoked(list),
   };
 }
 
@@ -121,7 +126,7 @@ export function checkNotRevoked(certificate: Certificate, crl: Crl): void {
       "attest.collateral",
       `no CRL of the issuer of ${nameOf(certificate)} is there: fetch the collateral of this platform's PCK certificate`,
     );
-  if (crl.revoked.has(toHex(certificate.serial)))
+  if (isRevoked(crl, certificate.serial))
     throw new PpmlError(
       "attest.revoked",
       `the certificate ${nameOf(certificate)} was revoked by its issuer: the platform or key is not to be trusted any more`,
@@ -129,19 +134,51 @@ export function checkNotRevoked(certificate: Certificate, crl: Crl): void {
     );
 }
 
-/** RFC 5280 section 5.1.2.6. */
-function readRevoked(list: DerValue): Set<string> {
-  const serials = new Set<string>();
-  for (const entry of readDerItems(list, MAX_CRL_BYTES)) {
-    const [serial, date, extensions, ...more] = readDerSequence(expectTag(entry, DER.sequence));
-    // When it was revoked does not matter, only that it was; a list may have thousands of entries.
-    if (date?.tag !== DER.utcTime) expectTag(date, DER.generalizedTime);
-    if (more.length > 0) throw invalid("an entry has more than three parts");
-    // RFC 5280 5.3: an unknown critical extension of an entry says that the list cannot be used.
-    if (extensions !== undefined) readExtensions(expectTag(extensions, DER.sequence));
-    serials.add(toHex(readSerial(serial)));
+/** Whether the CRL lists a serial number: the content of its INTEGER. */
+export function isRevoked(crl: Pick<Crl, "revoked">, serial: Uint8Array): boolean {
+  const { revoked } = crl;
+  for (let at = 0; at < revoked.byteLength;) {
+    const entry = readDerAt(revoked, at, revoked.byteLength);
+    const { start, end } = readDerAt(revoked, entry.start, entry.end);
+    if (end - start === serial.byteLength && equalBytes(revoked.subarray(start, end), serial))
+      return true;
+    at = entry.end;
   }
-  return serials;
+  return false;
+}
+
+/**
+ * Checks the entries of a list, which may have thousands, and gives its content.
+ * @see RFC 5280 section 5.1.2.6
+ */
+function checkRevoked(list: DerValue): Uint8Array {
+  const { bytes, end } = list;
+  for (let at = list.start; at < end;) {
+    const entry = expectTag(readDerAt(bytes, at, end), DER.sequence);
+    const serial = readDerAt(bytes, entry.start, entry.end);
+    checkSerial(serial);
+    const date = readDerAt(bytes, serial.end, entry.end);
+    // When it was revoked does not matter, only that it was.
+    if (date.tag !== DER.utcTime) expectTag(date, DER.generalizedTime);
+    if (date.end < entry.end) checkEntryExtensions(bytes, date.end, entry.end);
+    at = entry.end;
+  }
+  return derContent(list);
+}
+
+/** RFC 5280 section 5.3: an unknown critical extension of an entry says that the list cannot be used. */
+function checkEntryExtensions(bytes: Uint8Array, from: number, to: number): void {
+  const extensions = expectTag(readDerAt(bytes, from, to), DER.sequence);
+  if (extensions.end !== to) throw invalid("an entry has more than three parts");
+  if (!isReasonCode(bytes, from, to)) readExtensions(extensions);
+}
+
+/** Whether this is just a reason code, not critical, as in each of Intel's entries. @see RFC 5280 section 5.3.1 */
+function isReasonCode(bytes: Uint8Array, from: number, to: number): boolean {
+  if (to - from !== REASON_CODE.byteLength + 1) return false;
+  for (let index = 0; index < REASON_CODE.byteLength; index += 1)
+    if (bytes[from + index] !== REASON_CODE[index]) return false;
+  return true;
 }
 
 function checkExtensions(wrapper: DerValue): void {

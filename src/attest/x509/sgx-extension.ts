@@ -1,8 +1,10 @@
-import { PpmlError } from "../../base/index.ts";
+import { fromHex, PpmlError } from "../../base/index.ts";
 import {
   DER,
+  derContent,
   expectTag,
   readDer,
+  readDerAt,
   readDerBoolean,
   readDerOid,
   readDerSequence,
@@ -13,6 +15,10 @@ import type { Certificate } from "./certificate.ts";
 
 /** Intel's extension of a PCK certificate. @see Intel SGX PCK Certificate and CRL Profile Specification rev. 1.5, 1.3.5 */
 export const SGX_OID = "1.2.840.113741.1.13.1";
+/** The content of its OID, to which its members add a number each; and of those that have members again. */
+const PREFIX = fromHex("2a864886f84d010d01");
+const TCB_PREFIX = Uint8Array.of(...PREFIX, 2);
+const CONFIGURATION_PREFIX = Uint8Array.of(...PREFIX, 7);
 
 /** What a PCK certificate says of its platform. */
 export type PckPlatform = {
@@ -59,7 +65,7 @@ export function parsePckPlatform(certificate: Certificate): PckPlatform {
       "attest.invalid",
       `expected a PCK certificate, got "${certificate.commonName}", which has no extension ${SGX_OID}`,
     );
-  const members = readMembers(readDer(extension.value, DER.sequence), SGX_OID);
+  const members = readMembers(readDer(extension.value, DER.sequence), PREFIX);
   const take = (number: number): DerValue | undefined => {
     const value = members.get(number);
     members.delete(number);
@@ -88,7 +94,7 @@ export function parsePckPlatform(certificate: Certificate): PckPlatform {
 
 /** 1.2: sixteen SVNs, then 17 PCESVN and 18 CPUSVN. */
 function readTcb(value: DerValue): Pick<PckPlatform, "tcbComponents" | "pceSvn" | "cpuSvn"> {
-  const members = readMembers(value, `${SGX_OID}.2`);
+  const members = readMembers(value, TCB_PREFIX);
   const small = (number: number, max: number): number => {
     const svn = readDerSmallInteger(members.get(number));
     if (svn > max) throw invalid(`an SVN over ${max}`);
@@ -105,7 +111,7 @@ function readTcb(value: DerValue): Pick<PckPlatform, "tcbComponents" | "pceSvn" 
 
 /** 1.7: 1 dynamic platform, 2 cached keys, 3 SMT. */
 function readConfiguration(value: DerValue): PckConfiguration {
-  const members = readMembers(value, `${SGX_OID}.7`);
+  const members = readMembers(value, CONFIGURATION_PREFIX);
   const flag = (number: number): boolean | null => {
     const member = members.get(number);
     members.delete(number);
@@ -116,20 +122,29 @@ function readConfiguration(value: DerValue): PckConfiguration {
   return configuration;
 }
 
-/** The members of a list of (OID, value), by the number behind `prefix`. */
-function readMembers(list: DerValue, prefix: string): Map<number, DerValue> {
+/** The members of a list of (OID, value), by the number behind `prefix`, which is less than 128. */
+function readMembers(list: DerValue, prefix: Uint8Array): Map<number, DerValue> {
   const members = new Map<number, DerValue>();
+  const { bytes } = list;
   for (const item of readDerSequence(list)) {
-    const [oid, value, ...rest] = readDerSequence(expectTag(item, DER.sequence));
-    const text = readDerOid(oid);
-    const number = text.startsWith(`${prefix}.`)
-      ? Number(text.slice(prefix.length + 1))
-      : Number.NaN;
-    if (value === undefined || rest.length > 0 || Number.isNaN(number) || members.has(number))
-      throw invalid(`a member ${text} that is malformed or there twice`);
+    const { start, end } = expectTag(item, DER.sequence);
+    const oid = expectTag(readDerAt(bytes, start, end), DER.oid);
+    const value = readDerAt(bytes, oid.end, end);
+    const number = numberBehind(oid, prefix);
+    if (value.end !== end || number === null || members.has(number))
+      throw invalid(`a member ${readDerOid(oid)} that is malformed or there twice`);
     members.set(number, value);
   }
   return members;
+}
+
+/** The one arc behind `prefix`, which is the content of an OID; null where there is none, or more. */
+function numberBehind({ bytes, start, end }: DerValue, prefix: Uint8Array): number | null {
+  if (end - start !== prefix.byteLength + 1) return null;
+  for (let index = 0; index < prefix.byteLength; index += 1)
+    if (bytes[start + index] !== prefix[index]) return null;
+  const number = bytes[end - 1] ?? 0x80;
+  return number < 0x80 ? number : null;
 }
 
 function requireNone(members: ReadonlyMap<number, DerValue>): void {
@@ -138,15 +153,15 @@ function requireNone(members: ReadonlyMap<number, DerValue>): void {
 }
 
 function readOctets(value: DerValue | undefined, length: number): Uint8Array {
-  const { content } = expectTag(value, DER.octetString);
+  const content = derContent(expectTag(value, DER.octetString));
   if (content.byteLength !== length)
     throw invalid(`a member of ${content.byteLength} bytes, expected ${length}`);
   return content;
 }
 
 function readEnumerated(value: DerValue | undefined): number {
-  const { content } = expectTag(value, DER.enumerated);
-  return content.byteLength === 1 ? (content[0] ?? -1) : -1;
+  const { bytes, start, end } = expectTag(value, DER.enumerated);
+  return end - start === 1 ? (bytes[start] ?? -1) : -1;
 }
 
 function invalid(what: string): PpmlError {

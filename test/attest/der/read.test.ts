@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { fromHex, isPpmlError } from "../../../src/base/index.ts";
 import {
   DER,
+  derContent,
   readDer,
   readDerBitString,
   readDerBoolean,
@@ -29,7 +30,10 @@ const hex = (text: string, tag: number) => readDer(fromHex(text.replaceAll(" ", 
 test("values survive writing and reading", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 70_000 }), (content) => {
-      assert.deepEqual(readDer(der(DER.octetString, content), DER.octetString).content, content);
+      assert.deepEqual(
+        derContent(readDer(der(DER.octetString, content), DER.octetString)),
+        content,
+      );
     }),
     { numRuns: 30 },
   );
@@ -66,12 +70,7 @@ test("forms that BER allows and DER does not are refused", () => {
     refused,
     "padded length",
   );
-  assert.throws(
-    () =>
-      hex("02 02 00 01", DER.integer).content &&
-      readDerSmallInteger(hex("02 02 00 01", DER.integer)),
-    refused,
-  );
+  assert.throws(() => readDerSmallInteger(hex("02 02 00 01", DER.integer)), refused);
   assert.throws(() => readDerBoolean(hex("01 01 01", DER.boolean)), refused, "TRUE that is not FF");
   assert.throws(() => readDerOid(hex("06 03 2a 80 01", DER.oid)), refused, "padded arc");
   assert.throws(() => hex("1f 81 01 00", 0x1f), refused, "long tag");

@@ -3,7 +3,13 @@ import { createHmac, generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { createSecureContext } from "node:tls";
 import { fromHex, Secret, toHex } from "../../../src/base/index.ts";
-import { DER, readDer, readDerSequence } from "../../../src/attest/der/read.ts";
+import {
+  DER,
+  derContent,
+  readDer,
+  readDerSequence,
+  readDerSmallInteger,
+} from "../../../src/attest/der/read.ts";
 import { issueSelfSigned, keyIdOf } from "../../../src/provision/tls/certificate.ts";
 import { derivePkcs12MacKey, encodePkcs12 } from "../../../src/provision/tls/pkcs12.ts";
 import { encodeSubject } from "../../../src/provision/tls/subject.ts";
@@ -65,11 +71,13 @@ test("the MAC is HMAC-SHA256 over the authenticated safe, with the iterations th
   assert.ok(macData !== undefined);
   const [digestInfo, salt, iterations] = readDerSequence(macData);
   assert.ok(digestInfo !== undefined && salt !== undefined);
-  assert.deepEqual([...(iterations?.content ?? [])], [0x04, 0xd2]);
+  const [, digest] = readDerSequence(digestInfo);
+  assert.ok(digest !== undefined);
+  assert.equal(readDerSmallInteger(iterations), 1234);
   using password = secretOf(PASSWORD);
-  using key = derivePkcs12MacKey({ password, salt: salt.content, iterations: 1234 });
+  using key = derivePkcs12MacKey({ password, salt: derContent(salt), iterations: 1234 });
   const mac = createHmac("sha256", bytesOf(key)).update(safeOf(pfx)).digest();
-  assert.ok(mac.equals(readDerSequence(digestInfo)[1]?.content ?? new Uint8Array()));
+  assert.ok(mac.equals(derContent(digest)));
 });
 
 test("salts and IVs are fresh: two keystores of one key share no run of bytes but the heads of its two parts", async () => {
@@ -94,5 +102,5 @@ function safeOf(pfx: Buffer): Buffer {
   assert.ok(authSafe !== undefined);
   const explicit = readDerSequence(authSafe)[1];
   assert.ok(explicit !== undefined);
-  return Buffer.from(readDer(explicit.content, DER.octetString).content);
+  return Buffer.from(derContent(readDer(derContent(explicit), DER.octetString)));
 }

@@ -1,4 +1,4 @@
-import { equalBytes, PpmlError, toHex, toTimestamp } from "../../../base/index.ts";
+import { equalBytes, PpmlError, toTimestamp } from "../../../base/index.ts";
 import type { DcapCollateral } from "../../collateral/dcap-collateral.ts";
 import { parseQeIdentity } from "../../collateral/qe-identity.ts";
 import type { QeIdentity } from "../../collateral/qe-identity.ts";
@@ -7,7 +7,7 @@ import type { TcbInfo } from "../../collateral/tcb-info.ts";
 import type { Certificate } from "../../x509/certificate.ts";
 import { ECDSA_P256_SHA256, verifyChainBelow } from "../../x509/chain.ts";
 import type { TrustAnchor } from "../../x509/chain.ts";
-import { checkNotRevoked, crlValidity, parseCrl, verifyCrl } from "../../x509/crl.ts";
+import { checkNotRevoked, crlValidity, isRevoked, parseCrl, verifyCrl } from "../../x509/crl.ts";
 import type { Crl } from "../../x509/crl.ts";
 import { verifyP256Raw } from "../../x509/p256.ts";
 import { parseIntelChain, validityOf } from "./intel-chain.ts";
@@ -95,7 +95,7 @@ function verifyRootCrl(
     nowMs,
     what: "the root CA's CRL",
   });
-  if (crl.revoked.has(toHex(anchor.serial)))
+  if (isRevoked(crl, anchor.serial))
     throw new PpmlError("attest.revoked", "the root CA's CRL revokes the root certificate itself");
   return crl;
 }
