@@ -1,89 +1,72 @@
-import { z } from "zod";
 import {
-  advisoryIdsSchema,
-  collateralTimeSchema,
-  hexBytesSchema,
-  moduleStatusSchema,
-  platformStatusSchema,
-} from "./tcb-status.ts";
+  readAdvisoryIds,
+  readHexBytes,
+  readList,
+  readMembers,
+  readOneOf,
+  readText,
+  readTime,
+  readUnsigned,
+} from "./members.ts";
+import type { Members } from "./members.ts";
 import { parseSignedJson } from "./signed-json.ts";
-
-const svnSchema = z.int().min(0).max(255);
-
-/**
- * Sixteen SVNs; category and type beside them are for people. One check for all of them: a document
- * has some 500, and a schema for each takes most of the time of its parsing.
- */
-const componentsSchema = z.unknown().transform((value, context): readonly number[] => {
-  const list: readonly unknown[] = Array.isArray(value) ? value : [];
-  const svns = list.map((item) =>
-    typeof item === "object" && item !== null && "svn" in item ? item.svn : null,
-  );
-  const known = svns.filter(isSvn);
-  if (known.length !== 16 || svns.length !== 16)
-    context.addIssue("expected 16 components, each with an svn from 0 to 255");
-  return known;
-});
-
-function isSvn(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 255;
-}
-
-const tcbSchema = z.object({
-  sgxtcbcomponents: componentsSchema,
-  pcesvn: z.int().min(0).max(0xffff),
-  tdxtcbcomponents: componentsSchema.optional(),
-});
-
-const tcbLevelSchema = z.object({
-  tcb: tcbSchema,
-  tcbDate: collateralTimeSchema,
-  tcbStatus: platformStatusSchema,
-  advisoryIDs: advisoryIdsSchema,
-});
-export type TcbLevel = z.infer<typeof tcbLevelSchema>;
-
-const moduleFields = {
-  mrsigner: hexBytesSchema(48),
-  attributes: hexBytesSchema(8),
-  attributesMask: hexBytesSchema(8),
-};
-
-const moduleTcbLevelSchema = z.object({
-  tcb: z.object({ isvsvn: svnSchema }),
-  tcbDate: collateralTimeSchema,
-  tcbStatus: moduleStatusSchema,
-  advisoryIDs: advisoryIdsSchema,
-});
-export type TdxModuleTcbLevel = z.infer<typeof moduleTcbLevelSchema>;
-
-const moduleIdentitySchema = z.object({
-  /** `TDX_` and the module's major version in two hex digits. */
-  id: z.string().max(20),
-  ...moduleFields,
-  tcbLevels: z.array(moduleTcbLevelSchema).min(1).max(100),
-});
-export type TdxModuleIdentity = z.infer<typeof moduleIdentitySchema>;
-
-const tdxModuleSchema = z.object(moduleFields);
-export type TdxModule = z.infer<typeof tdxModuleSchema>;
-
-const tcbInfoSchema = z.object({
-  id: z.enum(["SGX", "TDX"]),
-  version: z.literal(3),
-  issueDate: collateralTimeSchema,
-  nextUpdate: collateralTimeSchema,
-  fmspc: hexBytesSchema(6),
-  pceId: hexBytesSchema(2),
-  tcbType: z.int().min(0).max(0xffff),
-  tcbEvaluationDataNumber: z.int().min(0).max(0xffffffff),
-  tdxModule: tdxModuleSchema.optional(),
-  tdxModuleIdentities: z.array(moduleIdentitySchema).max(100).default([]),
-  tcbLevels: z.array(tcbLevelSchema).min(1).max(500),
-});
+import { MODULE_STATUSES, PLATFORM_STATUSES } from "./tcb-status.ts";
+import type { ModuleStatus, PlatformStatus } from "./tcb-status.ts";
 
 /** TCB info of one FMSPC, version 3; times in milliseconds. @see Intel SGX and TDX PCS API v4, TCB Info V3 */
-export type TcbInfo = z.infer<typeof tcbInfoSchema>;
+export type TcbInfo = {
+  readonly id: (typeof IDS)[number];
+  readonly version: 3;
+  readonly issueDate: number;
+  readonly nextUpdate: number;
+  /** 6 bytes. */
+  readonly fmspc: Uint8Array;
+  /** 2 bytes. */
+  readonly pceId: Uint8Array;
+  readonly tcbType: number;
+  readonly tcbEvaluationDataNumber: number;
+  readonly tdxModule: TdxModule | undefined;
+  readonly tdxModuleIdentities: readonly TdxModuleIdentity[];
+  readonly tcbLevels: readonly TcbLevel[];
+};
+
+/** What a platform has to reach for a level; SVNs of 16 components each. */
+export type TcbLevel = {
+  readonly tcb: {
+    readonly sgxtcbcomponents: readonly number[];
+    readonly pcesvn: number;
+    readonly tdxtcbcomponents: readonly number[] | undefined;
+  };
+  readonly tcbDate: number;
+  readonly tcbStatus: PlatformStatus;
+  readonly advisoryIDs: readonly string[];
+};
+
+/** What a TDX module has to be. */
+export type TdxModule = {
+  /** 48 bytes. */
+  readonly mrsigner: Uint8Array;
+  /** 8 bytes, as its mask. */
+  readonly attributes: Uint8Array;
+  readonly attributesMask: Uint8Array;
+};
+
+/** What a TDX module of one major version has to be, and the levels of its SVN. */
+export type TdxModuleIdentity = TdxModule & {
+  /** `TDX_` and the module's major version in two hex digits. */
+  readonly id: string;
+  readonly tcbLevels: readonly TdxModuleTcbLevel[];
+};
+
+export type TdxModuleTcbLevel = {
+  readonly tcb: { readonly isvsvn: number };
+  readonly tcbDate: number;
+  readonly tcbStatus: ModuleStatus;
+  readonly advisoryIDs: readonly string[];
+};
+
+const IDS = ["SGX", "TDX"] as const;
+const COMPONENTS = 16;
 
 /**
  * Parses the JSON of TCB info, version 3, with its levels in the order in which they are to be tried:
@@ -93,12 +76,95 @@ export type TcbInfo = z.infer<typeof tcbInfoSchema>;
  * @see Intel SGX and TDX PCS API v4, "TCB Info V3"
  */
 export function parseTcbInfo(json: Uint8Array): TcbInfo {
-  const info = parseSignedJson(json, {
-    schema: tcbInfoSchema,
-    what: "the TCB info",
-    version: [3],
+  const members = parseSignedJson(json, { what: "the TCB info", version: [3] });
+  const unsigned = (name: string, max: number): number => readUnsigned(members[name], max, name);
+  const { tdxModule, tdxModuleIdentities } = members;
+  return {
+    id: readOneOf(members["id"], IDS, "id"),
+    version: 3,
+    issueDate: readTime(members["issueDate"], "issueDate"),
+    nextUpdate: readTime(members["nextUpdate"], "nextUpdate"),
+    fmspc: readHexBytes(members["fmspc"], 6, "fmspc"),
+    pceId: readHexBytes(members["pceId"], 2, "pceId"),
+    tcbType: unsigned("tcbType", 0xffff),
+    tcbEvaluationDataNumber: unsigned("tcbEvaluationDataNumber", 0xffffffff),
+    tdxModule:
+      tdxModule === undefined ? undefined : readModule(readMembers(tdxModule, "tdxModule")),
+    tdxModuleIdentities: readList(tdxModuleIdentities === undefined ? [] : tdxModuleIdentities, {
+      name: "tdxModuleIdentities",
+      min: 0,
+      max: 100,
+      read: readModuleIdentity,
+    }),
+    tcbLevels: readList(members["tcbLevels"], {
+      name: "tcbLevels",
+      min: 1,
+      max: 500,
+      read: readLevel,
+    }).toSorted(compareLevels),
+  };
+}
+
+function readLevel(value: unknown): TcbLevel {
+  const level = readMembers(value, "tcbLevels");
+  const { pcesvn, sgxtcbcomponents, tdxtcbcomponents } = readMembers(level["tcb"], "tcb");
+  return {
+    tcb: {
+      sgxtcbcomponents: readComponents(sgxtcbcomponents),
+      pcesvn: readUnsigned(pcesvn, 0xffff, "pcesvn"),
+      tdxtcbcomponents:
+        tdxtcbcomponents === undefined ? undefined : readComponents(tdxtcbcomponents),
+    },
+    tcbDate: readTime(level["tcbDate"], "tcbDate"),
+    tcbStatus: readOneOf(level["tcbStatus"], PLATFORM_STATUSES, "tcbStatus"),
+    advisoryIDs: readAdvisoryIds(level["advisoryIDs"]),
+  };
+}
+
+/** Sixteen SVNs; category and type beside them are for people. */
+function readComponents(value: unknown): readonly number[] {
+  return readList(value, {
+    name: "tcbcomponents",
+    min: COMPONENTS,
+    max: COMPONENTS,
+    read: readComponent,
   });
-  return { ...info, tcbLevels: info.tcbLevels.toSorted(compareLevels) };
+}
+
+function readComponent(value: unknown): number {
+  return readUnsigned(readMembers(value, "tcbcomponents")["svn"], 255, "svn");
+}
+
+function readModule(members: Members): TdxModule {
+  return {
+    mrsigner: readHexBytes(members["mrsigner"], 48, "mrsigner"),
+    attributes: readHexBytes(members["attributes"], 8, "attributes"),
+    attributesMask: readHexBytes(members["attributesMask"], 8, "attributesMask"),
+  };
+}
+
+function readModuleIdentity(value: unknown): TdxModuleIdentity {
+  const members = readMembers(value, "tdxModuleIdentities");
+  return {
+    id: readText(members["id"], 20, "id"),
+    ...readModule(members),
+    tcbLevels: readList(members["tcbLevels"], {
+      name: "tcbLevels",
+      min: 1,
+      max: 100,
+      read: readModuleLevel,
+    }),
+  };
+}
+
+function readModuleLevel(value: unknown): TdxModuleTcbLevel {
+  const level = readMembers(value, "tcbLevels");
+  return {
+    tcb: { isvsvn: readUnsigned(readMembers(level["tcb"], "tcb")["isvsvn"], 255, "isvsvn") },
+    tcbDate: readTime(level["tcbDate"], "tcbDate"),
+    tcbStatus: readOneOf(level["tcbStatus"], MODULE_STATUSES, "tcbStatus"),
+    advisoryIDs: readAdvisoryIds(level["advisoryIDs"]),
+  };
 }
 
 /** Highest first. Components that are not there count as lower than any. */
@@ -111,7 +177,7 @@ function compareLevels(a: TcbLevel, b: TcbLevel): number {
 }
 
 function compareComponents(a: readonly number[], b: readonly number[]): number {
-  for (let index = 0; index < 16; index += 1) {
+  for (let index = 0; index < COMPONENTS; index += 1) {
     const difference = (a[index] ?? -1) - (b[index] ?? -1);
     if (difference !== 0) return difference;
   }

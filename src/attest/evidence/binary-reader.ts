@@ -37,7 +37,7 @@ export function openBinaryReader(
     u32: () => view.getUint32(advance(4), little),
     u64: () => view.getBigUint64(advance(8), little),
     // Not `slice`: that of a Buffer does not copy.
-    take: (length) => Uint8Array.from(bytes.subarray(advance(length), offset)),
+    take: (length) => new Uint8Array(bytes.subarray(advance(length), offset)),
     bounded: (length, max) => {
       if (length <= max) return length;
       throw invalid(`${what} has a field of ${length} bytes, expected at most ${max}`);

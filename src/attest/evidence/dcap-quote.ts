@@ -70,7 +70,7 @@ export function parseDcapQuote(bytes: Uint8Array): DcapQuote {
   const start = body.end + 4;
   const end = start + view.getUint32(body.end, true);
   requireBytes(own, start, end - start);
-  if (own.subarray(end).some((byte) => byte !== 0))
+  if (!isZeroFrom(own, end))
     throw invalid(`expected nothing but zero bytes after its ${end} bytes`);
   const parts: QuoteParts = {
     header: parseHeader(own, view, version),
@@ -173,6 +173,11 @@ function parseHeader(bytes: Uint8Array, view: DataView, version: 3 | 4 | 5): Dca
     qeVendorId: bytes.subarray(12, 28),
     userData: bytes.subarray(28, HEADER_BYTES),
   };
+}
+
+function isZeroFrom(bytes: Uint8Array, from: number): boolean {
+  for (let index = from; index < bytes.byteLength; index += 1) if (bytes[index] !== 0) return false;
+  return true;
 }
 
 function requireBytes(bytes: Uint8Array, offset: number, length: number): void {
