@@ -2,8 +2,10 @@ import { fromBase64, PpmlError } from "../../base/index.ts";
 
 const MAX_PEM_CHARACTERS = 256 * 1024;
 const MAX_CERTIFICATES = 10;
-const BLOCK =
-  /^-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/]{1,76}={0,2}\n)+)-----END CERTIFICATE-----(?:\n|$)/;
+const BEGIN = "-----BEGIN CERTIFICATE-----\n";
+const END = "-----END CERTIFICATE-----";
+/** RFC 7468 section 2: 64 characters a line; RFC 2045 allowed 76. */
+const MAX_LINE_CHARACTERS = 76;
 
 /**
  * DER of 1 to 10 certificates in PEM, in the text's order; between them only blank lines, no other
@@ -12,20 +14,7 @@ const BLOCK =
  * @see RFC 7468 sections 2 and 5
  */
 export function parsePemCertificates(text: string): Uint8Array[] {
-  if (text.length > MAX_PEM_CHARACTERS) throw invalid("it is over 256 KiB");
-  const certificates: Uint8Array[] = [];
-  let rest = text.replaceAll("\r\n", "\n").replace(/^\s+/, "");
-  while (rest !== "") {
-    const [whole, body] = BLOCK.exec(rest) ?? [];
-    if (whole === undefined || body === undefined)
-      throw invalid("other text stands before, between or after its certificates");
-    if (certificates.length === MAX_CERTIFICATES)
-      throw invalid(`it has more than ${MAX_CERTIFICATES} certificates`);
-    certificates.push(decode(body.replaceAll("\n", "")));
-    rest = rest.slice(whole.length).replace(/^\s+/, "");
-  }
-  if (certificates.length === 0) throw invalid("it is empty");
-  return certificates;
+  return splitPem(text).map(decodePemBody);
 }
 
 /**
@@ -33,17 +22,57 @@ export function parsePemCertificates(text: string): Uint8Array[] {
  * @throws attest.invalid
  */
 export function parsePemChain(pem: Uint8Array): Uint8Array[] {
-  let end = pem.byteLength;
-  while (end > 0 && pem[end - 1] === 0) end -= 1;
-  return parsePemCertificates(Buffer.from(pem.buffer, pem.byteOffset, end).toString("latin1"));
+  return splitPemChain(pem).map(decodePemBody);
 }
 
-function decode(text: string): Uint8Array {
+/**
+ * As `parsePemChain`, but undecoded: what stands between the first and the last line of each
+ * certificate. `decodePemBody` checks that it is base64.
+ * @throws attest.invalid
+ */
+export function splitPemChain(pem: Uint8Array): string[] {
+  let end = pem.byteLength;
+  while (end > 0 && pem[end - 1] === 0) end -= 1;
+  return splitPem(Buffer.from(pem.buffer, pem.byteOffset, end).toString("latin1"));
+}
+
+/** The bytes of one body that `splitPemChain` gave. @throws attest.invalid */
+export function decodePemBody(body: string): Uint8Array {
+  const lines = body.split("\n");
+  const last = lines.pop();
+  if (last !== "" || lines.some(({ length }) => length === 0 || length > MAX_LINE_CHARACTERS))
+    throw invalid(`a certificate in it is not in lines of 1 to ${MAX_LINE_CHARACTERS} characters`);
   try {
-    return fromBase64(text);
+    return fromBase64(lines.join(""));
   } catch (cause) {
     throw new PpmlError("attest.invalid", "a certificate in PEM is not base64", { cause });
   }
+}
+
+function splitPem(given: string): string[] {
+  if (given.length > MAX_PEM_CHARACTERS) throw invalid("it is over 256 KiB");
+  const text = given.includes("\r\n") ? given.replaceAll("\r\n", "\n") : given;
+  const bodies: string[] = [];
+  let at = skipSpace(text, 0);
+  while (at < text.length) {
+    const end = text.startsWith(BEGIN, at) ? text.indexOf(END, at) : -1;
+    const next = end + END.length;
+    if (end === -1 || (next < text.length && text[next] !== "\n"))
+      throw invalid("other text stands before, between or after its certificates");
+    if (bodies.length === MAX_CERTIFICATES)
+      throw invalid(`it has more than ${MAX_CERTIFICATES} certificates`);
+    bodies.push(text.slice(at + BEGIN.length, end));
+    at = skipSpace(text, next);
+  }
+  if (bodies.length === 0) throw invalid("it is empty");
+  return bodies;
+}
+
+function skipSpace(text: string, from: number): number {
+  const space = /\s*/y;
+  space.lastIndex = from;
+  space.test(text);
+  return space.lastIndex;
 }
 
 function invalid(what: string): PpmlError {

@@ -2,7 +2,7 @@ import { equalBytes, PpmlError } from "../../../base/index.ts";
 import { parseCertificate } from "../../x509/certificate.ts";
 import type { Certificate } from "../../x509/certificate.ts";
 import type { TrustAnchor } from "../../x509/chain.ts";
-import { parsePemChain } from "../../x509/pem.ts";
+import { decodePemBody, splitPemChain } from "../../x509/pem.ts";
 import type { ValidityInterval } from "./verification.ts";
 
 /** A chain as Intel sends it, taken apart. Nothing here is verified. */
@@ -28,7 +28,9 @@ export function parseIntelChain(
   },
 ): IntelChain {
   const { anchor, authorities, what } = options;
-  const certificates = parsePemChain(pem).map(parseCertificate);
+  const certificates = splitPemChain(pem).map(
+    (body) => anchor.known.find(body) ?? parseCertificate(decodePemBody(body)),
+  );
   const last = certificates.at(-1);
   if (last !== undefined && equalBytes(last.subject, last.issuer)) {
     if (!equalBytes(last.subject, anchor.name) || !equalBytes(last.spki, anchor.spki))

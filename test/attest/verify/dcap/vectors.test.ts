@@ -4,11 +4,13 @@ import { isPpmlError, toHex } from "../../../../src/base/index.ts";
 import { parseQuoteCollateralV3 } from "../../../../src/attest/collateral/dcap-collateral.ts";
 import { createDcapCache } from "../../../../src/attest/verify/dcap/cache.ts";
 import type { DcapCache } from "../../../../src/attest/verify/dcap/cache.ts";
+import { INTEL_ROOT_BODY } from "../../../../src/attest/verify/dcap/intel-certificates.ts";
 import { intelTrustAnchor } from "../../../../src/attest/verify/dcap/intel-root.ts";
 import { verifyQuoteUnder } from "../../../../src/attest/verify/dcap/verify-quote.ts";
 import { parseCertificate } from "../../../../src/attest/x509/certificate.ts";
 import { trustAnchorOf } from "../../../../src/attest/x509/chain.ts";
 import type { TrustAnchor } from "../../../../src/attest/x509/chain.ts";
+import { decodePemBody } from "../../../../src/attest/x509/pem.ts";
 import { skipWithout } from "../../../shared-data.ts";
 import { dcapIndex, indexPath, vectorBytes, vectorJson } from "../../dcap-vectors.ts";
 import type { Verdict } from "../../dcap-vectors.ts";
@@ -59,6 +61,8 @@ const anchorOf = (root: string | undefined): TrustAnchor =>
 
 describe("quotes of hardware get the reference's verdict, status and advisories", () => {
   const cache = createDcapCache({ maxCollateral: 1000, maxPlatforms: 1000 });
+  const { known } = trustAnchorOf(parseCertificate(decodePemBody(INTEL_ROOT_BODY)));
+  const unpinned = { ...intelTrustAnchor(), known };
   for (const vector of dcapIndex.quotes)
     for (const collateral of vector.collateral)
       test(collateral.file, () => {
@@ -74,6 +78,8 @@ describe("quotes of hardware get the reference's verdict, status and advisories"
           assertEqualVerdict(verdictOf(options, mode), expected);
           // The second time from the cache, which must not change anything.
           assertEqualVerdict(verdictOf({ ...options, cache }, mode), expected);
+          // And with every certificate of Intel's parsed and verified anew.
+          assertEqualVerdict(verdictOf({ ...options, anchor: unpinned }, mode), expected);
         }
       });
 });
