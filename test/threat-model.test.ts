@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { stands } from "./test-name.ts";
 
 const DOCUMENT = join(import.meta.dirname, "../docs/threat-model.md");
 
@@ -32,15 +33,6 @@ function readRows(text: string): { readonly rows: string[]; readonly named: Name
       else named.push({ row, file, name: token.slice(1, -1) });
   }
   return { rows, named };
-}
-
-/** A name as it stands in a source: in quotes, or as a template whose `${…}` the row writes as "…". */
-function stands(source: string, name: string): boolean {
-  const pattern = name
-    .split("…")
-    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
-    .join(".*?");
-  return new RegExp(`(["\`'])${pattern}\\1`).test(source);
 }
 
 describe("docs/threat-model.md", () => {
