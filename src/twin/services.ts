@@ -1,5 +1,6 @@
+import { keyVaultService } from "./keyvault/service.ts";
 import { maaService } from "./maa/service.ts";
 import type { TwinServiceMaker } from "./service.ts";
 
 /** Makers of the services beside Entra ID, which every twin has. Each stands here by one line. */
-export const SERVICE_MAKERS: readonly TwinServiceMaker[] = [maaService];
+export const SERVICE_MAKERS: readonly TwinServiceMaker[] = [keyVaultService, maaService];
