@@ -35,9 +35,8 @@ export type KeyVaultDoubleOptions = {
  * @see learn.microsoft.com/rest/api/keyvault; docs/twin-keyvault.md
  */
 export function createKeyVaultDouble(options: KeyVaultDoubleOptions): Hono<CallVariables> {
-  const { base, signRelease } = options;
-  const throttle = createThrottle(base.clock, options.limits);
-  const parts: Parts = { base, throttle, sha1: options.sha1 ?? false, signRelease };
+  const parts = partsOf(options);
+  const { base } = parts;
   // Not strict: the SDKs ask for the current version as keys/NAME/.
   const app = new Hono<CallVariables>({ strict: false });
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: () => refuseLarge() }));
@@ -72,6 +71,13 @@ export function createKeyVaultDouble(options: KeyVaultDoubleOptions): Hono<CallV
     return c.json({ error: { code: "InternalServerError", message } }, 500);
   });
   return app;
+}
+
+/** What the routes of a double work with, from its options. */
+export function partsOf(options: KeyVaultDoubleOptions): Parts {
+  const { base, signRelease } = options;
+  const throttle = createThrottle(base.clock, options.limits);
+  return { base, throttle, sha1: options.sha1 ?? false, signRelease };
 }
 
 function refuseLarge(): never {

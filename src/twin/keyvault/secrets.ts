@@ -166,7 +166,8 @@ function placeOf(call: Call): { readonly name: string; readonly version: string 
   return { name: requireName(call.parameter("name")), version: call.parameter("version") };
 }
 
-function secretId(instance: Instance, name: string, version: string): string {
+/** The URL of a secret, or of one version. */
+export function secretId(instance: Instance, name: string, version: string): string {
   return `https://${instance.host}/secrets/${name}${version === "" ? "" : `/${version}`}`;
 }
 

@@ -70,6 +70,7 @@ export async function keyVaultTwin(
     folder,
     clock,
     random,
+    notify: async () => ({}),
     log: (line) => log.push(line),
   };
   const signer = openReleaseSigner(base);
