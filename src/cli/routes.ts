@@ -186,9 +186,42 @@ export const ROUTES: Routes = {
       },
     },
   },
+  up: {
+    brief: "Make in Azure what ppml.yaml says: plan, ask, apply",
+    load: () => import("./commands/up.ts"),
+  },
+  aks: {
+    brief: "The Kubernetes cluster in Azure",
+    commands: {
+      credentials: {
+        brief: "Write the cluster's kubeconfig, without any secret",
+        load: () => import("./commands/aks/credentials.ts"),
+      },
+    },
+  },
   azure: {
     brief: "Azure's resources: plan them, make them, look at them, remove them",
     commands: {
+      plan: {
+        brief: "Show what applying would change",
+        load: () => import("./commands/azure/plan.ts"),
+      },
+      apply: {
+        brief: "Do what a saved plan says",
+        load: () => import("./commands/azure/apply.ts"),
+      },
+      status: {
+        brief: "Show what was made, and how it is",
+        load: () => import("./commands/azure/status.ts"),
+      },
+      cost: {
+        brief: "Say what a month costs, by a price table with its date",
+        load: () => import("./commands/azure/cost.ts"),
+      },
+      destroy: {
+        brief: "Delete what was made, keys and data only where named",
+        load: () => import("./commands/azure/destroy.ts"),
+      },
       export: {
         brief: "Print the template, for ARM or Terraform",
         load: () => import("./commands/azure/export.ts"),

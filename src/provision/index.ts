@@ -20,8 +20,12 @@ export {
 export { parseServerName } from "./tls/server-name.ts";
 export { buildTemplate } from "./azure/arm/build-template.ts";
 export type { ArmResource, ArmTemplate } from "./azure/arm/resource.ts";
-export type { TemplateInput } from "./azure/arm/site.ts";
+export { aksId, type TemplateInput } from "./azure/arm/site.ts";
 export { type AzureSection, azureSectionSchema } from "./azure/config/azure-section.ts";
 export { checkRules, demandRules, RULES } from "./azure/rules/check-rules.ts";
 export type { Breach } from "./azure/rules/rule.ts";
 export { toTerraform } from "./azure/terraform.ts";
+export { vmDemand, type VmDemand } from "./azure/vm-demand.ts";
+export { VM_SIZES_DATE, vmSizeOf } from "./azure/vm-sizes.ts";
+export { costItems } from "./azure/cost/demand.ts";
+export { monthlyCost, parsePriceTable } from "./azure/cost/price-table.ts";

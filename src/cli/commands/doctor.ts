@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import type { Mode } from "../../format/kek.ts";
+import { loadAzureProject } from "../azure/azure-project.ts";
 import { defineCommand } from "../command.ts";
 import type { Outcome } from "../command.ts";
 import type { CliContext } from "../context.ts";
@@ -13,8 +14,8 @@ import { SIMULATED_NOTE, type Style } from "../output/style.ts";
 import { padDisplay } from "../output/width.ts";
 import { type VaultFlags, vaultFlags } from "../vault.ts";
 
-/** `ppml doctor [tee]`: the machine and the project, or the machine's TEE alone, with remedies. */
-export const command = defineCommand<VaultFlags, [("tee" | undefined)?]>({
+/** `ppml doctor [tee | azure]`: machine and project, its TEE alone, or Azure, with remedies. */
+export const command = defineCommand<VaultFlags, [Subject?]>({
   parameters: {
     flags: vaultFlags,
     positional: {
@@ -22,7 +23,8 @@ export const command = defineCommand<VaultFlags, [("tee" | undefined)?]>({
       parameters: [
         {
           placeholder: "WHAT",
-          brief: "tee: which TEE this machine has, and why none (otherwise: machine and project)",
+          brief:
+            "tee: this machine's TEE, or why none. azure: what would stop a deployment (otherwise: machine and project)",
           parse: parseSubject,
           optional: true,
         },
@@ -31,9 +33,11 @@ export const command = defineCommand<VaultFlags, [("tee" | undefined)?]>({
   },
   description:
     "Exits 1 where a finding is FAIL. Nothing is changed. `ppml doctor tee` looks for the machine's TEE:\n" +
-    "devices, rights, kernel; it fails where there is none, but for a project of mode simulation.",
+    "devices, rights, kernel; it fails where there is none, but for a project of mode simulation.\n" +
+    "`ppml doctor azure` asks Azure: login, clock, permissions, sizes, quotas, retirements, names.",
   async run(context, flags, subject) {
     const place = { cwd: context.cwd, folder: flags.project };
+    if (subject === "azure") return outcomeOf(context, await lookAtAzure(context, place));
     const { project, finding } = await findProject(place);
     const mode = project?.config.mode ?? null;
     if (subject === "tee") {
@@ -51,9 +55,28 @@ export const command = defineCommand<VaultFlags, [("tee" | undefined)?]>({
   },
 });
 
-function parseSubject(text: string): "tee" {
-  if (text === "tee") return text;
-  throw new SyntaxError('expected "tee" or nothing');
+type Subject = "tee" | "azure";
+
+function parseSubject(text: string): Subject {
+  if (text === "tee" || text === "azure") return text;
+  throw new SyntaxError('expected "tee", "azure" or nothing');
+}
+
+async function lookAtAzure(
+  context: CliContext,
+  place: { readonly cwd: string; readonly folder?: string | undefined },
+) {
+  const { section, template, project } = await loadAzureProject(place);
+  const [{ examineAzure }, { connectAzure }] = await Promise.all([
+    import("../doctor/azure.ts"),
+    import("../../azure/index.ts"),
+  ]);
+  const { transport, tenant } = section;
+  const connection = connectAzure({ transport, tenantId: tenant });
+  using _ = context.progress({ label: "Looking at Azure" });
+  const findings = await examineAzure({ section, template, connection, nowMs: context.clock() });
+  const { findings: devices } = await examineTee("simulation");
+  return { mode: project.config.mode, findings: [...findings, ...devices], more: {} };
 }
 
 function outcomeOf(

@@ -54,7 +54,7 @@ export const ROLES = {
     "08bbd89e-9f13-488c-ac41-acfcb10c90ab",
   ),
   keyVaultSecretsOfficer: role("Key Vault Secrets Officer", "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"),
-  keyVaultSecretsUser: role("Key Vault Secrets User", "4633458b-17de-408a-874c-0445c86b69e6"),
+  keyVaultSecretsUser: role("Key Vault Secrets User", "4633458b-17de-408a-b874-0445c86b69e6"),
   networkContributor: role("Network Contributor", "4d97b98b-1d4f-4787-a291-c67834d212e7"),
 } as const satisfies Readonly<Record<string, Role>>;
 

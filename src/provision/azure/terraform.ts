@@ -93,9 +93,20 @@ function identityBlock(identity: ArmObject, names: Names): ArmObject {
   return {
     type: convert(identity["type"] ?? "None", names),
     identity_ids: Object.keys(typeof assigned === "object" ? assigned : {}).map((id) =>
-      convert(id, names),
+      literalText(id, names),
     ),
   };
+}
+
+/** A literal id of a resource of the template, as a reference to its block. */
+function literalText(id: string, names: Names): string {
+  const { subscription, resourceGroup } = names.section;
+  const own = `/subscriptions/${subscription}/resourceGroups/${resourceGroup}/providers/`;
+  if (!id.startsWith(own)) return id;
+  const [space = "", ...path] = id.slice(own.length).split("/");
+  const types = path.filter((_, index) => index % 2 === 0);
+  const parts = path.filter((_, index) => index % 2 === 1);
+  return idText([space, ...types].join("/"), parts, names);
 }
 
 function dependencies(one: ArmResource, names: Names): ArmObject {

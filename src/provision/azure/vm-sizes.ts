@@ -6,8 +6,6 @@ export type VmSize = {
   readonly name: string;
   readonly tee: VmTee;
   readonly vcpus: number;
-  /** The family's name in quotas (`usages`), such as standardDCASv6Family. */
-  readonly quotaFamily: string;
   /** Whether AKS takes it for node pools. */
   readonly isForAks: boolean;
   /** First day without new subscriptions, and of the retirement; ISO dates. */
@@ -82,7 +80,6 @@ export const VM_SIZES: ReadonlyMap<string, VmSize> = new Map(
         name,
         tee,
         vcpus: count,
-        quotaFamily: `standard${family}${suffix.toUpperCase()}v${version}Family`,
         isForAks,
         ...(closesOn === undefined ? {} : { closesOn }),
         ...(retiresOn === undefined ? {} : { retiresOn }),

@@ -10,6 +10,7 @@ import {
   dependenciesOn,
   factOf,
   identityPlace,
+  literalIdOf,
   logsPlace,
   nameFor,
   subnetId,
@@ -47,7 +48,10 @@ function cluster(section: AzureSection, aks: AksConfig): ArmResource {
     location: region,
     tags,
     sku: { name: "Base", tier: TIERS[aks.tier] },
-    identity: { type: "UserAssigned", userAssignedIdentities: { [control.id]: {} } },
+    identity: {
+      type: "UserAssigned",
+      userAssignedIdentities: { [literalIdOf(section, control)]: {} },
+    },
     dependsOn: [
       ...dependenciesOn(control, nodes, vnetPlace(section), logsPlace(section)),
       ...assignmentIds(section, controlGrants(section)),

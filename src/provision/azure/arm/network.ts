@@ -1,6 +1,7 @@
 import { neededSubnets } from "../config/check-network.ts";
 import type { AzureSection } from "../config/azure-section.ts";
 import { guidFrom, idOf } from "./expressions.ts";
+import { nestedDeployment } from "./nested.ts";
 import { type ArmObject, type ArmResource, resource } from "./resource.ts";
 import { nameFor, vnetPlace } from "./site.ts";
 
@@ -137,36 +138,4 @@ function half(other: string): ArmObject {
     allowGatewayTransit: false,
     useRemoteGateways: false,
   };
-}
-
-/**
- * A deployment into another group, inside the template. Its own template is evaluated there, so what
- * only this one knows comes as parameters.
- */
-export function nestedDeployment(options: {
-  readonly name: string;
-  readonly group: { readonly subscription: string; readonly name: string };
-  readonly resources: readonly ArmResource[];
-  readonly dependsOn: readonly string[];
-  readonly parameters?: Readonly<Record<string, string>>;
-}): ArmResource {
-  const { name, group, resources, dependsOn, parameters = {} } = options;
-  const entries = Object.entries(parameters);
-  return resource("Microsoft.Resources/deployments", {
-    name,
-    subscriptionId: group.subscription,
-    resourceGroup: group.name,
-    dependsOn,
-    properties: {
-      mode: "Incremental",
-      expressionEvaluationOptions: { scope: "inner" },
-      parameters: Object.fromEntries(entries.map(([key, value]) => [key, { value }])),
-      template: {
-        $schema: "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
-        contentVersion: "1.0.0.0",
-        parameters: Object.fromEntries(entries.map(([key]) => [key, { type: "string" }])),
-        resources,
-      },
-    },
-  });
 }

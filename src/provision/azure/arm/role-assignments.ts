@@ -1,7 +1,7 @@
 import type { AzureSection } from "../config/azure-section.ts";
 import { guidFrom } from "./expressions.ts";
 import { type Grant, grantsOf, partId } from "./grants.ts";
-import { nestedDeployment } from "./network.ts";
+import { nestedDeployment } from "./nested.ts";
 import { type ArmObject, type ArmResource, resource } from "./resource.ts";
 import { dependenciesOn, factOf } from "./site.ts";
 

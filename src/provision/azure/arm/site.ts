@@ -57,6 +57,15 @@ export function placeOf(
   };
 }
 
+/** The id of a place without any expression: for the names of members. */
+export function literalIdOf({ subscription, resourceGroup }: AzureSection, place: Place): string {
+  if (place.group !== null) return place.id;
+  const [space = "", ...types] = place.type.split("/");
+  const names = place.name.split("/");
+  const path = types.map((type, index) => `${type}/${names[index] ?? ""}`).join("/");
+  return `/subscriptions/${subscription}/resourceGroups/${resourceGroup}/providers/${space}/${path}`;
+}
+
 /** What is known of a place once it is there, as an expression. */
 export function factOf(place: Place, path: string): string {
   return place.group === null
@@ -117,6 +126,12 @@ export function aksPlace(section: AzureSection): Place | null {
     existing: section.aks.existing,
     name: nameFor(section, "aks"),
   });
+}
+
+/** The cluster's id, made by us or not; null where there is none. */
+export function aksId(section: AzureSection): string | null {
+  const place = aksPlace(section);
+  return place === null ? null : literalIdOf(section, place);
 }
 
 /** The registry; null where there is none. */

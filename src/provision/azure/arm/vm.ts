@@ -4,7 +4,14 @@ import type { VmConfig } from "../config/compute.ts";
 import { cloudInit } from "./cloud-init.ts";
 import { idOf } from "./expressions.ts";
 import { type ArmObject, type ArmResource, resource } from "./resource.ts";
-import { dependenciesOn, identityPlace, nameFor, subnetId, vnetPlace } from "./site.ts";
+import {
+  dependenciesOn,
+  identityPlace,
+  literalIdOf,
+  nameFor,
+  subnetId,
+  vnetPlace,
+} from "./site.ts";
 
 const UBUNTU = { publisher: "Canonical", offer: "ubuntu-24_04-lts", version: "latest" };
 
@@ -76,7 +83,10 @@ function machine(
     name,
     location: section.region,
     tags: section.tags,
-    identity: { type: "UserAssigned", userAssignedIdentities: { [identity.id]: {} } },
+    identity: {
+      type: "UserAssigned",
+      userAssignedIdentities: { [literalIdOf(section, identity)]: {} },
+    },
     dependsOn: [...dependenciesOn(identity), cardId],
     properties: {
       hardwareProfile: { vmSize: vmSizeFor(section) },

@@ -1,3 +1,4 @@
+import { nestedResources } from "../arm/nested.ts";
 import type { ArmObject, ArmResource, ArmTemplate, ArmValue } from "../arm/resource.ts";
 import type { AzureSection } from "../config/azure-section.ts";
 
@@ -25,11 +26,8 @@ export function allResources(template: {
   readonly resources: readonly ArmResource[];
 }): readonly ArmResource[] {
   return template.resources.flatMap((one) => {
-    if (one.type !== "Microsoft.Resources/deployments") return [one];
-    const inner = one.properties["template"];
-    // Made by nestedDeployment: its resources are ours too.
-    const nested = memberOf(inner, "resources") as unknown as readonly ArmResource[] | undefined;
-    return [one, ...(nested === undefined ? [] : allResources({ resources: nested }))];
+    const nested = nestedResources(one);
+    return nested === null ? [one] : [one, ...allResources({ resources: nested })];
   });
 }
 

@@ -1,0 +1,96 @@
+import type { ArmFailure } from "./arm-port.ts";
+
+/** What ARM's codes mean for a person, and what to do. The first that matches is taken. */
+const REMEDIES: readonly (readonly [code: RegExp, message: RegExp, remedy: string])[] = [
+  [
+    /^(?:ConflictError|VaultAlreadyExists|Conflict)$/i,
+    /deleted state|soft.?delet|recover/i,
+    "a deleted vault still has this name: set azure.keyVault.recover: true to bring it back with its keys, or choose another name (purge protection keeps anybody from purging it)",
+  ],
+  [
+    /^(?:VaultAlreadyExists|VaultNameNotValid|VaultNameNotAvailable)$/i,
+    /./,
+    "the vault's name is taken or not allowed: names are unique in all of Azure; choose another in azure.keyVault.name",
+  ],
+  [
+    /^(?:StorageAccountAlreadyTaken|StorageAccountAlreadyExists|AlreadyInUse)$/i,
+    /./,
+    "the name is taken by somebody else: names are unique in all of Azure; choose another",
+  ],
+  [
+    /^(?:QuotaExceeded|OperationNotAllowed|ErrCode_InsufficientVCPUQuota|InsufficientVCPUQuota)$/i,
+    /quota|cores|limit/i,
+    "the subscription's quota of this family is used up: ask for more (Azure portal, Quotas), take a smaller or another size, or another region; `ppml doctor azure` shows the numbers",
+  ],
+  [
+    /^(?:SkuNotAvailable|ErrCode_SkuNotAvailable|NotAvailableForSubscription|AllocationFailed|ZonalAllocationFailed|OverconstrainedAllocationRequest)$/i,
+    /./,
+    "the region has not (or has no longer) this size for the subscription: choose another in azure.vm.size, azure.aks.vmSize or azure.region; `ppml doctor azure` lists those that are there",
+  ],
+  [
+    /^(?:LocationNotAvailableForResourceType|NoRegisteredProviderFound|LocationNotSupported|ProvisioningNotSupportedForRegion)$/i,
+    /./,
+    "the region has no such service: choose another azure.region",
+  ],
+  [
+    /^(?:MissingSubscriptionRegistration)$/i,
+    /./,
+    "the subscription has not registered this resource provider: az provider register --namespace NAMESPACE, as its owner",
+  ],
+  [
+    /^(?:RoleAssignmentUpdateNotPermitted)$/i,
+    /./,
+    "a role assignment of this name is held by an identity that was deleted and made again: remove the old one (az role assignment delete --ids ID) and apply again",
+  ],
+  [
+    /^(?:AuthorizationFailed|LinkedAuthorizationFailed|RoleAssignmentRequestDenied|Forbidden)$/i,
+    /roleAssignments\/write/i,
+    "you may not give roles: ask for Role Based Access Control Administrator on the resource group",
+  ],
+  [
+    /^(?:AuthorizationFailed|LinkedAuthorizationFailed|Forbidden)$/i,
+    /./,
+    "the login lacks a permission that the message names: ask for it on the resource group (Contributor, and Role Based Access Control Administrator), or log in as somebody else",
+  ],
+  [
+    /^(?:RequestDisallowedByPolicy|RequestDisallowedByAzure)$/i,
+    /./,
+    "a policy of your organisation forbids it: the message names it; change ppml.yaml to what it allows, or ask its owner for an exemption",
+  ],
+  [
+    /^(?:PrincipalNotFound)$/i,
+    /./,
+    "a new identity is not known everywhere yet: apply again in a minute; for azure.operators, check the object id and its kind",
+  ],
+  [
+    /^(?:DeploymentActive|DeploymentStackInNonTerminalState|AnotherOperationInProgress|OperationNotAllowed|ConcurrentUpdateError)$/i,
+    /./,
+    "another change of the same resource is running: wait for it (`ppml azure status`), then apply again",
+  ],
+  [
+    /^(?:Throttled|TooManyRequests|RetryableError|InternalServerError|ServiceUnavailable|GatewayTimeout|Timeout)$/i,
+    /./,
+    "Azure was busy or failed for a moment: apply again, what is done stays done",
+  ],
+];
+
+/** Codes of a failure that only say that something below it failed. */
+const WRAPPERS =
+  /^(?:DeploymentFailed|DeploymentStackDeploymentFailed|ResourceDeploymentFailure|MultipleErrorsOccurred|DeploymentStackFailed)$/i;
+
+/** The failures at the bottom, which say what happened. */
+export function rootCauses(failure: ArmFailure): readonly ArmFailure[] {
+  const inner = failure.details.flatMap((one) => rootCauses(one));
+  return inner.length > 0 && (WRAPPERS.test(failure.code) || failure.message === "")
+    ? inner
+    : [failure];
+}
+
+/** What to do about a failure. */
+export function remedyFor({ code, message }: ArmFailure): string {
+  const found = REMEDIES.find(([codes, texts]) => codes.test(code) && texts.test(message));
+  return (
+    found?.[2] ??
+    "correct what the message says and apply again: what is done stays done, and only the rest is tried"
+  );
+}
