@@ -6,6 +6,7 @@ import { manifestRoot, manifestSchema } from "../format/manifest.ts";
 import type { Manifest, ManifestFile } from "../format/manifest.ts";
 import type { SigningKey } from "../format/jwk.ts";
 import { parseWith } from "../format/schema.ts";
+import { SEALED_FILE_HEADER_BYTES } from "../format/sealed-file/index.ts";
 import { freeChunk } from "../store/index.ts";
 import type { Store } from "../store/index.ts";
 import { makeGroupKey, restGroup } from "./group-key.ts";
@@ -171,7 +172,9 @@ async function sealOneFile(job: SealJob): Promise<Sealed> {
     datasetId,
     localKey: { key: localKey, wrapped },
   });
-  const { fileId, length, plaintextLength, digest } = await putStream(job, sealing);
+  // Re-wrapping rewrites the header alone.
+  const sealed = await putStream(job, sealing, SEALED_FILE_HEADER_BYTES);
+  const { fileId, length, plaintextLength, digest } = sealed;
   return {
     file: { name: job.name, kind: "file", fileId, length, size: plaintextLength, digest },
     schema: null,
@@ -179,7 +182,11 @@ async function sealOneFile(job: SealJob): Promise<Sealed> {
 }
 
 /** Puts what a sealing yields, and gives what it returns. */
-async function putStream<T>(job: SealJob, sealing: AsyncGenerator<Uint8Array, T>): Promise<T> {
+async function putStream<T>(
+  job: SealJob,
+  sealing: AsyncGenerator<Uint8Array, T>,
+  headBytes = 0,
+): Promise<T> {
   const returned: { value: T }[] = [];
   let bytes = 0;
   async function* chunks(): AsyncGenerator<Uint8Array, void> {
@@ -194,7 +201,7 @@ async function putStream<T>(job: SealJob, sealing: AsyncGenerator<Uint8Array, T>
       yield next.value;
     }
   }
-  await job.options.store.put(job.name, chunks(), { recycle: freeChunk });
+  await job.options.store.put(job.name, chunks(), { headBytes, recycle: freeChunk });
   const [result] = returned;
   if (result === undefined)
     throw new PpmlError("base.internal", "a sealing ended without a result");

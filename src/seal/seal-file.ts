@@ -76,7 +76,6 @@ export async function* sealFile(
   const { fixedPart, header } = sealHeader(dek, { ...options, fileId, randomBytes });
   const streamHeader = encodeStreamHeader(randomBytes(SALT_BYTES), randomBytes(NONCE_PREFIX_BYTES));
   const stream = deriveStreamKey(dek, streamHeader, fixedPart);
-  // A block of its own, so that a store of blocks can put a re-wrapped header in its place.
   yield header;
   yield streamHeader;
   let index = 0;
@@ -110,6 +109,7 @@ export async function sealFileTo(
   }
   const { etag, size } = await target.store.put(target.name, chunks(), {
     ...target.condition,
+    headBytes: SEALED_FILE_HEADER_BYTES,
     recycle: freeChunk,
   });
   return { ...requireWhole(sealed, size), etag };

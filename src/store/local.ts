@@ -30,6 +30,7 @@ export function openLocalStore(path: string): Store {
   const local: LocalStore = { path: resolve(path), swept: new Set() };
   return {
     uri: pathToFileURL(local.path).href,
+    putsAtOnce: 1,
     put: (name, chunks, options) => put(local, name, { chunks, options: options ?? {} }),
     head: (name) => head(local, name),
     source: (name) => source(local, name),

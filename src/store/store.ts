@@ -31,6 +31,11 @@ export type PutCondition =
 
 /** How to put: under which condition, and what to do with chunks that were written. */
 export type PutOptions = PutCondition & {
+  /**
+   * How many bytes at the beginning will be rewritten later, 0 for none: a store of blocks keeps them
+   * apart, so that `replace` need not move the others.
+   */
+  readonly headBytes?: number;
   /** Called once at most for a chunk, when the store needs it no longer: its memory may be reused. */
   readonly recycle?: (chunk: Uint8Array) => void;
 };
@@ -52,6 +57,11 @@ export type ReplacePart =
  * later one wins unless a condition forbids it. A condition is checked in the same step that makes
  * the new version visible.
  *
+ * Two puts at once: a store of blocks gives the slower one `store.conflict`, also without a
+ * condition; then put again.
+ *
+ * Errors: a remote store has those of its service besides (`azure.*`): no login, no right, no network.
+ *
  * Retry: `head`, `source`, `list` and an unconditional `delete` may be repeated freely. A write that
  * failed with `store.io` may or may not have happened: repeat it without a condition, or read the
  * etag first. Adapters of remote stores repeat idempotent calls themselves, bounded; a caller never
@@ -62,6 +72,8 @@ export type ReplacePart =
 export type Store = {
   /** The URI that `openStore` was given, in normal form. */
   readonly uri: string;
+  /** How many puts at once are faster than one after the other; 1 or more. */
+  readonly putsAtOnce: number;
 
   /**
    * Writes a whole object from its chunks, which are pulled while earlier ones are written. If the
