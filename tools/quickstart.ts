@@ -13,47 +13,18 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, relative } from "node:path";
+import { bold, dim, PPML, typeCommand } from "./quickstart/type-command.ts";
+import type { Shown } from "./quickstart/type-command.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const FOLDER = join(ROOT, "ppml-quickstart");
 const MARK = join(FOLDER, ".quickstart");
-const PPML = join(ROOT, "bin", "ppml");
-const isColor = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
-
-const bold = (text: string): string => (isColor ? `\u001b[1m${text}\u001b[0m` : text);
-const dim = (text: string): string => (isColor ? `\u001b[2m${text}\u001b[0m` : text);
-
 function say(text: string): void {
   console.log(`\n${bold(text)}`);
 }
 
-type Shown = "all" | "last" | "nothing";
-
-/**
- * Runs ppml as a person would, shows the command and its output, and gives the exit code. On a
- * terminal, what it says on stderr goes there at once, with the progress bar of long steps; `stderr`
- * is then empty, unless nothing is to be shown.
- */
-function ppml(args: readonly string[], shown: Shown = "all"): { status: number; stderr: string } {
-  console.log(dim(`$ ppml ${args.map(quoted).join(" ")}`));
-  const talk = process.stdout.isTTY && shown !== "nothing" ? "inherit" : "pipe";
-  const run = spawnSync(PPML, args, {
-    cwd: FOLDER,
-    encoding: "utf8",
-    maxBuffer: 1 << 26,
-    stdio: ["inherit", "pipe", talk],
-  });
-  // Null where it went to the terminal.
-  const stderr = run.stderr ?? "";
-  const lines = `${stderr}${run.stdout}`.trimEnd().split("\n");
-  const kept = shown === "all" ? lines : shown === "last" ? lines.slice(-1) : [];
-  for (const line of kept) console.log(`  ${line}`);
-  return { status: run.status ?? 1, stderr };
-}
-
-function quoted(arg: string): string {
-  return /^[A-Za-z0-9_./=:-]+$/.test(arg) ? arg : `'${arg}'`;
-}
+const ppml = (args: readonly string[], shown: Shown = "all") =>
+  typeCommand(args, { folder: FOLDER, shown });
 
 function must(args: readonly string[], shown: Shown = "all"): void {
   const { status, stderr } = ppml(args, shown);
