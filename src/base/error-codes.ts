@@ -95,7 +95,7 @@ export const ERROR_CODES = {
 
   // compute
   "compute.sql": "The database engine refused the query; its own message follows.",
-  "compute.not_a_query": "The job's code is not exactly one SELECT statement.",
+  "compute.not_a_query": "A query of the job is not exactly one SELECT statement.",
   "compute.column": "The query uses a column that the job does not list.",
   "compute.memory": "The job reached its memory limit.",
   "compute.timeout": "The job reached its time limit.",

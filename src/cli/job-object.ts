@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { basename, join } from "node:path";
-import { PpmlError, sha256, toHex, toTimestamp, utf8 } from "../base/index.ts";
+import { join } from "node:path";
+import { PpmlError, toTimestamp } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
 import type { Job } from "../format/job.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
@@ -11,13 +11,14 @@ import type { Envelope } from "../format/signed-object.ts";
 import { loadManifest } from "../launch/index.ts";
 import type { Project } from "./config/load.ts";
 import type { JobConfig } from "./config/schema.ts";
+import { queryDigest } from "./job-queries.ts";
+import type { Query } from "./job-queries.ts";
 import type { Workspace } from "./workspace.ts";
 import { writeJson } from "./write-json.ts";
 
 const DAY_MS = 86_400_000;
 const DEFAULT_MEMORY_MIB = 1024;
 const DEFAULT_TIMEOUT_SECONDS = 300;
-const MAX_CODE_BYTES = 1_000_000;
 
 /** A job of ppml.yaml. @throws config.invalid */
 export function findJob(project: Project, name: string): JobConfig {
@@ -35,27 +36,17 @@ export function jobPath(project: Project, name: string): string {
   return join(project.root, "jobs", `${name}.job.json`);
 }
 
-/** The text of a job's code. @throws launch.job */
-export async function loadCode(project: Project, path: string): Promise<string> {
-  const text = await readFile(project.resolve(path), "utf8").catch((cause: unknown) => {
-    throw new PpmlError("launch.job", `the job's code ${path} cannot be read`, { cause });
-  });
-  if (text.length > MAX_CODE_BYTES)
-    throw new PpmlError("launch.job", `${path} is longer than ${MAX_CODE_BYTES} characters`);
-  return text;
-}
-
 /** Builds what the owner signs from a job of ppml.yaml. */
 export async function buildJob(
   workspace: Workspace,
   options: {
     readonly name: string;
     readonly config: JobConfig;
-    readonly code: string;
+    readonly queries: readonly Query[];
     readonly nowMs: number;
   },
 ): Promise<Job> {
-  const { name, config, code, nowMs } = options;
+  const { name, config, queries, nowMs } = options;
   const output = workspace.dataset(config.output);
   const [group] = output.groups;
   if (group === undefined || output.groups.length !== 1)
@@ -77,7 +68,11 @@ export async function buildJob(
         threads: config.limits?.threads ?? availableParallelism(),
       },
     },
-    code: [{ kind: "sql", name: basename(config.code), sha256: codeDigest(code) }],
+    code: queries.map((query) => ({
+      kind: "sql" as const,
+      name: query.name,
+      sha256: queryDigest(query),
+    })),
     arguments: [],
     environment: [],
     inputs: await Promise.all(
@@ -98,11 +93,6 @@ export async function buildJob(
   };
 }
 
-/** SHA-256 of a code text, hex. */
-export function codeDigest(code: string): string {
-  return toHex(sha256(utf8(code)));
-}
-
 /** Every top-level column of a sealed table; null for files. */
 async function allColumns(workspace: Workspace, dataset: string): Promise<string[] | null> {
   const envelope = await loadManifest(await workspace.store(dataset), null).catch(
@@ -114,7 +104,16 @@ async function allColumns(workspace: Workspace, dataset: string): Promise<string
       );
     },
   );
-  const { schema } = peekObject({ kind: "manifest", schema: manifestSchema, envelope }).payload;
+  const { schema, tables } = peekObject({
+    kind: "manifest",
+    schema: manifestSchema,
+    envelope,
+  }).payload;
+  if (tables !== undefined)
+    throw new PpmlError(
+      "launch.job",
+      `${dataset} holds the results of ${tables.length} queries, which are no one table: a job cannot read it`,
+    );
   if (schema === null) return null;
   return [...new Set(schema.map((column) => column.name.split(".")[0] ?? column.name))];
 }

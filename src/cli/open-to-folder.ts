@@ -14,21 +14,26 @@ import type { ManifestFile } from "../format/manifest.ts";
 import { checkStored, openSealedFile, openTable } from "../open/index.ts";
 import { freeChunk } from "../store/index.ts";
 import type { StoreSource } from "../store/index.ts";
+import type { DatasetTable } from "./dataset-tables.ts";
 import type { OwnerRelease } from "./owner-release.ts";
 import { localKeysOf } from "./preview.ts";
 
 /**
- * Writes a dataset's plaintext files into a folder, on the owner's explicit wish. Files appear under
- * their names only when all of them were wholly authentic; otherwise nothing is left.
+ * Writes plaintext files of a dataset's tables into a folder, on the owner's explicit wish. Files
+ * appear under their names, a result under its query's, only when all of them were wholly authentic;
+ * otherwise nothing is left.
  * @throws cli.exists where a folder has a file's name, and what opening throws
  */
-export async function openToFolder(release: OwnerRelease, folder: string): Promise<string[]> {
+export async function openToFolder(
+  release: OwnerRelease,
+  options: { readonly tables: readonly DatasetTable[]; readonly folder: string },
+): Promise<string[]> {
   const keys = localKeysOf(release);
   const written: { readonly path: string; readonly temporary: string }[] = [];
   try {
-    for (const file of release.manifest.payload.files) {
+    for (const { file, name } of options.tables.flatMap(namedFiles)) {
       await using source = await release.store.source(file.name);
-      const path = join(folder, file.name.replace(/^v\d+\//, ""));
+      const path = join(options.folder, name);
       await checkStored(file, source);
       await refuseFolder(path);
       await mkdir(dirname(path), { recursive: true });
@@ -44,6 +49,14 @@ export async function openToFolder(release: OwnerRelease, folder: string): Promi
     throw error;
   }
   return written.map(({ path }) => path);
+}
+
+/** The files with the names that they are written under. */
+function namedFiles(table: DatasetTable): { readonly file: ManifestFile; readonly name: string }[] {
+  return table.files.map((file) => ({
+    file,
+    name: table.name === null ? file.name.replace(/^v\d+\//, "") : `${table.name}.parquet`,
+  }));
 }
 
 async function refuseFolder(path: string): Promise<void> {

@@ -17,7 +17,8 @@ import type { Workspace } from "./workspace.ts";
 /** A signed job with what the host adds: where things lie. */
 export type JobRun = {
   readonly envelope: Envelope;
-  readonly code: string;
+  /** Texts of its queries, in their order. */
+  readonly code: readonly string[];
   /** Dataset of each input, by the input's name in the query. */
   readonly datasets: Readonly<Record<string, string>>;
   readonly output: string;
@@ -51,7 +52,7 @@ export async function runInSimulatedTee(
     broker: broker.place,
     job: run.envelope,
     jobSigner: workspace.owner.publicJwk,
-    code: [run.code],
+    code: [...run.code],
     inputs: Object.fromEntries(
       Object.entries(run.datasets).map(([view, name]) => [
         view,
@@ -89,6 +90,8 @@ export async function runInSimulatedTee(
   );
 }
 
+const RUNNING = "running in the TEE";
+
 type Follower = Disposable & {
   readonly take: (event: unknown) => void;
   readonly last: () => LaunchEvent | null;
@@ -97,17 +100,25 @@ type Follower = Disposable & {
 /** Shows the launcher's steps, one line each, and keeps what it said last. */
 function followEvents(context: CliContext): Follower {
   let last: LaunchEvent | null = null;
-  let progress = context.progress({ label: "running in the TEE" });
+  let progress = context.progress({ label: RUNNING });
+  const begin = (label: string): void => {
+    progress[Symbol.dispose]();
+    progress = context.progress({ label });
+  };
   return {
     take: (value) => {
       const event = parseWith(launchEventSchema, value, { what: "event", code: "launch.failed" });
       last = event;
-      if (event.event === "progress") progress.update(event.done);
+      if (event.event === "progress") {
+        const { step, done, total } = event;
+        if (step === "compute" && total > 1) begin(`${RUNNING}, query ${done + 1} of ${total}`);
+        else progress.update(done);
+      }
       if (event.event !== "step" && event.event !== "notice") return;
       progress[Symbol.dispose]();
       const step = event.event === "step" ? event.step : "notice";
       context.talk(`${context.talkStyle.dim(step.padEnd(9))} ${event.text}`);
-      progress = context.progress({ label: "running in the TEE" });
+      begin(RUNNING);
     },
     last: () => last,
     [Symbol.dispose]: () => {

@@ -15,6 +15,28 @@ export const purposeSchema = z
 
 const columnSchema = z.string().min(1).max(500);
 
+/** Most texts of code that a job has. */
+export const MAX_CODE_TEXTS = 1000;
+
+/** Name of a query and of its result, whose stored file is named by it. */
+export const queryNameSchema = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/,
+    "expected 1 to 63 letters, digits, '_' or '-', beginning with a letter or digit",
+  );
+
+/** The name that stands twice, letter case aside; undefined where each stands once. */
+export function repeatedName(names: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  return names.find((name) => {
+    const folded = name.toLowerCase();
+    if (seen.has(folded)) return true;
+    seen.add(folded);
+    return false;
+  });
+}
+
 /** Limits of the embedded SQL engine. */
 export const sqlSettingsSchema = z.strictObject({
   memoryMiB: z.int().min(64).max(1_048_576),
@@ -31,13 +53,17 @@ export const jobSchema = z.strictObject({
   policy: nameSchema,
   purpose: purposeSchema,
   engine: z.strictObject({ name: z.literal("sql"), settings: sqlSettingsSchema }),
-  /** Everything that runs: for SQL exactly one text. */
+  /** Everything that runs: for SQL one SELECT a text, in their order; no name twice. */
   code: z
     .array(
-      z.strictObject({ kind: z.enum(["sql"]), name: z.string().max(200), sha256: sha256HexSchema }),
+      z.strictObject({ kind: z.enum(["sql"]), name: queryNameSchema, sha256: sha256HexSchema }),
     )
     .min(1)
-    .max(1000),
+    .max(MAX_CODE_TEXTS)
+    .refine(
+      (code) => repeatedName(code.map(({ name }) => name)) === undefined,
+      "expected each name of code once, letter case aside",
+    ),
   arguments: z.array(z.string().max(10_000)).max(1000),
   /** Names of environment variables that the engine may see; all others are cleared. */
   environment: z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/)).max(100),

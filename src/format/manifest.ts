@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PpmlError, toHex } from "../base/index.ts";
 import { encodeJcs } from "./jcs.ts";
+import { MAX_CODE_TEXTS, queryNameSchema, repeatedName } from "./job.ts";
 import { wrappedLocalKeySchema } from "./kek.ts";
 import { merkleRoot } from "./merkle.ts";
 import { datasetIdSchema, nameSchema, sha256HexSchema, timestampSchema } from "./schema.ts";
@@ -70,6 +71,20 @@ const groupSchema = z.strictObject({
 });
 export type ColumnGroup = z.infer<typeof groupSchema>;
 
+/** Columns of a table with their types. */
+const columnListSchema = z
+  .array(z.strictObject({ name: z.string().min(1).max(500), type: z.string().max(500) }))
+  .max(10_000);
+
+/** One of several tables of a dataset: the result of one query of a job. */
+const resultTableSchema = z.strictObject({
+  name: queryNameSchema,
+  /** Its file's name. */
+  file: fileNameSchema,
+  schema: columnListSchema,
+});
+export type ResultTable = z.infer<typeof resultTableSchema>;
+
 /** The list of what belongs to a dataset. @see docs/format.md section "Manifest" */
 export const manifestSchema = z.strictObject({
   v: z.literal(1),
@@ -82,10 +97,10 @@ export const manifestSchema = z.strictObject({
   /** Each distinct wrapped local key, with the column group that it opens. */
   localKeys: z.array(wrappedLocalKeySchema.extend({ group: nameSchema })).max(10_000),
   groups: z.array(groupSchema).min(1).max(1000),
-  schema: z
-    .array(z.strictObject({ name: z.string().min(1).max(500), type: z.string().max(500) }))
-    .max(10_000)
-    .nullable(),
+  /** Columns of the one table that all tables among `files` make together; otherwise null. */
+  schema: columnListSchema.nullable(),
+  /** Only where each file is a table of its own: the results of a job of several queries. */
+  tables: z.array(resultTableSchema).min(2).max(MAX_CODE_TEXTS).optional(),
   /** RFC 6962 root over the JCS form of each entry of `files`, in order. */
   merkleRoot: sha256HexSchema,
 });
@@ -98,7 +113,8 @@ export function manifestRoot(files: readonly ManifestFile[]): string {
 
 /**
  * Checks what a schema cannot say: names and ids once each, the Merkle root, each local key in a
- * group of its KEK, and at most one group for the columns that are not named.
+ * group of its KEK, at most one group for the columns that are not named, and of several tables that
+ * each is one of the files.
  * @throws format.invalid
  */
 export function checkManifest(manifest: Manifest): void {
@@ -135,6 +151,24 @@ export function checkManifest(manifest: Manifest): void {
   }
   if (manifestRoot(files) !== manifest.merkleRoot)
     throw new PpmlError("format.invalid", "manifest's Merkle root is not that of its files");
+  if (manifest.tables !== undefined) checkTables(manifest, manifest.tables);
+}
+
+function checkTables({ files, schema }: Manifest, tables: readonly ResultTable[]): void {
+  const repeated = repeatedName(tables.map(({ name }) => name));
+  if (repeated !== undefined)
+    throw new PpmlError("format.invalid", `manifest lists table ${repeated} twice`);
+  if (schema !== null)
+    throw new PpmlError("format.invalid", "manifest has a schema for all and several tables");
+  const listed = tables.map(({ file }) => file);
+  requireUnique(listed, "table's file");
+  const stored = new Set(files.filter(({ kind }) => kind === "table").map(({ name }) => name));
+  const missing = listed.find((name) => !stored.has(name));
+  if (missing !== undefined || files.length !== tables.length)
+    throw new PpmlError(
+      "format.invalid",
+      `manifest lists ${tables.length} tables and ${files.length} files${missing === undefined ? "" : `, and ${missing} is no table of them`}`,
+    );
 }
 
 function requireUnique(values: readonly string[], what: string): void {

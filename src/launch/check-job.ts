@@ -6,6 +6,9 @@ import { verifyObject } from "../format/signed-object.ts";
 import type { VerifiedObject } from "../format/signed-object.ts";
 import type { LaunchRequest } from "./messages.ts";
 
+/** All texts of a job together: they go to the worker in one frame. */
+const MAX_CODE_CHARACTERS = 4_000_000;
+
 /** Variables that change what runs before the program's first line: no job may have them. */
 const LOADER_VARIABLES =
   /^(?:LD_|DYLD_|NODE_|JAVA_TOOL_OPTIONS$|_?JAVA_OPTIONS$|JDK_JAVA_OPTIONS$|PYTHON|GCONV_PATH$|GLIBC_TUNABLES$|MALLOC_|BASH_ENV$|ENV$|IFS$|PATH$)/;
@@ -45,20 +48,31 @@ export function checkJob(request: LaunchRequest, nowMs: number): VerifiedObject<
 }
 
 function checkCode(job: Job, texts: readonly string[]): void {
-  if (job.code.length !== 1 || texts.length !== 1)
+  if (job.code.length !== texts.length)
     throw new PpmlError(
       "launch.job",
-      `a job of the sql engine has exactly one code text, this has ${job.code.length} signed and ${texts.length} given`,
+      `the job ${job.name} was signed with ${count(job.code)}, the host gives ${count(texts)}: restore them, or have them approved and sign the job again`,
     );
-  const expected = job.code[0]?.sha256 ?? "";
-  const actual = toHex(sha256(utf8(texts[0] ?? "")));
-  if (actual !== expected)
+  const characters = texts.reduce((sum, text) => sum + text.length, 0);
+  if (characters > MAX_CODE_CHARACTERS)
     throw new PpmlError(
       "launch.job",
-      `the query is not the one that was signed: SHA-256 ${actual.slice(0, 16)}… instead of ${expected.slice(0, 16)}…: ` +
+      `the job's queries have ${characters} characters together, expected at most ${MAX_CODE_CHARACTERS}: make two jobs of it`,
+    );
+  for (const [at, { name, sha256: expected }] of job.code.entries()) {
+    const actual = toHex(sha256(utf8(texts[at] ?? "")));
+    if (actual === expected) continue;
+    throw new PpmlError(
+      "launch.job",
+      `the query ${name} is not the one that was signed: SHA-256 ${actual.slice(0, 16)}… instead of ${expected.slice(0, 16)}…: ` +
         `restore it, or have it approved and sign the job again`,
-      { detail: { expected, actual } },
+      { detail: { query: name, expected, actual } },
     );
+  }
+}
+
+function count(list: readonly unknown[]): string {
+  return list.length === 1 ? "one query" : `${list.length} queries`;
 }
 
 function checkEnvironment(job: Job): void {

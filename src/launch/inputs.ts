@@ -55,6 +55,11 @@ export async function loadCandidate(
       "open.manifest",
       `the job reads dataset ${input.datasetId} as ${input.name}, its store holds ${payload.datasetId} (${payload.name})`,
     );
+  if (payload.tables !== undefined)
+    throw new PpmlError(
+      "launch.job",
+      `${payload.name} holds the results of ${payload.tables.length} queries, which are no one table: a job cannot read it as ${input.name}`,
+    );
   const groups = neededGroups(payload, input.columns);
   const keys = payload.localKeys
     .filter((key) => groups.has(key.group))

@@ -50,7 +50,8 @@ export type FinishedJob = {
   readonly store: Store;
   readonly result: WorkerResult;
   readonly version: number;
-  readonly fileName: string;
+  /** Stored names of the results, one a query. */
+  readonly fileNames: readonly string[];
   readonly wrapped: WrappedLocalKey;
   readonly startedMs: number;
 };

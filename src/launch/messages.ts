@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MAX_CODE_TEXTS, queryNameSchema } from "../format/job.ts";
 import { kekPublicKeySchema, modeSchema } from "../format/kek.ts";
 import { ecPublicJwkSchema, nameSchema, sha256HexSchema } from "../format/schema.ts";
 import { envelopeSchema } from "../format/signed-object.ts";
@@ -26,7 +27,7 @@ export const launchRequestSchema = z.strictObject({
   job: envelopeSchema,
   jobSigner: ecPublicJwkSchema,
   /** Texts of the job's code, in its order. */
-  code: z.array(z.string().max(1_000_000)).min(1).max(1000),
+  code: z.array(z.string().max(1_000_000)).min(1).max(MAX_CODE_TEXTS),
   /** Where each input of the job is stored, by its name in the query. */
   inputs: z.record(nameSchema, z.string().max(4096)),
   output: z.strictObject({ store: z.string().max(4096), kek: kekPublicKeySchema }),
@@ -41,21 +42,31 @@ const resultSchema = z.strictObject({
   datasetId: z.string(),
   name: nameSchema,
   version: z.int(),
+  /** Of all results together. */
   rows: z.int(),
   bytes: z.int(),
+  /** One a query, in their order. */
+  results: z.array(z.strictObject({ name: queryNameSchema, rows: z.int(), bytes: z.int() })),
   file: receiptFileSchema,
 });
 
+/** Longest text of an event. */
+export const MAX_EVENT_TEXT = 2000;
+
 /** What the launcher tells its host, one JSON line each. Nothing in it quotes data. */
 export const launchEventSchema = z.discriminatedUnion("event", [
-  z.strictObject({ event: z.literal("step"), step: stepSchema, text: z.string().max(2000) }),
+  z.strictObject({
+    event: z.literal("step"),
+    step: stepSchema,
+    text: z.string().max(MAX_EVENT_TEXT),
+  }),
   z.strictObject({
     event: z.literal("progress"),
     step: stepSchema,
     done: z.number(),
     total: z.number(),
   }),
-  z.strictObject({ event: z.literal("notice"), text: z.string().max(2000) }),
+  z.strictObject({ event: z.literal("notice"), text: z.string().max(MAX_EVENT_TEXT) }),
   z.strictObject({ event: z.literal("done"), result: resultSchema }),
   z.strictObject({
     event: z.literal("failed"),

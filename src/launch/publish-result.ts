@@ -7,6 +7,7 @@ import { parseWith } from "../format/schema.ts";
 import { signObject } from "../format/signed-object.ts";
 import { isRefusal, publishManifest, RESULT_GROUP } from "../seal/index.ts";
 import type { PublishedManifest } from "../seal/index.ts";
+import type { WorkerResult } from "../compute/sql/task.ts";
 import type { LaunchResult } from "./messages.ts";
 import type { FinishedJob } from "./job-state.ts";
 
@@ -16,18 +17,9 @@ import type { FinishedJob } from "./job-state.ts";
  */
 export async function publishResult(finished: FinishedJob): Promise<LaunchResult> {
   const { launcher, release, store } = finished;
-  const { sealed, rows } = finished.result;
-  if (sealed === null) throw new PpmlError("base.internal", "the worker sealed nothing");
-  const file: ManifestFile = {
-    name: finished.fileName,
-    kind: "table",
-    fileId: sealed.fileId,
-    length: sealed.length,
-    size: rows,
-    digest: sealed.footerDigest,
-  };
+  const files = filesOf(finished);
   const finishedAt = toTimestamp(launcher.now());
-  const manifest = resultManifest(finished, { file, createdAt: finishedAt });
+  const manifest = resultManifest(finished, { files, createdAt: finishedAt });
   const signer = release.keys.signing;
   const { broker } = launcher;
   const entered: ReceiptFile[] = [];
@@ -52,7 +44,40 @@ export async function publishResult(finished: FinishedJob): Promise<LaunchResult
     text: `result ${manifest.name} v${manifest.version} receipted: log entry ${receiptFile.inclusion?.index ?? "unknown"}`,
   });
   const { datasetId, name, version } = manifest;
-  return { datasetId, name, version, rows, bytes: sealed.length, file: receiptFile };
+  return {
+    datasetId,
+    name,
+    version,
+    rows: rowsOf(finished.result),
+    bytes: files.reduce((sum, { length }) => sum + length, 0),
+    results: finished.result.results.map((one, at) => ({
+      name: one.name,
+      rows: one.rows,
+      bytes: files[at]?.length ?? 0,
+    })),
+    file: receiptFile,
+  };
+}
+
+/** Rows of all results together. */
+export function rowsOf({ results }: WorkerResult): number {
+  return results.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+function filesOf({ result, fileNames }: FinishedJob): ManifestFile[] {
+  return result.results.map(({ sealed, rows }, at) => {
+    const name = fileNames[at];
+    if (sealed === null || name === undefined || result.results.length !== fileNames.length)
+      throw new PpmlError("base.internal", "the worker did not seal a result for each query");
+    return {
+      name,
+      kind: "table",
+      fileId: sealed.fileId,
+      length: sealed.length,
+      size: rows,
+      digest: sealed.footerDigest,
+    };
+  });
 }
 
 /** Has the receipt entered in the log; a version that another run was faster with is refused. */
@@ -68,7 +93,7 @@ async function enterReceipt(
     return { v: 1, receipt, inclusion };
   } catch (cause) {
     if (!isRefusal(cause)) throw cause;
-    await store.delete(finished.fileName).catch(() => undefined);
+    for (const name of finished.fileNames) await store.delete(name).catch(() => undefined);
     const isOvertaken =
       isPpmlError(cause, "broker.floor") &&
       (await launcher.broker.floor(manifest.datasetId)).minVersion >= manifest.version;
@@ -80,8 +105,10 @@ async function enterReceipt(
 
 function resultManifest(
   finished: FinishedJob,
-  made: { readonly file: ManifestFile; readonly createdAt: string },
+  made: { readonly files: readonly ManifestFile[]; readonly createdAt: string },
 ): Manifest {
+  const { results } = finished.result;
+  const [only] = results;
   const { datasetId, name, kekId } = finished.job.payload.output;
   return parseWith(
     manifestSchema,
@@ -91,11 +118,20 @@ function resultManifest(
       name,
       version: finished.version,
       createdAt: made.createdAt,
-      files: [made.file],
+      files: made.files,
       localKeys: [{ ...finished.wrapped, group: RESULT_GROUP }],
       groups: [{ name: RESULT_GROUP, kekId, columns: null }],
-      schema: finished.result.schema,
-      merkleRoot: manifestRoot([made.file]),
+      schema: results.length === 1 ? only?.schema : null,
+      ...(results.length === 1
+        ? {}
+        : {
+            tables: results.map(({ name: table, schema }, at) => ({
+              name: table,
+              file: made.files[at]?.name,
+              schema,
+            })),
+          }),
+      merkleRoot: manifestRoot(made.files),
     },
     { what: "result manifest" },
   );
@@ -139,7 +175,7 @@ function resultStatement(
         manifestDigest: published.digest,
         merkleRoot: manifest.merkleRoot,
         kekThumbprint: job.payload.output.kekThumbprint,
-        rows: finished.result.rows,
+        rows: rowsOf(finished.result),
       },
       runtimeData: release.runtimeData,
       evidence: release.evidence,

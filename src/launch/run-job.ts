@@ -1,9 +1,4 @@
-import { randomBytes } from "node:crypto";
-import { PpmlError, toHex } from "../base/index.ts";
-import { makeSandbox, probeIsolation } from "../compute/sandbox.ts";
-import { isolationNotice } from "../compute/work-directory.ts";
-import type { Sandbox } from "../compute/sandbox.ts";
-import { runSqlWorker } from "../compute/sql/run-worker.ts";
+import { PpmlError } from "../base/index.ts";
 import type { WorkerResult } from "../compute/sql/task.ts";
 import type { Grant, ManifestFloor } from "../format/grant.ts";
 import type { Job } from "../format/job.ts";
@@ -13,14 +8,14 @@ import { acceptManifest, checkListing, checkStored, openGrant } from "../open/in
 import { openStore } from "../store/index.ts";
 import type { Store, StoreSource } from "../store/index.ts";
 import { checkJob } from "./check-job.ts";
+import { computeResults } from "./compute-results.ts";
 import { loadCandidate } from "./inputs.ts";
 import type { CandidateInput } from "./inputs.ts";
+import { MAX_EVENT_TEXT } from "./messages.ts";
 import type { LaunchRequest, LaunchResult } from "./messages.ts";
 import type { AcceptedInput, FinishedJob, Launcher, Release } from "./job-state.ts";
-import { publishResult } from "./publish-result.ts";
-import { makeResultKey } from "../seal/index.ts";
+import { publishResult, rowsOf } from "./publish-result.ts";
 import { makeTeeKeys, runtimeDataOf } from "./tee-keys.ts";
-import { makeHandover, makeWorkerServices } from "./worker-services.ts";
 
 /**
  * The whole way of a job inside the TEE: check it, attest, get the keys, accept the inputs, run the
@@ -33,7 +28,7 @@ export async function runJob(launcher: Launcher, request: LaunchRequest): Promis
   tell({
     event: "step",
     step: "job",
-    text: `job ${job.payload.name} is signed by ${job.keyId.slice(0, 12)}…, its query is the one signed`,
+    text: `job ${job.payload.name} is signed by ${job.keyId.slice(0, 12)}…, ${job.payload.code.length === 1 ? "its query is the one signed" : `its ${job.payload.code.length} queries are those signed`}`,
   });
   const candidates = await Promise.all(
     job.payload.inputs.map(async (input) =>
@@ -163,80 +158,29 @@ function floorOf(grant: Grant, datasetId: string): ManifestFloor {
 }
 
 async function compute(
-  options: Omit<FinishedJob, "result" | "version" | "fileName" | "wrapped"> & {
+  options: Omit<FinishedJob, "result" | "version" | "fileNames" | "wrapped"> & {
     readonly request: LaunchRequest;
   },
 ): Promise<FinishedJob> {
   const { launcher, request, job, release, inputs, store } = options;
-  const { settings } = job.payload.engine;
-  using sandbox = sandboxOf(launcher, settings.memoryMiB);
-  using resultKey = makeResultKey(request.output.kek);
   const version = floorOf(release.grant, job.payload.output.datasetId).minVersion + 1;
-  // A name of its own: two runs at once must not write over each other's file.
-  const fileName = `v${version}/result-${toHex(randomBytes(4))}.parquet`;
-  const result = await putWhileRunning({ store, fileName }, (output) =>
-    runSqlWorker({
-      task: {
-        sql: request.code[0] ?? "",
-        settings,
-        workDirectory: sandbox.workDirectory,
-        inputs: inputs.map(({ candidate, manifest }) => ({
-          name: candidate.input.name,
-          datasetId: candidate.input.datasetId,
-          columns: candidate.input.columns,
-          files: manifest.payload.files,
-        })),
-        output: { kind: "table", keyMetadata: resultKey.keyMetadata },
-      },
-      sandbox,
-      nodePath: launcher.nodePath,
-      entryPath: launcher.workerPath,
-      environment: job.payload.environment,
-      services: makeWorkerServices({
-        sources: inputs.map((input) => input.sources),
-        localKeys: release.localKeys,
-        resultDek: resultKey.dek,
-        output,
-        progress: (progress) => {
-          launcher.tell({ event: "progress", ...progress });
-        },
-      }),
-    }),
-  );
-  tellComputed(launcher, { result, inputs });
-  return { ...options, result, version, fileName, wrapped: resultKey.wrapped };
-}
-
-function sandboxOf(launcher: Launcher, memoryMiB: number): Sandbox {
-  const isolation = probeIsolation();
-  const notice = isolationNotice(isolation, process.platform);
-  if (notice !== null) launcher.tell({ event: "notice", text: notice });
-  return makeSandbox({
-    mode: launcher.config.mode,
-    isolation,
-    tmpfsBytes: Math.ceil(memoryMiB / 2) * 1024 * 1024,
+  const computed = await computeResults(launcher, {
+    job: job.payload,
+    texts: request.code,
+    inputs: inputs.map(({ candidate: { input }, manifest, sources }) => ({
+      name: input.name,
+      datasetId: input.datasetId,
+      columns: input.columns,
+      files: manifest.payload.files,
+      sources,
+    })),
+    localKeys: release.localKeys,
+    kek: request.output.kek,
+    store,
+    version,
   });
-}
-
-/** Puts an object from what `run` gives out; if `run` fails, no object appears. */
-async function putWhileRunning<T>(
-  target: { readonly store: Store; readonly fileName: string },
-  run: (output: (bytes: Uint8Array) => Promise<void>) => Promise<T>,
-): Promise<T> {
-  const handover = makeHandover();
-  const stored = target.store.put(target.fileName, handover.chunks);
-  // Its failure is seen where it is awaited below; until then it must not end the process.
-  stored.catch(() => undefined);
-  try {
-    const result = await run(handover.give);
-    await handover.end();
-    await stored;
-    return result;
-  } catch (error) {
-    await handover.fail(error).catch(() => undefined);
-    await stored.catch(() => undefined);
-    throw error;
-  }
+  tellComputed(launcher, { result: computed.result, inputs });
+  return { ...options, ...computed, version };
 }
 
 function tellComputed(
@@ -252,14 +196,26 @@ function tellComputed(
   const files = inputs
     .filter(({ manifest }) => manifest.payload.files.every(({ kind }) => kind === "file"))
     .map(({ candidate }) => `${candidate.input.name}: all of it`);
+  const { engineVersion, results } = result;
+  const counts = results.map(({ name, rows }) => `${name} ${rows} rows`).join(", ");
+  const gave = results.length === 1 ? `${rowsOf(result)} rows` : counts;
   launcher.tell({
     event: "step",
     step: "compute",
-    text: `${result.engineVersion} gave ${result.rows} rows; decrypted only ${[...columns, ...files].join("; ")}`,
+    text: shortened(
+      `${engineVersion} gave ${gave}; decrypted only ${[...columns, ...files].join("; ")}`,
+    ),
   });
+  const bytes = results.reduce((sum, { sealed }) => sum + (sealed?.length ?? 0), 0);
+  const what = results.length === 1 ? "result" : `${results.length} results`;
   launcher.tell({
     event: "step",
     step: "seal",
-    text: `result sealed from memory, ${result.sealed?.length ?? 0} bytes`,
+    text: `${what} sealed from memory, ${bytes} bytes`,
   });
+}
+
+/** An event's text is bounded, and columns may be many. */
+function shortened(text: string): string {
+  return text.length <= MAX_EVENT_TEXT ? text : `${text.slice(0, MAX_EVENT_TEXT - 1)}…`;
 }

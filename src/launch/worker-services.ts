@@ -17,11 +17,12 @@ export function makeWorkerServices(options: {
   /** Open stored files, by input and file. */
   readonly sources: readonly (readonly StoreSource[])[];
   readonly localKeys: LocalKeys;
-  readonly resultDek: Secret;
-  readonly output: (bytes: Uint8Array) => Promise<void>;
+  /** One a query, in their order. */
+  readonly resultDeks: readonly Secret[];
+  readonly output: WorkerServices["output"];
   readonly progress: (progress: Progress) => void;
 }): WorkerServices {
-  const { sources, localKeys, resultDek } = options;
+  const { sources, localKeys, resultDeks } = options;
   return {
     read: ({ input, file, offset, length }) => {
       const source = sources[input]?.[file];
@@ -36,13 +37,20 @@ export function makeWorkerServices(options: {
     key: (kind, material) => {
       if (kind === KEY_OF.table) return Promise.resolve(tableDek(material, localKeys));
       if (kind === KEY_OF.file) return Promise.resolve(fileDek(material, localKeys));
-      if (kind === KEY_OF.result)
-        return Promise.resolve(resultDek.expose((key) => Secret.copy(key)));
+      if (kind === KEY_OF.result) return Promise.resolve(resultDek(material, resultDeks));
       throw new PpmlError("compute.worker", `the worker asked for a key of kind ${kind}`);
     },
     output: options.output,
     progress: options.progress,
   };
+}
+
+function resultDek(place: Uint8Array, deks: readonly Secret[]): Secret {
+  const query = place.byteLength === 4 ? new DataView(place.buffer, place.byteOffset) : null;
+  const dek = query === null ? undefined : deks[query.getUint32(0, true)];
+  if (dek === undefined)
+    throw new PpmlError("compute.worker", "the worker asked for the key of a result there is not");
+  return dek.expose((key) => Secret.copy(key));
 }
 
 function tableDek(material: Uint8Array, localKeys: LocalKeys): Secret {

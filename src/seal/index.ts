@@ -12,4 +12,4 @@ export { sealDataset, type SealDatasetOptions, type SealInput } from "./seal-dat
 export { type SealedFile, sealFile, type SealFileOptions } from "./seal-file.ts";
 export { sealResource } from "./seal-resource.ts";
 export { loadEnvelope, loadPinned } from "./stored-manifest.ts";
-export { makeResultKey, type ResultKey, RESULT_GROUP } from "./table-key.ts";
+export { makeResultKeys, type ResultKeys, RESULT_GROUP } from "./table-key.ts";

@@ -29,30 +29,42 @@ export function makeTableKey(
   };
 }
 
-/** The key of one result: its DEK goes to the engine, the wrapped local key into the manifest. */
-export type ResultKey = Disposable & {
-  readonly dek: Secret;
-  /** PKMT1, base64url. */
-  readonly keyMetadata: string;
+/** The keys of a job's results: DEKs go to the engine, the wrapped local key into the manifest. */
+export type ResultKeys = Disposable & {
+  /** One a result, in their order. */
+  readonly tables: readonly {
+    readonly dek: Secret;
+    /** PKMT1, base64url. */
+    readonly keyMetadata: string;
+  }[];
+  /** The local key that wraps all of them: one unwrap in the vault opens all results. */
   readonly wrapped: WrappedLocalKey;
 };
 
 /** Name of a result's only column group. */
 export const RESULT_GROUP = "result";
 
-/** Makes the keys of a result table, all columns under one KEK. */
-export function makeResultKey(kek: KekPublicKey): ResultKey {
-  const group = makeGroupKey({ name: RESULT_GROUP, columns: null, kek });
-  const { dek, keyMetadata } = makeTableKey(group, { isFooterKey: true });
-  const { wrapped } = group;
-  // The local key has done its work: it wrapped the DEK.
-  group[Symbol.dispose]();
+/**
+ * Makes the keys of a job's results: a DEK for each, all columns under one KEK.
+ * @param options.count results, at least 1
+ */
+export function makeResultKeys(options: {
+  readonly kek: KekPublicKey;
+  readonly count: number;
+}): ResultKeys {
+  using stack = new DisposableStack();
+  // The local key has done its work when this returns: it wrapped the DEKs.
+  using group = makeGroupKey({ name: RESULT_GROUP, columns: null, kek: options.kek });
+  const tables = Array.from({ length: options.count }, () => {
+    const { dek, keyMetadata } = stack.use(makeTableKey(group, { isFooterKey: true }));
+    return { dek, keyMetadata: toBase64Url(keyMetadata) };
+  });
+  const deks = stack.move();
   return {
-    dek,
-    keyMetadata: toBase64Url(keyMetadata),
-    wrapped,
+    tables,
+    wrapped: group.wrapped,
     [Symbol.dispose]: () => {
-      dek[Symbol.dispose]();
+      deks[Symbol.dispose]();
     },
   };
 }

@@ -184,7 +184,7 @@ export function jobOf(fixture: Fixture, changes: Partial<Job> = {}): Job {
     policy: "analysis",
     purpose: PURPOSE,
     engine: { name: "sql", settings: { memoryMiB: 512, timeoutSeconds: 60, threads: 1 } },
-    code: [{ kind: "sql", name: "delays.sql", sha256: SQL_DIGEST }],
+    code: [{ kind: "sql", name: "delays", sha256: SQL_DIGEST }],
     arguments: [],
     environment: [],
     inputs: [{ name: "flights", datasetId: INPUT_DATASET, columns: ["delay"] }],

@@ -27,6 +27,7 @@ import {
   randomNonce,
   requestOf,
   runtimeDataOf,
+  SQL_DIGEST,
   wrapUnder,
 } from "./fixture.ts";
 import type { Answer, Fixture, Tee } from "./fixture.ts";
@@ -232,10 +233,27 @@ describe("a release to an attested job", () => {
   });
 
   test("a changed query is refused", async () => {
-    const code = [{ kind: "sql" as const, name: "delays.sql", sha256: "0".repeat(64) }];
+    const code = [{ kind: "sql" as const, name: "delays", sha256: "0".repeat(64) }];
     const asked = await requestOf(fixture, { job: jobOf(fixture, { code }) });
     const { message } = await refused(asked.request, "release.job");
-    assert.match(message, /delays\.sql has the digest 0000/);
+    assert.match(message, /delays has the digest 0000/);
+  });
+
+  test("T161: of a job of several queries the policy has to approve every one", async () => {
+    const approved = { kind: "sql" as const, name: "delays", sha256: SQL_DIGEST };
+    const other = { kind: "sql" as const, name: "other", sha256: "0".repeat(64) };
+    for (const code of [
+      [approved, other],
+      [other, approved],
+      [approved, { ...approved, name: "again" }, other],
+    ]) {
+      const asked = await requestOf(fixture, { job: jobOf(fixture, { code }) });
+      const { message } = await refused(asked.request, "release.job");
+      assert.match(message, /other has the digest 0000/);
+    }
+    const code = [approved, { ...approved, name: "again" }];
+    const asked = await requestOf(fixture, { job: jobOf(fixture, { code }) });
+    assert.equal((await call(fixture.app, "/v1/release", asked.request)).message, "");
   });
 
   test("arguments that the policy does not list are refused", async () => {

@@ -181,6 +181,26 @@ const WRONG: readonly (readonly [from: string, to: string, message: string])[] =
     "policy: anlaysis",
     'f:28:13: jobs.delays.policy: there is no policy "anlaysis": did you mean "analysis"?',
   ],
+  [
+    "code: queries/delays.sql",
+    "code: [queries/a.sql, queries/b.sql, queries/a.sql]",
+    'f:27:42: jobs.delays.code[2]: the query "a" is listed twice: keep one',
+  ],
+  [
+    "code: queries/delays.sql",
+    "code: [queries/a.sql, nightly/A.sql]",
+    'f:27:27: jobs.delays.code[1]: the query of queries/a.sql is named "a" too: rename one of the files',
+  ],
+  [
+    "code: queries/delays.sql",
+    "code: queries/top.ten.sql",
+    `f:27:11: jobs.delays.code: the file's name is the query's, "top.ten": expected 1 to 63 letters, digits, '_' or '-', beginning with a letter or digit: rename the file`,
+  ],
+  [
+    "code: queries/delays.sql",
+    "code: []",
+    "f:27:11: jobs.delays.code: expected at least 1 entries; came an empty list",
+  ],
   ["engine: sql", "engine: spark", 'f:26:13: jobs.delays.engine: expected "sql"; came "spark"'],
   [
     "purpose: statistics",

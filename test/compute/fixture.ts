@@ -7,13 +7,13 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { fromBase64Url, Secret } from "../../src/base/index.ts";
 import { makeSandbox, probeIsolation } from "../../src/compute/sandbox.ts";
 import { runSqlWorker } from "../../src/compute/sql/run-worker.ts";
-import type { WorkerResult, WorkerTask } from "../../src/compute/sql/task.ts";
+import type { QueryResult, WorkerResult, WorkerTask } from "../../src/compute/sql/task.ts";
 import { signingKeyOf } from "../../src/format/jwk.ts";
 import type { KekPublicKey } from "../../src/format/kek.ts";
 import type { Manifest } from "../../src/format/manifest.ts";
 import { kekVersionOf } from "../../src/key/index.ts";
 import { makeWorkerServices } from "../../src/launch/worker-services.ts";
-import { makeResultKey, sealDataset } from "../../src/seal/index.ts";
+import { makeResultKeys, sealDataset } from "../../src/seal/index.ts";
 import type { ManifestAuthority, SealInput } from "../../src/seal/index.ts";
 import { openLocalSource, openLocalStore } from "../../src/store/index.ts";
 import type { StoreSource } from "../../src/store/index.ts";
@@ -41,7 +41,7 @@ export function makeTestKek(kekId: string): TestKek {
 
 /** Unwraps the manifest's local keys that belong to the KEKs given, as a vault would. */
 export function releaseKeys(
-  manifest: Manifest,
+  manifest: Pick<Manifest, "localKeys">,
   keks: readonly TestKek[],
 ): Map<string, { readonly kekId: string; readonly key: Secret }> {
   const keys = new Map<string, { readonly kekId: string; readonly key: Secret }>();
@@ -142,9 +142,7 @@ export type TestInput = {
   readonly columns: readonly string[] | null;
 };
 
-/** Runs a query in a real worker over sealed datasets, with the keys of `keks` only. */
-export async function runQuery(options: {
-  readonly sql: string;
+type RunOptions = {
   readonly inputs: readonly TestInput[];
   readonly keks: readonly TestKek[];
   readonly settings?: Partial<WorkerTask["settings"]>;
@@ -153,7 +151,22 @@ export async function runQuery(options: {
   readonly inherits?: boolean;
   /** Told of each range that the worker asks for. */
   readonly onRead?: () => void;
-}): Promise<WorkerResult & { readonly output: Uint8Array }> {
+};
+
+/** Runs a query in a real worker over sealed datasets, with the keys of `keks` only. */
+export async function runQuery(
+  options: RunOptions & { readonly sql: string },
+): Promise<QueryResult & Pick<WorkerResult, "opened"> & { readonly output: Uint8Array }> {
+  const { opened, results, outputs } = await runQueries({ ...options, queries: [options.sql] });
+  const [result] = results;
+  if (result === undefined) throw new Error("no result");
+  return { ...result, opened, output: outputs[0] ?? new Uint8Array(0) };
+}
+
+/** As `runQuery`, several in one task: they are named q0, q1, … */
+export async function runQueries(
+  options: RunOptions & { readonly queries: readonly string[] },
+): Promise<WorkerResult & { readonly outputs: readonly Uint8Array[] }> {
   await using stack = new AsyncDisposableStack();
   const sources: StoreSource[][] = [];
   const localKeys = new Map<string, { readonly kekId: string; readonly key: Secret }>();
@@ -171,21 +184,24 @@ export async function runQuery(options: {
     isolation: probeIsolation(),
     tmpfsBytes: (settings.memoryMiB / 2) * 1024 * 1024,
   });
-  using resultKey = makeResultKey((options.resultKek ?? makeTestKek("test/results")).publicKey);
-  const chunks: Uint8Array[] = [];
+  using keys = makeResultKeys({
+    kek: (options.resultKek ?? makeTestKek("test/results")).publicKey,
+    count: options.queries.length,
+  });
+  const chunks: Uint8Array[][] = options.queries.map(() => []);
   const services = makeWorkerServices({
     sources,
     localKeys,
-    resultDek: resultKey.dek,
-    output: (bytes) => {
-      chunks.push(Uint8Array.from(bytes));
+    resultDeks: keys.tables.map(({ dek }) => dek),
+    output: ({ query, bytes }) => {
+      chunks[query]?.push(Uint8Array.from(bytes));
       return Promise.resolve();
     },
     progress: () => undefined,
   });
   const result = await runSqlWorker({
     task: {
-      sql: options.sql,
+      queries: options.queries.map((sql, at) => ({ name: `q${at}`, sql })),
       settings,
       workDirectory: sandbox.workDirectory,
       inputs: options.inputs.map(({ dataset, columns }) => ({
@@ -197,7 +213,7 @@ export async function runQuery(options: {
       output:
         options.resultKek === undefined
           ? { kind: "rows", limit: 1000 }
-          : { kind: "table", keyMetadata: resultKey.keyMetadata },
+          : { kind: "table", keyMetadata: keys.tables.map(({ keyMetadata }) => keyMetadata) },
     },
     sandbox,
     nodePath: process.execPath,
@@ -212,5 +228,5 @@ export async function runQuery(options: {
       },
     },
   });
-  return { ...result, output: new Uint8Array(Buffer.concat(chunks)) };
+  return { ...result, outputs: chunks.map((parts) => new Uint8Array(Buffer.concat(parts))) };
 }

@@ -66,7 +66,7 @@ test("no file that a run writes holds a value of the data, of the query or of th
   for (const kind of [
     /broker\.db$/,
     /vault/,
-    /sealed\/answers\/v1\/result-[0-9a-f]{8}\.parquet$/,
+    /sealed\/answers\/v1\/answer-[0-9a-f]{8}\.parquet$/,
     /sealed\/answers\/manifest\.json$/,
     /sealed\/answers\/receipt\.json$/,
     /sealed\/people\/v1\/people\.parquet$/,

@@ -112,7 +112,7 @@ describe("T126: kill -9 at any step: the dataset opens, in the old or the new ve
 
   test("ppml run", async () => {
     await must("run", "answer");
-    for (const seen of [/^v\d+\/result-/, /^manifest\.v/, /^manifest\.json$/]) {
+    for (const seen of [/^v\d+\/answer-/, /^manifest\.v/, /^manifest\.json$/]) {
       const version = versionOf("answers");
       await killedWhen(seen);
       assert.match(await must("data", "open", "answers", "--json"), /5000/, String(seen));

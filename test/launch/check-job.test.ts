@@ -21,7 +21,7 @@ function jobOf(changes: Partial<Job> = {}): Job {
     policy: "analysis",
     purpose: "a test",
     engine: { name: "sql", settings: { memoryMiB: 512, timeoutSeconds: 60, threads: 1 } },
-    code: [{ kind: "sql", name: "answer.sql", sha256: toHex(sha256(utf8(SQL))) }],
+    code: [{ kind: "sql", name: "answer", sha256: toHex(sha256(utf8(SQL))) }],
     arguments: [],
     environment: ["TZ"],
     inputs: [{ name: "people", datasetId: "11".repeat(16), columns: ["id"] }],
@@ -62,8 +62,35 @@ test("the signed job with the query and the output key that it names is taken", 
 test("another query than the signed one is refused, by one character too", () => {
   for (const code of [[`${SQL} `], [SQL.toLowerCase()], ["SELECT * FROM people"], [SQL, SQL], []])
     refused(requestOf(jobOf(), { code }), "launch.job");
-  const two = jobOf();
-  refused(requestOf({ ...two, code: [...two.code, ...two.code] }), "launch.job");
+});
+
+const codeOf = (name: string, text: string) => ({
+  kind: "sql" as const,
+  name,
+  sha256: toHex(sha256(utf8(text))),
+});
+
+test("a job of several queries is taken with all of them in their order, and with no other", () => {
+  const [daily, weekly] = ["SELECT 1", "SELECT 2"];
+  const job = jobOf({ code: [codeOf("daily", daily), codeOf("weekly", weekly)] });
+  assert.ok(checkJob(requestOf(job, { code: [daily, weekly] }), NOW_MS));
+  for (const code of [[weekly, daily], [daily, daily], [daily], [daily, weekly, daily]])
+    refused(requestOf(job, { code }), "launch.job");
+  assert.throws(() => checkJob(requestOf(job, { code: [daily, "SELECT 3"] }), NOW_MS), {
+    message: /the query weekly is not the one that was signed/,
+  });
+});
+
+test("a job that names two queries alike, letter case aside, is refused", () => {
+  for (const name of ["daily", "Daily"]) {
+    const job = jobOf({ code: [codeOf("daily", SQL), codeOf(name, SQL)] });
+    refused(requestOf(job, { code: [SQL, SQL] }), "format.invalid");
+  }
+});
+
+test("a query whose name is no good for a file is refused", () => {
+  for (const name of ["", "../x", "a b", "a.sql", "-a", "x".repeat(64)])
+    refused(requestOf(jobOf({ code: [codeOf(name, SQL)] })), "format.invalid");
 });
 
 test("another output key than the signed one is refused, under the right name too", () => {

@@ -91,6 +91,38 @@ test("a manifest whose Merkle root is not that of its files is refused", () => {
   });
 });
 
+const fileOf = (name: string): ManifestFile => ({
+  ...FILE,
+  name: `v4/${name}.parquet`,
+  fileId: `0${name}`.repeat(16),
+});
+
+test("of several tables each is one of the files, under a name of its own; otherwise the manifest is refused", () => {
+  const schema = [{ name: "n", type: "BIGINT" }];
+  const files = ["a", "b"].map(fileOf);
+  const tables = ["a", "b"].map((name) => ({ name, file: `v4/${name}.parquet`, schema }));
+  const accept = (changes: Partial<Manifest>): void => {
+    const manifest = manifestOf({ version: 4, files, tables, ...changes });
+    acceptManifest(signObject("manifest", manifest, owner), floor);
+  };
+  accept({});
+  const [a, b] = tables;
+  assert.ok(a !== undefined && b !== undefined);
+  for (const changes of [
+    { tables: [a] },
+    { tables: [a, { ...b, name: "A" }] },
+    { tables: [a, { ...b, file: a.file }] },
+    { tables: [a, { ...b, file: "v4/c.parquet" }] },
+    { tables: [a, b, { ...b, name: "c", file: "v4/c.parquet" }] },
+    { tables: [a, { ...b, name: "../b" }] },
+    { schema },
+    { files: files.slice(0, 1) },
+    { files: [...files, fileOf("c")] },
+    { files: [fileOf("a"), { ...fileOf("b"), kind: "file" as const }] },
+  ])
+    assert.throws(() => accept(changes), { code: "format.invalid" }, JSON.stringify(changes));
+});
+
 test("a missing and an added file are refused", () => {
   const manifest = { payload: manifestOf(), digest: envelopeDigest(good) };
   checkListing(manifest, ["manifest.json", "receipt.json", FILE.name]);

@@ -5,7 +5,8 @@ import { openBrokerClient } from "../../launch/index.ts";
 import { withBroker } from "../broker-process.ts";
 import type { RunningBroker } from "../broker-process.ts";
 import { defineCommand } from "../command.ts";
-import { findJob, loadCode, loadSignedJob } from "../job-object.ts";
+import { findJob, loadSignedJob } from "../job-object.ts";
+import { loadQueries } from "../job-queries.ts";
 import { renderFields } from "../output/table.ts";
 import { runInSimulatedTee } from "../run-job.ts";
 import { imageFlag, imageRootOf } from "../tee-image.ts";
@@ -72,7 +73,7 @@ export const command = defineCommand<Flags, [string]>({
     const config = findJob(project, name);
     const run = {
       envelope: await loadSignedJob(project, name),
-      code: await loadCode(project, config.code),
+      code: (await loadQueries(project, config)).map(({ text }) => text),
       datasets: Object.fromEntries(
         Object.entries(config.inputs).map(([view, input]) => [view, input.dataset]),
       ),
@@ -88,9 +89,9 @@ export const command = defineCommand<Flags, [string]>({
     const result = await (remote === null ? withBroker(workspace, work) : work(remote));
     const path = join(receipts, `${result.name}-v${result.version}.receipt.json`);
     await writeJson(path, result.file, { mode: "replace" });
-    const { datasetId, version, rows, bytes } = result;
+    const { datasetId, version, rows, bytes, results } = result;
     return {
-      data: { job: name, simulated: true, datasetId, version, rows, bytes, receipt: path },
+      data: { job: name, simulated: true, datasetId, version, rows, bytes, results, receipt: path },
       human: () =>
         renderFields(
           [
@@ -98,6 +99,9 @@ export const command = defineCommand<Flags, [string]>({
               "result",
               `${result.name} v${version}: ${rows} rows, ${bytes} sealed bytes  SIMULATED`,
             ],
+            ...(results.length === 1 ? [] : results).map(
+              (one) => ["table", `${one.name}: ${one.rows} rows, ${one.bytes} bytes`] as const,
+            ),
             ["receipt", relative(context.cwd, path)],
             ["next", `ppml data open ${result.name}`],
           ],

@@ -69,19 +69,19 @@ export const command = defineCommand<Flags, [string]>({
   description:
     "The datasets are those whose names the query holds. The same checks hold as for any job; a\n" +
     "query that others must not see in a process list belongs into a job's file.",
-  async run(context, flags, code) {
+  async run(context, flags, text) {
     using workspace = await openWorkspace(context, flags);
-    const config = adHocJob(workspace, { flags, code });
+    const config = adHocJob(workspace, { flags, text });
     const built = await buildJob(workspace, {
       name: JOB_NAME,
       config,
-      code,
+      queries: [{ name: JOB_NAME, text }],
       nowMs: context.clock(),
     });
     const job = parseWith(jobSchema, built, { what: "query", code: "cli.usage" });
     const run = {
       envelope: signObject("job", job, workspace.owner),
-      code,
+      code: [text],
       datasets: Object.fromEntries(
         Object.entries(config.inputs).map(([view, input]) => [view, input.dataset]),
       ),
@@ -105,11 +105,11 @@ export const command = defineCommand<Flags, [string]>({
 
 function adHocJob(
   workspace: Workspace,
-  options: { readonly flags: Flags; readonly code: string },
+  options: { readonly flags: Flags; readonly text: string },
 ): JobConfig {
-  const { flags, code } = options;
+  const { flags, text } = options;
   const names = Object.keys(workspace.project.config.datasets).filter(
-    (name) => name !== flags.output && new RegExp(`(?<![\\w-])${name}(?![\\w-])`).test(code),
+    (name) => name !== flags.output && new RegExp(`(?<![\\w-])${name}(?![\\w-])`).test(text),
   );
   if (names.length === 0)
     throw new PpmlError("cli.usage", "the query names no dataset of ppml.yaml");

@@ -1,6 +1,9 @@
 import { isSharedProvider } from "../../attest/index.ts";
 import { checkAzureSection } from "../../provision/azure/config/check-section.ts";
+import { queryNameSchema } from "../../format/job.ts";
+import { printable } from "../output/printable.ts";
 import type { PathPart } from "./document.ts";
+import { queryNameOf } from "./query-name.ts";
 import type { DatasetConfig, JobConfig, ProjectConfig } from "./schema.ts";
 import { suggestion } from "./suggest.ts";
 
@@ -84,7 +87,29 @@ function checkGroups(dataset: DatasetConfig, add: Add): void {
   }
 }
 
+/** Queries are named by their files: the names have to be good for results, and each stand once. */
+function checkCode({ code }: JobConfig, add: Add): void {
+  const pathOf = new Map<string, string>();
+  for (const [index, path] of (typeof code === "string" ? [code] : code).entries()) {
+    const at = typeof code === "string" ? ["code"] : ["code", index];
+    const name = queryNameOf(path);
+    const problem = queryNameSchema.safeParse(name).error?.issues[0]?.message;
+    if (problem !== undefined)
+      add(at, `the file's name is the query's, "${printable(name)}": ${problem}: rename the file`);
+    const other = pathOf.get(name.toLowerCase());
+    if (other !== undefined)
+      add(
+        at,
+        other === path
+          ? `the query "${name}" is listed twice: keep one`
+          : `the query of ${other} is named "${queryNameOf(other)}" too: rename one of the files`,
+      );
+    pathOf.set(name.toLowerCase(), path);
+  }
+}
+
 function checkJob(config: ProjectConfig, job: JobConfig, add: Add): void {
+  checkCode(job, add);
   const datasets = Object.keys(config.datasets);
   const policies = Object.keys(config.policies);
   if (!policies.includes(job.policy))

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { maaPinShape } from "../../attest/index.ts";
-import { purposeSchema, sqlSettingsSchema } from "../../format/job.ts";
+import { MAX_CODE_TEXTS, purposeSchema, sqlSettingsSchema } from "../../format/job.ts";
 import { modeSchema } from "../../format/kek.ts";
 import { nameSchema } from "../../format/schema.ts";
 import { azureSectionSchema } from "../../provision/azure/config/azure-section.ts";
@@ -106,13 +106,17 @@ const limitsSchema = z.strictObject({
 
 const jobSchema = z.strictObject({
   engine: z.literal("sql").describe("What runs the job: sql is DuckDB, built in."),
-  code: pathSchema.describe("File with the job's code: for sql, exactly one SELECT statement."),
+  code: z
+    .union([pathSchema, z.array(pathSchema).min(1).max(MAX_CODE_TEXTS)])
+    .describe(
+      "File with the job's code, or a list of files: for sql, exactly one SELECT statement each. Each result is a table that is named by its file.",
+    ),
   policy: nameSchema.describe("Name of the policy of this file that must approve the job."),
   purpose: purposeSchema.describe("What the result is for; the policy names the allowed ones."),
   inputs: z
     .record(nameSchema, inputSchema)
     .refine(...sizeBetween(1, 100))
-    .describe("The tables of the query, by their names in it."),
+    .describe("The tables of the queries, by their names in them."),
   output: nameSchema.describe("Name of the dataset that the result is sealed into."),
   limits: limitsSchema.optional().describe("The most that the job may take."),
   validDays: z

@@ -136,7 +136,7 @@ function examineFiles(project: Project): Finding {
   const { datasets, jobs, policies } = project.config;
   const named = [
     ...Object.values(datasets).flatMap(({ source }) => source ?? []),
-    ...Object.values(jobs).map(({ code }) => code),
+    ...Object.values(jobs).flatMap(({ code }) => code),
     ...Object.values(policies).map(({ file }) => file),
   ];
   const missing = named.filter((path) => statOf(project.resolve(path)) === null);

@@ -17,7 +17,7 @@ export async function executeSafely(connection: DuckDBConnection, sql: string): 
   await guarded(() => connection.run(sql));
 }
 
-/** Names and types of the query's columns. */
+/** Names and types of the query's columns, without running it. */
 export async function describeQuery(
   connection: DuckDBConnection,
   sql: string,

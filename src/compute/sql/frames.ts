@@ -13,9 +13,9 @@ export const FRAME = {
   read: 2,
   /** Launcher to worker: bytes asked for: a range of ciphertext, or a DEK. */
   bytes: 3,
-  /** Worker to launcher: u8 kind (1 table, 2 file), then key metadata or header; answered by `bytes`. */
+  /** Worker to launcher: u8 kind (1 table, 2 file, 3 result), then key metadata, header or u32le query; answered by `bytes`. */
   key: 4,
-  /** Worker to launcher: the next bytes of the sealed result. */
+  /** Worker to launcher: the next bytes of a sealed result; the id is its query's place. */
   output: 5,
   /** Worker to launcher: JSON of WorkerResult. */
   done: 6,

@@ -1,5 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, constants, fstatSync, openSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { PpmlError, toHex } from "../../base/index.ts";
 import type { ByteSource } from "../../base/index.ts";
@@ -19,6 +27,8 @@ export type MemoryFile = Disposable & {
   /** Bytes written so far. */
   size(): number;
   append(bytes: Uint8Array): void;
+  /** Gives its memory back; it can be written anew. */
+  clear(): void;
   source(): ByteSource;
 };
 
@@ -40,6 +50,10 @@ export function openMemoryFile(
     size: () => fstatSync(fd).size,
     append: (bytes) => {
       position = writeAll(fd, bytes, position);
+    },
+    clear: () => {
+      ftruncateSync(fd, 0);
+      position = 0;
     },
     source: () => descriptorSource(fd, fstatSync(fd).size),
     [Symbol.dispose]: () => {

@@ -60,15 +60,35 @@ export async function showEmptyTables(
   return types;
 }
 
-/** Puts views over the opened files in the place of the empty tables. */
+/** Takes the empty tables away: a query finds what was opened for it, or fails. */
+export async function hideEmptyTables(
+  connection: DuckDBConnection,
+  places: readonly Place[],
+): Promise<void> {
+  for (const { input } of places)
+    await executeSafely(connection, `DROP TABLE ${quoteName(input.input.name)}`);
+}
+
+/** Shows the engine views over opened files. */
 export async function showOpened(
   connection: DuckDBConnection,
   places: readonly Place[],
 ): Promise<void> {
+  for (const { input, files } of places)
+    await executeSafely(
+      connection,
+      `CREATE VIEW ${quoteName(input.input.name)} AS ${selectOf(input, files)}`,
+    );
+}
+
+/** Takes the views away and gives the memory of their files back. */
+export async function hideOpened(
+  connection: DuckDBConnection,
+  places: readonly Place[],
+): Promise<void> {
   for (const { input, files } of places) {
-    const name = quoteName(input.input.name);
-    await executeSafely(connection, `DROP TABLE ${name}`);
-    await executeSafely(connection, `CREATE VIEW ${name} AS ${selectOf(input, files)}`);
+    await executeSafely(connection, `DROP VIEW ${quoteName(input.input.name)}`);
+    for (const file of files) file.clear();
   }
 }
 

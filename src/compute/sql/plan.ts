@@ -54,17 +54,17 @@ export async function planQuery(options: {
   readonly connection: DuckDBConnection;
   readonly sql: string;
   readonly tables: readonly PlanTable[];
+  /** The engine's passes, as `listPasses` gives them. */
+  readonly passes: readonly string[];
 }): Promise<ReadonlyMap<string, TableUse>> {
-  const { connection, sql, tables } = options;
-  const passes = await listPasses(connection);
-  const bare = await explain(connection, {
-    sql,
-    disabled: passes.filter((pass) => pass !== "unused_columns"),
-  });
-  const pushed = await explain(connection, {
-    sql,
-    disabled: DATA_DEPENDENT_PASSES.filter((pass) => passes.includes(pass)),
-  });
+  const { connection, sql, tables, passes } = options;
+  await optimizeColumnsOnly(connection, passes);
+  const bare = await explain(connection, sql);
+  await disablePasses(
+    connection,
+    DATA_DEPENDENT_PASSES.filter((pass) => passes.includes(pass)),
+  );
+  const pushed = await explain(connection, sql);
   const uses = new Map<string, TableUse>();
   for (const table of tables) {
     const scans = bare.filter((node) => isScanOf(node, table.name));
@@ -82,18 +82,36 @@ export async function planQuery(options: {
   return uses;
 }
 
-async function listPasses(connection: DuckDBConnection): Promise<string[]> {
+/**
+ * Has the engine optimize nothing but which columns are read: the cheapest way to bind a query.
+ * @param passes the engine's, as `listPasses` gives them
+ */
+export async function optimizeColumnsOnly(
+  connection: DuckDBConnection,
+  passes: readonly string[],
+): Promise<void> {
+  await disablePasses(
+    connection,
+    passes.filter((pass) => pass !== "unused_columns"),
+  );
+}
+
+async function disablePasses(
+  connection: DuckDBConnection,
+  passes: readonly string[],
+): Promise<void> {
+  await connection.run(`SET disabled_optimizers='${passes.join(",")}'`);
+}
+
+/** Names of the passes of the engine's optimizer. */
+export async function listPasses(connection: DuckDBConnection): Promise<string[]> {
   const rows = await connection.runAndReadAll("SELECT name FROM duckdb_optimizers()");
   return rows.getRows().map((row) => String(row[0]));
 }
 
-async function explain(
-  connection: DuckDBConnection,
-  options: { readonly sql: string; readonly disabled: readonly string[] },
-): Promise<PlanNode[]> {
-  await connection.run(`SET disabled_optimizers='${options.disabled.join(",")}'`);
+async function explain(connection: DuckDBConnection, sql: string): Promise<PlanNode[]> {
   const rows = await connection
-    .runAndReadAll(`EXPLAIN (FORMAT json) ${options.sql}`)
+    .runAndReadAll(`EXPLAIN (FORMAT json) ${sql}`)
     .catch((cause: unknown) => {
       throw new PpmlError("compute.sql", `the query does not bind: ${messageOf(cause)}`, { cause });
     });

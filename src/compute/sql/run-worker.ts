@@ -10,6 +10,8 @@ import type { Sandbox } from "../sandbox.ts";
 import { memoryError, watch } from "../watchdog.ts";
 import { FRAME, readFrames, sendFrame } from "./frames.ts";
 import type { Frame } from "./frames.ts";
+import { queryOf } from "./query-error.ts";
+import type { QueryScope } from "./query-error.ts";
 import { progressSchema, readRequestSchema, workerResultSchema } from "./task.ts";
 import type { Progress, WorkerOrder, WorkerResult, WorkerTask } from "./task.ts";
 import { failureOf, wireFailure } from "./wire-failure.ts";
@@ -27,8 +29,8 @@ export type WorkerServices = {
   readonly descriptor: (at: { readonly input: number; readonly file: number }) => number | null;
   /** The DEK that `material` names, or the reason why not. */
   readonly key: (kind: number, material: Uint8Array) => Promise<Secret>;
-  /** The next bytes of the sealed result; resolves when the next may come. */
-  readonly output: (bytes: Uint8Array) => Promise<void>;
+  /** The next bytes of a query's sealed result; resolves when the next may come. */
+  readonly output: (of: { readonly query: number; readonly bytes: Uint8Array }) => Promise<void>;
   readonly progress: (progress: Progress) => void;
 };
 
@@ -40,7 +42,8 @@ const STDERR_BYTES = 64 * 1024;
 
 /**
  * Starts the engine's worker in its sandbox, serves it, and gives its result.
- * @throws what the worker found, compute.timeout, compute.memory, compute.worker
+ * @throws what the worker found, compute.timeout, compute.memory, compute.worker; of several queries
+ * the error names the one that ran
  */
 export async function runSqlWorker(options: {
   readonly task: WorkerOrder;
@@ -51,7 +54,8 @@ export async function runSqlWorker(options: {
   /** Environment names that the job allows. */
   readonly environment: readonly string[];
 }): Promise<WorkerResult> {
-  const { sandbox, services } = options;
+  const { sandbox } = options;
+  const { services, running } = followQueries(options.services, options.task.queries);
   const { task, inherited } = withInherited(options.task, services);
   const { settings } = task;
   const command = sandbox.command(options.nodePath, [
@@ -79,11 +83,30 @@ export async function runSqlWorker(options: {
   child.kill("SIGKILL");
   const status = await exit;
   const verdict = watchdog.verdict();
-  if (verdict !== null) throw verdict;
-  if (failure !== null) throw describeFailure(failure, { status, stderr: stderr(), settings });
+  if (verdict !== null) throw running().naming(verdict);
+  if (failure !== null)
+    throw describeFailure(failure, { status, stderr: stderr(), settings, query: running() });
   if (served === null)
     throw new PpmlError("base.internal", "the worker gave neither result nor error");
   return served;
+}
+
+/** Remembers which query the worker runs, as its progress says. */
+function followQueries(
+  services: WorkerServices,
+  queries: WorkerOrder["queries"],
+): { readonly services: WorkerServices; readonly running: () => QueryScope } {
+  let at = -1;
+  return {
+    services: {
+      ...services,
+      progress: (progress) => {
+        if (progress.step === "compute") at = progress.done;
+        services.progress(progress);
+      },
+    },
+    running: () => queryOf(queries, at),
+  };
 }
 
 /** Settles under which descriptor the worker finds which file. */
@@ -119,7 +142,7 @@ export async function serveWorker(
         void answer(channel, frame, services);
         break;
       case FRAME.output:
-        await services.output(frame.payload);
+        await services.output({ query: frame.id, bytes: frame.payload });
         break;
       case FRAME.progress:
         services.progress(parseWith(progressSchema, jsonOf(frame), { what: "worker progress" }));
@@ -165,15 +188,18 @@ function describeFailure(
     readonly status: string;
     readonly stderr: string;
     readonly settings: { readonly memoryMiB: number };
+    readonly query: QueryScope;
   },
 ): unknown {
   if (isPpmlError(failure) && failure.code !== "compute.worker") return failure;
   if (/bad_alloc|out of memory|ENOMEM/i.test(end.stderr))
-    return memoryError(end.settings.memoryMiB);
+    return end.query.naming(memoryError(end.settings.memoryMiB));
   // What the worker printed may quote data: only how it ended is told.
-  return new PpmlError("compute.worker", `the worker ended without a result (${end.status})`, {
-    cause: failure,
-  });
+  return end.query.naming(
+    new PpmlError("compute.worker", `the worker ended without a result (${end.status})`, {
+      cause: failure,
+    }),
+  );
 }
 
 function exitOf(child: ChildProcess): Promise<string> {

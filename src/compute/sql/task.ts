@@ -1,13 +1,17 @@
 import { z } from "zod";
 import { base64UrlSchema, nameSchema } from "../../format/schema.ts";
-import { sqlSettingsSchema } from "../../format/job.ts";
+import { MAX_CODE_TEXTS, queryNameSchema, sqlSettingsSchema } from "../../format/job.ts";
 import { manifestSchema } from "../../format/manifest.ts";
 
 const fileSchema = manifestSchema.shape.files.element;
 
 /** What the launcher asks of its worker. Keys are asked for one by one and never stand in it. */
 export const workerTaskSchema = z.strictObject({
-  sql: z.string().max(1_000_000),
+  /** Run in this order, each over the same inputs. */
+  queries: z
+    .array(z.strictObject({ name: queryNameSchema, sql: z.string().max(1_000_000) }))
+    .min(1)
+    .max(MAX_CODE_TEXTS),
   settings: sqlSettingsSchema,
   /** The worker's private tmpfs. */
   workDirectory: z.string(),
@@ -26,8 +30,11 @@ export const workerTaskSchema = z.strictObject({
    */
   descriptors: z.array(z.array(z.int().min(0).nullable())),
   output: z.discriminatedUnion("kind", [
-    /** A sealed table; `keyMetadata` is the PKMT1 text of the result's footer key. */
-    z.strictObject({ kind: z.literal("table"), keyMetadata: base64UrlSchema }),
+    /** A sealed table a query; `keyMetadata` has the PKMT1 text of each result's footer key. */
+    z.strictObject({
+      kind: z.literal("table"),
+      keyMetadata: z.array(base64UrlSchema).min(1).max(MAX_CODE_TEXTS),
+    }),
     /** Rows for the owner's own eyes: never used inside a TEE. */
     z.strictObject({ kind: z.literal("rows"), limit: z.int().min(1).max(100_000) }),
   ]),
@@ -47,10 +54,9 @@ const openedSchema = z.strictObject({
 });
 export type OpenedInput = z.infer<typeof openedSchema>;
 
-/** What the worker tells when it is done; a sealed result itself came in `output` frames. */
-export const workerResultSchema = z.strictObject({
-  engineVersion: z.string(),
-  opened: z.array(openedSchema),
+/** What a query gave; a sealed result itself came in `output` frames. */
+const queryResultSchema = z.strictObject({
+  name: queryNameSchema,
   schema: z.array(z.strictObject({ name: z.string(), type: z.string() })),
   rows: z.int(),
   sealed: z
@@ -58,6 +64,15 @@ export const workerResultSchema = z.strictObject({
     .nullable(),
   /** Rows as text, for `kind: rows`. */
   preview: z.array(z.array(z.string().nullable())).nullable(),
+});
+export type QueryResult = z.infer<typeof queryResultSchema>;
+
+/** What the worker tells when it is done. */
+export const workerResultSchema = z.strictObject({
+  engineVersion: z.string(),
+  opened: z.array(openedSchema),
+  /** One a query, in their order. */
+  results: z.array(queryResultSchema).min(1).max(MAX_CODE_TEXTS),
 });
 export type WorkerResult = z.infer<typeof workerResultSchema>;
 
@@ -90,6 +105,6 @@ export const KEY_OF = {
   table: 1,
   /** The 4,096 header bytes of a sealed file. */
   file: 2,
-  /** Nothing: the DEK of the result. */
+  /** u32le: the query whose result's DEK it is. */
   result: 3,
 } as const;

@@ -14,7 +14,8 @@ export type WorkerChannel = {
   source(at: { readonly input: number; readonly file: number; readonly size: number }): ByteSource;
   /** A DEK of 32 bytes. @throws what the launcher answers */
   key(kind: number, material: Uint8Array): Promise<Secret>;
-  output(bytes: Uint8Array): Promise<void>;
+  /** The next bytes of the sealed result of the query at a place. */
+  output(query: number, bytes: Uint8Array): Promise<void>;
   progress(progress: Progress): Promise<void>;
   done(result: WorkerResult): Promise<void>;
   fail(error: unknown): Promise<void>;
@@ -79,7 +80,7 @@ export function openWorkerChannel(channel: Duplex): WorkerChannel {
       bytes.fill(0);
       return key;
     },
-    output: (bytes) => sendFrame(channel, { type: FRAME.output, payload: bytes }),
+    output: (query, bytes) => sendFrame(channel, { type: FRAME.output, id: query, payload: bytes }),
     progress: (progress) => tell(FRAME.progress, progress),
     done: (result) => tell(FRAME.done, result),
     fail: (error) => tell(FRAME.failure, wireFailure(error)),

@@ -2,6 +2,7 @@ import { relative, resolve } from "node:path";
 import { withBroker } from "../../broker-process.ts";
 import { defineCommand, integerBetween } from "../../command.ts";
 import type { CliContext } from "../../context.ts";
+import { tablesOf } from "../../dataset-tables.ts";
 import { openToFolder } from "../../open-to-folder.ts";
 import { releaseToOwner } from "../../owner-release.ts";
 import type { OwnerRelease } from "../../owner-release.ts";
@@ -15,6 +16,7 @@ type Flags = VaultFlags & {
   readonly purpose?: string;
   readonly rows?: number;
   readonly out?: string;
+  readonly table?: string;
 };
 
 const DEFAULT_ROWS = 20;
@@ -45,6 +47,13 @@ export const command = defineCommand<Flags, [string]>({
         placeholder: "N",
         optional: true,
       },
+      table: {
+        kind: "parsed",
+        parse: String,
+        brief: "Only this table, where a job of several queries made the dataset",
+        placeholder: "TABLE",
+        optional: true,
+      },
       out: {
         kind: "parsed",
         parse: String,
@@ -69,17 +78,25 @@ export const command = defineCommand<Flags, [string]>({
         purpose: flags.purpose ?? "the owner opens the data",
         nowMs: context.clock(),
       });
-      if (flags.out !== undefined) return await writeOut(context, { release, out: flags.out });
-      return await showRows(context, { release, rows: flags.rows ?? DEFAULT_ROWS });
+      const { out, table } = flags;
+      if (out !== undefined) return await writeOut(context, { release, out, table });
+      return await showRows(context, { release, rows: flags.rows ?? DEFAULT_ROWS, table });
     });
   },
 });
 
 async function writeOut(
   context: CliContext,
-  options: { readonly release: OwnerRelease; readonly out: string },
+  options: {
+    readonly release: OwnerRelease;
+    readonly out: string;
+    readonly table: string | undefined;
+  },
 ) {
-  const written = await openToFolder(options.release, resolve(context.cwd, options.out));
+  const { release, table } = options;
+  const tables = tablesOf(release.manifest.payload, table);
+  const folder = resolve(context.cwd, options.out);
+  const written = await openToFolder(release, { tables, folder });
   return {
     data: { written },
     human: () =>

@@ -33,7 +33,7 @@ export const command = defineCommand<ProjectFlags, [string]>({
             ["signer", `${keyId} (not checked here: the policy decides)`],
             ["policy", payload.policy],
             ["purpose", payload.purpose],
-            ["query", payload.code.map((code) => `${code.name} ${code.sha256}`).join(", ")],
+            ...payload.code.map((code) => ["query", `${code.name} ${code.sha256}`] as const),
             ["inputs", inputs.join("; ")],
             ["output", `${payload.output.name}, for KEK ${payload.output.kekId}`],
             ["output key", payload.output.kekThumbprint],

@@ -3,7 +3,8 @@ import { jobSchema } from "../../../format/job.ts";
 import { parseWith } from "../../../format/schema.ts";
 import { envelopeDigest, signObject } from "../../../format/signed-object.ts";
 import { defineCommand } from "../../command.ts";
-import { buildJob, findJob, jobPath, loadCode, saveEnvelope } from "../../job-object.ts";
+import { buildJob, findJob, jobPath, saveEnvelope } from "../../job-object.ts";
+import { loadQueries } from "../../job-queries.ts";
 import { renderFields } from "../../output/table.ts";
 import { vaultFlags } from "../../vault.ts";
 import type { VaultFlags } from "../../vault.ts";
@@ -19,14 +20,14 @@ export const command = defineCommand<VaultFlags, [string]>({
     },
   },
   description:
-    "The signed job names the query by its SHA-256, the columns, the purpose and the output's KEK;\n" +
+    "The signed job names its queries by their SHA-256, the columns, the purpose and the output's KEK;\n" +
     "any of them changed later is refused. It lies in jobs/NAME.job.json.",
   async run(context, flags, name) {
     using workspace = await openWorkspace(context, flags);
     const { project, owner } = workspace;
     const config = findJob(project, name);
-    const code = await loadCode(project, config.code);
-    const built = await buildJob(workspace, { name, config, code, nowMs: context.clock() });
+    const queries = await loadQueries(project, config);
+    const built = await buildJob(workspace, { name, config, queries, nowMs: context.clock() });
     const job = parseWith(jobSchema, built, { what: "job", code: "config.invalid" });
     const envelope = signObject("job", job, owner);
     const path = jobPath(project, name);
@@ -40,7 +41,7 @@ export const command = defineCommand<VaultFlags, [string]>({
             ["signed", `job ${name}`],
             ["file", relative(context.cwd, path)],
             ["digest", digest],
-            ["query", `${job.code[0]?.name ?? ""} SHA-256 ${job.code[0]?.sha256 ?? ""}`],
+            ...job.code.map((code) => ["query", `${code.name} SHA-256 ${code.sha256}`] as const),
             ["signer", owner.keyId],
             ["valid until", job.expiresAt],
           ],

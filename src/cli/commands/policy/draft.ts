@@ -3,7 +3,8 @@ import { simulationPolicy } from "../../../attest/index.ts";
 import { explainPolicy, releasePolicyFor } from "../../../release/index.ts";
 import type { PolicyFile } from "../../../release/index.ts";
 import { defineCommand } from "../../command.ts";
-import { buildJob, codeDigest, loadCode } from "../../job-object.ts";
+import { buildJob } from "../../job-object.ts";
+import { loadQueries, queryDigest } from "../../job-queries.ts";
 import { projectRoots } from "../../pinned-roots.ts";
 import { policyArgument, policyPath } from "../../policy-file.ts";
 import { imageRootOf, measureTee } from "../../tee-image.ts";
@@ -85,13 +86,13 @@ async function jobPolicy(
     options.imageRoot,
     await projectRoots(workspace.project),
   );
-  const codeDigests: string[] = [];
+  const codeDigests = new Set<string>();
   const outputKeks = new Set<string>();
   const keks = new Set<string>();
   for (const [jobName, config] of jobs) {
-    const code = await loadCode(workspace.project, config.code);
-    codeDigests.push(codeDigest(code));
-    const job = await buildJob(workspace, { name: jobName, config, code, nowMs: options.nowMs });
+    const queries = await loadQueries(workspace.project, config);
+    for (const query of queries) codeDigests.add(queryDigest(query));
+    const job = await buildJob(workspace, { name: jobName, config, queries, nowMs: options.nowMs });
     outputKeks.add(job.output.kekThumbprint);
     for (const [view, input] of Object.entries(config.inputs)) {
       const columns = job.inputs.find((one) => one.name === view)?.columns ?? null;
@@ -106,7 +107,7 @@ async function jobPolicy(
     release: releasePolicyFor({ mode: workspace.vault.mode, measurements: [measurement] }),
     jobs: {
       signers: [workspace.owner.publicJwk],
-      codeDigests,
+      codeDigests: [...codeDigests],
       purposes: [...new Set(jobs.map(([, job]) => job.purpose))],
       outputKeks: [...outputKeks],
     },
