@@ -1,7 +1,7 @@
 /**
  * Verifies quotes of hardware with their collateral, beside the Rust crate dcap-qvl on the same cases,
  * alternating: first everything from its bytes each time, then with collateral and PCK chains
- * remembered, for which the crate has no counterpart.
+ * remembered, for which the crate has no counterpart. The signatures alone say what parsing may cost.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,6 +15,7 @@ import type { Figure } from "../table.ts";
 import { encodeCases, loadDcapCases } from "./dcap-cases.ts";
 import type { DcapCase } from "./dcap-cases.ts";
 import { buildDcapQvl, DCAP_QVL_VERSION } from "./dcap-qvl.ts";
+import { signaturesAlone } from "./dcap-signatures.ts";
 
 /** Compares verifications a CPU-second, all threads counted. */
 export async function benchDcap(options: { readonly quick: boolean }): Promise<readonly Figure[]> {
@@ -22,6 +23,7 @@ export async function benchDcap(options: { readonly quick: boolean }): Promise<r
   const cases = loadDcapCases();
   const passes = options.quick ? 10 : 30;
   const cache = createDcapCache({ maxCollateral: cases.length, maxPlatforms: cases.length });
+  const signatures = signaturesAlone();
   const folder = mkdtempSync(join(memoryFolder(), "ppml-bench-"));
   try {
     const path = join(folder, "cases.json");
@@ -30,6 +32,7 @@ export async function benchDcap(options: { readonly quick: boolean }): Promise<r
       {
         fresh: () => measured(() => verifyAll(cases, passes)),
         warm: () => measured(() => verifyAll(cases, passes, cache)),
+        signatures: () => measured(() => repeat(signatures, cases.length * passes)),
         rust: () => measuredCommand([program, path, String(passes)]),
       },
       { rounds: options.quick ? 5 : 11, warmUps: 2 },
@@ -52,10 +55,20 @@ export async function benchDcap(options: { readonly quick: boolean }): Promise<r
         unit: "/CPU-s",
         goal: { atLeast: 2 },
       }),
+      pair({
+        what: "its 7 signatures and 2 keys alone",
+        ours: perSecond(medians.signatures),
+        other,
+        unit: "/CPU-s",
+      }),
     ];
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+function repeat(work: () => void, times: number): void {
+  for (let index = 0; index < times; index += 1) work();
 }
 
 function verifyAll(cases: readonly DcapCase[], passes: number, cache?: DcapCache): void {
