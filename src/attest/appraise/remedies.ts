@@ -56,6 +56,8 @@ export const REMEDIES = {
   signingKey:
     "The report is signed by another kind of key (VCEK or VLEK) than the policy accepts: send the other certificate, or accept both.",
   fmcSvn: TCB,
+  revocationChecked:
+    'AMD\'s revocation list did not come with the Evidence: send it (crl of the collateral) or let it be fetched (--fetch), or accept either with revocationChecked "any".',
   committedSnpSvn:
     "The firmware can still be rolled back below the policy's minimum: commit the new firmware on the host, or lower committedSnpSvn.",
   uvmIssuer:

@@ -47,6 +47,7 @@ const WORDS: Readonly<Record<string, string>> = {
   "reportedTcb.microcode": "REPORTED_TCB.MICROCODE",
   fmcSvn: "REPORTED_TCB.FMC",
   committedSnpSvn: "COMMITTED_TCB.SNP",
+  revocationChecked: "AMD's CRL looked at",
   // Intel PCS API
   tcbStatus: "TCB status",
   advisoryIds: "advisories",

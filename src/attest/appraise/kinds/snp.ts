@@ -58,6 +58,8 @@ export const snpHardwareShape = {
   fmcSvn: numberSchema,
   /** The committed TCB, below which the firmware cannot be rolled back. */
   committedSnpSvn: numberSchema,
+  /** Whether AMD's list of revoked ASKs and ASVKs was there, signed and of this time. */
+  revocationChecked: flagSchema,
 };
 
 /** Policy for simulated Evidence of type `sim-snp`. */
@@ -119,6 +121,7 @@ export function snpHardwareValues(snp: SnpVerification): ClaimValues<SnpHardware
     signingKey: snp.signingKey,
     fmcSvn: snp.tcb.reported.fmc,
     committedSnpSvn: snp.tcb.committed.snp,
+    revocationChecked: snp.revocationChecked,
   };
 }
 
