@@ -3,6 +3,7 @@ export { maaClaims, type MaaClaims } from "./appraise/claims.ts";
 export {
   appraisalPolicySchema,
   type AppraisalPolicy,
+  claimNames,
   simulationPolicy,
 } from "./appraise/policy.ts";
 export type { Attester } from "./collect/attester.ts";

@@ -112,6 +112,20 @@ test("a label that is there, or is not, and a claim without a value are refused"
   );
   await refused(/has no set "launcher 9"/, "promote", FILE, "launcher 9");
   await refused(/measurement has no value/, "stage", FILE, "launcher 2", "measurement");
+  await refused(
+    /no Evidence has a claim "mesurement": did you mean "measurement"\?/,
+    "stage",
+    FILE,
+    "launcher 2",
+    "mesurement=00",
+  );
+  await refused(
+    /no Evidence has a claim "reportedTcb"/,
+    "stage",
+    FILE,
+    "launcher 2",
+    "reportedTcb=1",
+  );
   await refused(/expected a time/, "expire", FILE, LABEL, "--at", "soon");
 });
 

@@ -15,25 +15,27 @@ import type { Rule } from "./rules.ts";
 
 const NO_CLAIMS = new Set(["tee", "profile", "references"]);
 
+const KINDS = [
+  simSnpPolicySchema,
+  sgxPolicySchema,
+  tdxPolicySchema,
+  snpPolicySchema,
+  azSnpVtpmPolicySchema,
+  azTdxVtpmPolicySchema,
+  maaSgxPolicySchema,
+  maaSnpPolicySchema,
+  maaTdPolicySchema,
+  maaSnpVmPolicySchema,
+  maaTdVmPolicySchema,
+] as const;
+
 /**
  * What Evidence has to say to be accepted: every claim of the TEE's kind named with a value, a set,
  * a minimum, "reference" or "any". A claim left out, and one that is not known, is refused.
  * @see docs/appraisal.md
  */
 export const appraisalPolicySchema = z
-  .discriminatedUnion("tee", [
-    simSnpPolicySchema,
-    sgxPolicySchema,
-    tdxPolicySchema,
-    snpPolicySchema,
-    azSnpVtpmPolicySchema,
-    azTdxVtpmPolicySchema,
-    maaSgxPolicySchema,
-    maaSnpPolicySchema,
-    maaTdPolicySchema,
-    maaSnpVmPolicySchema,
-    maaTdVmPolicySchema,
-  ])
+  .discriminatedUnion("tee", KINDS)
   .superRefine((policy, context) => {
     const claims = referenceClaims(policy);
     policy.references.forEach((set, index) => {
@@ -66,6 +68,18 @@ export function referenceClaims(policy: AppraisalPolicy): string[] {
     .filter(([, rule]) => rule === "reference")
     .map(([claim]) => claim)
     .sort();
+}
+
+/** The paths of all claims that policies of any kind name, in order. */
+export function claimNames(): string[] {
+  const names = KINDS.flatMap(({ shape }) => namesIn("", shape));
+  return [...new Set(names)].filter((name) => !NO_CLAIMS.has(name)).toSorted();
+}
+
+function namesIn(prefix: string, shape: z.ZodRawShape): string[] {
+  return Object.entries(shape).flatMap(([name, schema]) =>
+    schema instanceof z.ZodObject ? namesIn(`${prefix}${name}.`, schema.shape) : [prefix + name],
+  );
 }
 
 /** Every rule of a policy under its claim's path. */

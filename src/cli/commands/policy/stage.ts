@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
-import { valuesOf } from "../../../attest/index.ts";
+import { claimNames, valuesOf } from "../../../attest/index.ts";
 import { PpmlError } from "../../../base/index.ts";
 import { defineCommand } from "../../command.ts";
+import { suggestion } from "../../config/suggest.ts";
 import type { CliContext } from "../../context.ts";
 import { evidenceFlags, readEvidence, verifyInput } from "../../evidence-input.ts";
 import type { EvidenceFlags } from "../../evidence-input.ts";
@@ -69,6 +70,7 @@ async function valuesFor(
   const values: Values = {};
   for (const argument of claims) {
     const [, claim = argument, given] = /^([^=]+)=(.*)$/s.exec(argument) ?? [];
+    requireKnown(claim);
     const value = given ?? (Object.hasOwn(found, claim) ? found[claim] : undefined);
     if (typeof value !== "string" && typeof value !== "number")
       throw new PpmlError(
@@ -78,4 +80,14 @@ async function valuesFor(
     values[claim] = given === undefined || !/^\d{1,10}$/.test(given) ? value : Number(given);
   }
   return values;
+}
+
+/** A set whose claim no Evidence has would never be met, and no policy could name it. */
+function requireKnown(claim: string): void {
+  const known = claimNames();
+  if (known.includes(claim)) return;
+  throw new PpmlError(
+    "cli.usage",
+    `no Evidence has a claim ${JSON.stringify(claim)}${suggestion(claim, known)}`,
+  );
 }
