@@ -31,7 +31,6 @@ const reportSchema = z.strictObject({
   refusal: z
     .strictObject({ code: z.string(), message: z.string().min(20), remedy: z.string().min(20) })
     .nullable(),
-  appraisal: z.null(),
 });
 
 const path = (file: string): string => sharedPath("vectors", "attestation", file) ?? file;

@@ -115,9 +115,27 @@ describe("ppml attest verify", () => {
     assert.match(report(refused).refusal.remedy, /ppml enclave measure/);
   });
 
+  test("attest verify --json has the members of its contract and no other", async () => {
+    const policy = write("policy.json", simulationPolicy([toHex(measurement)]));
+    const strict = write("strict.json", simulationPolicy(["00".repeat(48)]));
+    const bad = write("bad.json", "{}");
+    for (const args of [[good], [good, "--policy", policy], [good, "--policy", strict], [bad]]) {
+      const { stdout } = await attest("verify", ...args, "--json");
+      assert.deepEqual(Object.keys(JSON.parse(stdout) as object), [
+        "verified",
+        "kind",
+        "simulated",
+        "tcbStatus",
+        "advisoryIds",
+        "claims",
+        "refusal",
+      ]);
+    }
+  });
+
   test("without runtime data the appraisal says nothing of what the Evidence binds", async () => {
     const policy = write("policy.json", simulationPolicy([toHex(measurement)]));
-    const { appraisal } = report(await attest("verify", good, "--policy", policy, "--json"));
+    const { appraisal } = report(await attest("explain", good, "--policy", policy, "--json"));
     assert.ok(appraisal);
     assert.equal(
       appraisal.outcomes.some(({ claim }) => claim === "reportData"),

@@ -11,7 +11,10 @@ import type { Evidence } from "../evidence/evidence.ts";
 import type { Verified } from "../verify/verified.ts";
 import { remedyOfCode } from "./remedies.ts";
 
-/** What was found of one piece of Evidence: the form of `ppml attest verify --json`. */
+/**
+ * What was found of one piece of Evidence: the form of `ppml attest explain --json`, and without
+ * `appraisal` that of `ppml attest verify --json`.
+ */
 export type EvidenceReport = {
   /** The signatures and chain hold and, without a policy, the TEE keeps its host out. */
   readonly verified: boolean;

@@ -21,13 +21,14 @@ export const command = defineCommand<JudgeFlags, [string]>({
     "policy a TEE that its host can debug, profile or move is refused.",
   async run(context, flags, file) {
     const { report } = await judgeEvidence(context, file, flags);
-    const { refusal } = report;
-    const tcb = report.tcbStatus === null ? "" : `, TCB ${report.tcbStatus}`;
+    const { verified, kind, simulated, tcbStatus, advisoryIds, claims, refusal } = report;
+    const tcb = tcbStatus === null ? "" : `, TCB ${tcbStatus}`;
     return {
-      data: report,
+      // What each rule of a policy met is `ppml attest explain --json`'s to say.
+      data: { verified, kind, simulated, tcbStatus, advisoryIds, claims, refusal },
       human: () =>
         refusal === null
-          ? `${report.simulated ? "SIMULATED  " : ""}${report.appraisal === null ? "verified" : "accepted"}: ${report.kind}${tcb}\n`
+          ? `${simulated ? "SIMULATED  " : ""}${report.appraisal === null ? "verified" : "accepted"}: ${kind}${tcb}\n`
           : `refused (${refusal.code}): ${printable(refusal.message)}\n  -> ${printable(refusal.remedy)}\n`,
       exitCode: refusal === null ? 0 : 1,
     };
