@@ -4,6 +4,8 @@ import { join, resolve } from "node:path";
 import { rootCertificates } from "node:tls";
 import { PpmlError, sha256, toBase64, toHex } from "../base/index.ts";
 import type { Clock } from "../base/index.ts";
+import { armService } from "./arm/arm-service.ts";
+import type { ArmOptions } from "./arm/arm-service.ts";
 import { createTwinAuthority } from "./authority.ts";
 import { createManagedIdentityEndpoint } from "./entra/managed-identity.ts";
 import { entraService, issuerService } from "./entra/service.ts";
@@ -35,6 +37,10 @@ export type TwinOptions = {
   readonly log: (line: string) => void;
   /** Roots in DER of simulated platforms, whose Evidence Azure Attestation's double accepts. */
   readonly simulationRoots?: readonly Uint8Array[];
+  /** How long each step of ARM's operations takes, in milliseconds (otherwise: no time). */
+  readonly paceMs?: number;
+  /** Microsoft's own type data on a resource of a template. @see ArmContext */
+  readonly checkResource?: ArmOptions["checkResource"];
   /** In place of the services that ship; for tests. */
   readonly makers?: readonly TwinServiceMaker[];
 };
@@ -78,7 +84,8 @@ export async function startTwin(options: TwinOptions): Promise<Twin> {
     return Object.assign({}, ...added) as Readonly<Record<string, unknown>>;
   };
   const base: TwinBase = { state, authority, folder, clock, random, notify, log };
-  for (const make of options.makers ?? SERVICE_MAKERS) {
+  const arm = { paceMs: options.paceMs ?? 0, checkResource: options.checkResource ?? null };
+  for (const make of options.makers ?? [...SERVICE_MAKERS, armMaker(arm)]) {
     const service = await make(base);
     if (service === null) continue;
     services.push(service);
@@ -122,6 +129,11 @@ export async function startTwin(options: TwinOptions): Promise<Twin> {
     services: services.map(({ name }) => name),
     close: () => disposables.disposeAsync(),
   };
+}
+
+/** ARM last: it goes on at once with what was cut off, and tells the others. */
+function armMaker(options: ArmOptions): TwinServiceMaker {
+  return (base) => armService(base, options);
 }
 
 function random(length: number): Uint8Array {
