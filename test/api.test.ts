@@ -56,6 +56,7 @@ const PROVISION = [
   "prepareFolder",
   "publishFolder",
   "requirePassword",
+  "secretRoles",
   "toTerraform",
   "vmDemand",
   "vmSizeOf",

@@ -12,7 +12,7 @@ const MAX_ANSWER_CHARACTERS = 64 * 1024 * 1024;
 
 /** One call of Azure Resource Manager. */
 export type ArmCall = {
-  readonly method: "GET" | "PUT" | "POST" | "HEAD";
+  readonly method: "GET" | "PUT" | "POST" | "DELETE";
   /** From `/subscriptions/...` on, or the `nextLink` of an answer; without `api-version`. */
   readonly path: string;
   readonly apiVersion: string;

@@ -29,3 +29,4 @@ export { vmDemand, type VmDemand } from "./azure/vm-demand.ts";
 export { VM_SIZES_DATE, vmSizeOf } from "./azure/vm-sizes.ts";
 export { costItems } from "./azure/cost/demand.ts";
 export { monthlyCost, parsePriceTable } from "./azure/cost/price-table.ts";
+export { type SecretRole, secretRoles } from "./azure/arm/role-assignments.ts";

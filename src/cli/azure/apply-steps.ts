@@ -11,6 +11,8 @@ import {
 import type { CliContext } from "../context.ts";
 import type { AzureProject } from "./azure-project.ts";
 import { connectSection } from "./connect.ts";
+import type { Style } from "../output/style.ts";
+import { giveSecretRoles, type SecretRolesGiven } from "./secret-roles.ts";
 import { settleReleasePolicies } from "./release-policies.ts";
 
 const MAX_PLAN_BYTES = 32 * 1024 * 1024;
@@ -34,14 +36,14 @@ export async function loadPlan(path: string): Promise<SavedPlan> {
 }
 
 /**
- * Applies a plan, telling each resource on stderr, then does what only the vault can: the release
- * policies of exportable KEKs are compared and made immutable.
+ * Applies a plan, telling each resource on stderr, then does what no template can: the release
+ * policies of exportable KEKs are compared and made immutable, and roles on secrets are given.
  */
 export async function applyAndSettle(
   context: CliContext,
   { section, template }: AzureProject,
   plan: SavedPlan,
-): Promise<ApplyResult & { readonly settledKeks: readonly string[] }> {
+): Promise<Settled> {
   const { connection, arm } = await connectSection(section);
   const result = await applyPlan({
     port: arm,
@@ -50,8 +52,37 @@ export async function applyAndSettle(
     plan,
     onProgress: (one) => context.talk(progressLine(context, one)),
   });
-  const settledKeks = await settleReleasePolicies({ connection, section, template });
-  return { ...result, settledKeks };
+  const settledKeks = await settleReleasePolicies({
+    connection,
+    section,
+    template,
+    isFresh: result.how !== "nothing-to-do",
+  });
+  const secretRoles = await giveSecretRoles(connection, section);
+  return { ...result, settledKeks, secretRoles };
+}
+
+/** What applying did, and the steps after it. */
+export type Settled = ApplyResult & {
+  readonly settledKeks: readonly string[];
+  readonly secretRoles: SecretRolesGiven;
+};
+
+/** The steps after the deployment as lines for people, and the deployment's outputs. */
+export function settledLines(
+  { settledKeks, secretRoles, stack }: Settled,
+  style: Style,
+): readonly string[] {
+  const waiting = secretRoles.waiting.map(
+    (what) =>
+      `The role of ${what} waits for the secret: put it into the vault, then run this again.`,
+  );
+  return [
+    ...settledKeks.map((name) => `The release policy of KEK ${name} is immutable now.`),
+    ...waiting,
+    ...Object.entries(stack?.outputs ?? {}).map(([name, value]) => `${style.dim(name)}  ${value}`),
+    "",
+  ];
 }
 
 function progressLine(

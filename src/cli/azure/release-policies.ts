@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { AzureConnection } from "../../azure/index.ts";
-import { equalBytes, fromBase64Url, PpmlError, utf8 } from "../../base/index.ts";
+import { equalBytes, fromBase64Url, isPpmlError, PpmlError, utf8 } from "../../base/index.ts";
 import { encodeJcs, parseJson } from "../../format/jcs.ts";
 import type { ArmTemplate, AzureSection } from "../../provision/index.ts";
 
@@ -7,7 +8,12 @@ type Input = {
   readonly connection: AzureConnection;
   readonly section: AzureSection;
   readonly template: ArmTemplate;
+  /** Whether roles were given just now: then Key Vault may not know of them yet. */
+  readonly isFresh: boolean;
 };
+
+/** How long is waited for a fresh role to be known, in steps. */
+const ROLE_WAITS_MS = [5_000, 10_000, 20_000, 30_000];
 
 /**
  * Makes the release policy of every exportable KEK of the template immutable, where it is that of the
@@ -27,7 +33,7 @@ export async function settleReleasePolicies(input: Input): Promise<readonly stri
   for (const { vault, name, policy } of wanted) {
     const client = new KeyClient(`https://${vault}.vault.azure.net`, credential, clientOptions);
     try {
-      const { properties } = await client.getKey(name);
+      const { properties } = await whenAllowed(input, () => client.getKey(name));
       const { releasePolicy } = properties;
       const found = releasePolicy?.encodedPolicy;
       if (found === undefined || !isSamePolicy(found, policy))
@@ -41,10 +47,39 @@ export async function settleReleasePolicies(input: Input): Promise<readonly stri
       });
       settled.push(name);
     } catch (error) {
-      throw toAzureFailure(error, { what: `make the release policy of KEK ${name} immutable` });
+      const failure = toAzureFailure(error, {
+        what: `make the release policy of KEK ${name} immutable`,
+      });
+      if (isPpmlError(failure, "azure.denied"))
+        throw new PpmlError("azure.denied", failure.message, {
+          cause: failure,
+          detail: {
+            remedy:
+              "add your object id to azure.operators (az ad signed-in-user show --query id) and apply again; behind private endpoints run this in the network",
+          },
+        });
+      throw failure;
     }
   }
   return settled;
+}
+
+/** Tries again while a fresh role is not known yet. */
+async function whenAllowed<T>(input: Input, call: () => Promise<T>): Promise<T> {
+  const waits = input.isFresh && input.section.operators.length > 0 ? ROLE_WAITS_MS : [];
+  for (const waitMs of waits) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+      await sleep(waitMs);
+    }
+  }
+  return await call();
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof Error && "statusCode" in error && error.statusCode === 403;
 }
 
 function exportableKeks(template: ArmTemplate) {

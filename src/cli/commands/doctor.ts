@@ -4,7 +4,7 @@ import { loadAzureProject } from "../azure/azure-project.ts";
 import { defineCommand } from "../command.ts";
 import type { Outcome } from "../command.ts";
 import type { CliContext } from "../context.ts";
-import type { Finding } from "../doctor/finding.ts";
+import { type Finding, ok } from "../doctor/finding.ts";
 import { judgeClock } from "../doctor/judge.ts";
 import { examineMachine } from "../doctor/machine.ts";
 import { examineProject, findProject } from "../doctor/project.ts";
@@ -75,8 +75,16 @@ async function lookAtAzure(
   const connection = connectAzure({ transport, tenantId: tenant });
   using _ = context.progress({ label: "Looking at Azure" });
   const findings = await examineAzure({ section, template, connection, nowMs: context.clock() });
-  const { findings: devices } = await examineTee("simulation");
-  return { mode: project.config.mode, findings: [...findings, ...devices], more: {} };
+  const { tee } = await examineTee(project.config.mode);
+  const devices =
+    tee.way === null
+      ? "none on this machine: no matter where it only deploys; `ppml doctor tee` says why"
+      : `${tee.evidenceType}, by ${tee.way}`;
+  return {
+    mode: project.config.mode,
+    findings: [...findings, ok("tee", devices)],
+    more: {},
+  };
 }
 
 function outcomeOf(

@@ -6,7 +6,7 @@ import {
   stackName,
   templateDigest,
 } from "../../provision/azure/deploy/index.ts";
-import { applyAndSettle } from "../azure/apply-steps.ts";
+import { applyAndSettle, settledLines } from "../azure/apply-steps.ts";
 import { loadAzureProject } from "../azure/azure-project.ts";
 import { connectSection } from "../azure/connect.ts";
 import { planText } from "../azure/show-plan.ts";
@@ -45,18 +45,25 @@ export const command = defineCommand<Flags>({
       if (flags.yes !== true && askLine('Type "up" to do this:') !== "up")
         throw new PpmlError("cli.cancelled", "nothing was changed");
     }
-    const { how, stack, settledKeks } = await applyAndSettle(context, azure, plan);
+    const settled = await applyAndSettle(context, azure, plan);
+    const { how, stack, settledKeks, secretRoles } = settled;
     const outputs = stack?.outputs ?? {};
     return {
-      data: { ok: true, how, digest: plan.digest, changes: plan.changes, outputs, settledKeks },
+      data: {
+        ok: true,
+        how,
+        digest: plan.digest,
+        changes: plan.changes,
+        outputs,
+        settledKeks,
+        secretRoles,
+      },
       human: () =>
         [
           hasChanges
             ? `${section.resourceGroup} is up: ${stack?.resources.length ?? 0} resources.`
             : `${section.resourceGroup} is up to date.`,
-          ...settledKeks.map((name) => `The release policy of KEK ${name} is immutable now.`),
-          ...Object.entries(outputs).map(([name, value]) => `${context.style.dim(name)}  ${value}`),
-          "",
+          ...settledLines(settled, context.style),
         ].join("\n"),
     };
   },

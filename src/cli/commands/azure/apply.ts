@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { PpmlError } from "../../../base/index.ts";
-import { applyAndSettle, loadPlan } from "../../azure/apply-steps.ts";
+import { applyAndSettle, loadPlan, settledLines } from "../../azure/apply-steps.ts";
 import { loadAzureProject } from "../../azure/azure-project.ts";
 import { planText } from "../../azure/show-plan.ts";
 import { defineCommand, projectFlags, type ProjectFlags } from "../../command.ts";
@@ -44,18 +44,17 @@ export const command = defineCommand<Flags, [string]>({
       if (askLine('Type "apply" to do this:') !== "apply")
         throw new PpmlError("cli.cancelled", "nothing was changed");
     }
-    const { how, stack, settledKeks } = await applyAndSettle(context, azure, plan);
+    const settled = await applyAndSettle(context, azure, plan);
+    const { how, stack, settledKeks, secretRoles } = settled;
     const outputs = stack?.outputs ?? {};
     return {
-      data: { ok: true, how, digest: plan.digest, outputs, settledKeks },
+      data: { ok: true, how, digest: plan.digest, outputs, settledKeks, secretRoles },
       human: () =>
         [
           how === "nothing-to-do"
             ? "Nothing was to be done: Azure has what the plan says."
             : `Applied. ${stack?.resources.length ?? 0} resources in ${azure.section.resourceGroup}.`,
-          ...settledKeks.map((name) => `The release policy of KEK ${name} is immutable now.`),
-          ...Object.entries(outputs).map(([name, value]) => `${context.style.dim(name)}  ${value}`),
-          "",
+          ...settledLines(settled, context.style),
         ].join("\n"),
     };
   },

@@ -9,6 +9,7 @@ import {
 } from "../../../provision/azure/deploy/index.ts";
 import { loadAzureProject } from "../../azure/azure-project.ts";
 import { connectSection } from "../../azure/connect.ts";
+import { takeSecretRoles } from "../../azure/secret-roles.ts";
 import { defineCommand, projectFlags, type ProjectFlags } from "../../command.ts";
 import { askLine } from "../../terminal.ts";
 
@@ -48,7 +49,7 @@ export const command = defineCommand<Flags>({
   async run(context, flags) {
     const place = { cwd: context.cwd, folder: flags.project };
     const { section, template } = await loadAzureProject(place);
-    const { arm } = await connectSection(section);
+    const { arm, connection } = await connectSection(section);
     const stack = await arm.stack();
     const name = stackName(section);
     if (stack === null)
@@ -66,6 +67,7 @@ export const command = defineCommand<Flags>({
         throw new PpmlError("cli.cancelled", "nothing was deleted");
     }
     using _ = context.progress({ label: "Deleting" });
+    await takeSecretRoles(connection, section);
     await destroyStack({ port: arm, section, template, destruction });
     const { deletes, keeps } = destruction;
     return {

@@ -98,17 +98,29 @@ function identityGrants(section: AzureSection, name: string): readonly Grant[] {
     ...(identity.data === "none" ? [] : filesystemGrant(section, to, dataRole)),
     // A Managed HSM has roles of its own, inside it: ARM cannot give them.
     ...(isVault
-      ? [
-          ...identity.keks.map((kek) => grant(to, kekRole, { on: vault, part: `/keys/${kek}` })),
-          ...identity.secrets.map((secret) =>
-            grant(to, ROLES.keyVaultSecretsUser, { on: vault, part: `/secrets/${secret}` }),
-          ),
-        ]
+      ? identity.keks.map((kek) => grant(to, kekRole, { on: vault, part: `/keys/${kek}` }))
       : []),
     ...(attestation === null || identity.role === "broker"
       ? []
       : [grant(to, ROLES.attestationReader, { on: attestation })]),
   ];
+}
+
+/**
+ * Roles on single secrets. They are no part of the template: ARM gives no role on what is not there
+ * yet, and a secret comes into the vault by its own way, never by a template.
+ */
+export function secretGrants(section: AzureSection): readonly Grant[] {
+  const vault = vaultPlace(section);
+  if (vault?.type !== "Microsoft.KeyVault/vaults") return [];
+  return Object.entries(section.identities).flatMap(([name, { secrets }]) =>
+    secrets.map((secret) =>
+      grant(granteeOf(section, name), ROLES.keyVaultSecretsUser, {
+        on: vault,
+        part: `/secrets/${secret}`,
+      }),
+    ),
+  );
 }
 
 /** Operators make keys and secrets, set POSIX rights, and manage the cluster. */

@@ -1,9 +1,9 @@
 import type { AzureSection } from "../config/azure-section.ts";
 import { guidFrom } from "./expressions.ts";
-import { type Grant, grantsOf, partId } from "./grants.ts";
+import { type Grant, grantsOf, partId, secretGrants } from "./grants.ts";
 import { nestedDeployment } from "./nested.ts";
 import { type ArmObject, type ArmResource, resource } from "./resource.ts";
-import { dependenciesOn, factOf } from "./site.ts";
+import { dependenciesOn, factOf, literalIdOf } from "./site.ts";
 
 /** The kinds of a principal as ARM names them; with it no lookup of a fresh identity can fail. */
 const PRINCIPAL_TYPES = {
@@ -77,6 +77,32 @@ export function assignmentIds(section: AzureSection, grants: readonly Grant[]): 
       return `${base}/Microsoft.Resources/deployments/${foreignName(section, group)}`;
     const target = `${base}/${on.type}/${on.name}${part}`;
     return `${target}/providers/Microsoft.Authorization/roleAssignments/${assignmentName(section, grant)}`;
+  });
+}
+
+/** A role on a secret, to be given once the secret is there. */
+export type SecretRole = {
+  readonly identity: string;
+  readonly identityId: string;
+  readonly secret: string;
+  /** The assignment's id: `SCOPE/providers/Microsoft.Authorization/roleAssignments/NAME`. */
+  readonly id: string;
+  readonly roleDefinitionId: string;
+};
+
+/** The roles on secrets that a section gives, each with the id of its assignment. */
+export function secretRoles(section: AzureSection): readonly SecretRole[] {
+  return secretGrants(section).flatMap((grant) => {
+    const { to, on, part, role } = grant;
+    if (to.kind !== "identity") return [];
+    const scope = `${literalIdOf(section, on)}${part}`;
+    return {
+      identity: to.name,
+      identityId: literalIdOf(section, to.place),
+      secret: part.split("/").at(-1) ?? "",
+      id: `${scope}/providers/Microsoft.Authorization/roleAssignments/${assignmentName(section, grant)}`,
+      roleDefinitionId: `/subscriptions/${section.subscription}/providers/Microsoft.Authorization/roleDefinitions/${role.id}`,
+    };
   });
 }
 

@@ -3,10 +3,10 @@ import type { DeploymentsClient } from "@azure/arm-resourcesdeployments";
 import type { DeploymentStack, DeploymentStacksClient } from "@azure/arm-resourcesdeploymentstacks";
 import { isRestError } from "@azure/core-rest-pipeline";
 import { armRequest, type AzureConnection, toAzureFailure } from "../../../azure/index.ts";
-import { PpmlError } from "../../../base/index.ts";
 import type { ArmTemplate } from "../arm/resource.ts";
 import type { AzureSection } from "../config/azure-section.ts";
 import { parseFailure } from "./arm-failure.ts";
+import { askAzure, failureError, keepRefusals } from "./ask-azure.ts";
 import type { ArmPort, ResourceProgress, StackRequest, StackState, Unmanaged } from "./arm-port.ts";
 import { stackName } from "./plan.ts";
 import { toWhatIf } from "./what-if-answer.ts";
@@ -28,12 +28,12 @@ export async function connectArm(
     import("@azure/arm-resourcesdeploymentstacks"),
   ]);
   const { credential, clientOptions } = connection;
-  const deployments = new Deployments(credential, section.subscription, clientOptions);
-  const stackClient = new stacks.DeploymentStacksClient(
-    credential,
-    section.subscription,
-    clientOptions,
-  );
+  const options = {
+    ...clientOptions,
+    additionalPolicies: [{ policy: keepRefusals, position: "perRetry" as const }],
+  };
+  const deployments = new Deployments(credential, section.subscription, options);
+  const stackClient = new stacks.DeploymentStacksClient(credential, section.subscription, options);
   const context = { connection, section, pace, deployments, stacks: stackClient };
   return {
     groupExists: () => groupExists(context),
@@ -63,7 +63,7 @@ async function groupExists({ connection, section }: Context): Promise<boolean> {
   const path = groupPath(section);
   const what = `look for the resource group ${section.resourceGroup}`;
   const call = { method: "GET", path, apiVersion: GROUPS_API } as const;
-  const { status } = await asking(what, () => armRequest(connection, call));
+  const { status } = await askAzure(what, () => armRequest(connection, call));
   return status !== 404;
 }
 
@@ -73,7 +73,7 @@ async function makeGroup(
 ): Promise<void> {
   const body = { location: group.region, tags: group.tags };
   const call = { method: "PUT", path: groupPath(section), apiVersion: GROUPS_API, body } as const;
-  await asking(`make the resource group ${section.resourceGroup}`, () =>
+  await askAzure(`make the resource group ${section.resourceGroup}`, () =>
     armRequest(connection, call),
   );
 }
@@ -88,17 +88,14 @@ async function askWhatIf({ deployments, section, pace }: Context, template: ArmT
       whatIfSettings: { resultFormat: "FullResourcePayloads" },
     },
   } as const;
-  const answer = await asking("ask Azure what would change", () =>
+  const answer = await askAzure("ask Azure what would change", () =>
     deployments.deployments.whatIf(section.resourceGroup, name, request, {
       updateIntervalInMs: pace.pollMs,
     }),
   );
   if (answer.error !== undefined) {
-    const failure = parseFailure(answer.error);
-    throw new PpmlError(
-      "provision.failed",
-      `Azure refuses the template: ${failure === null ? "without a reason" : `${failure.code}: ${failure.message}`}`,
-    );
+    const unknown = { code: "Unknown", message: "Azure says nothing about why", details: [] };
+    throw failureError("ask Azure what would change", parseFailure(answer.error) ?? unknown);
   }
   return toWhatIf(answer.changes ?? []);
 }
@@ -129,7 +126,7 @@ async function putStack(
       denySettings: { mode: "none" },
     },
   };
-  await asking(`apply the deployment stack ${name}`, () =>
+  await askAzure(`apply the deployment stack ${name}`, () =>
     stacks.deploymentStacks.beginCreateOrUpdateAtResourceGroupAndWait(
       section.resourceGroup,
       name,
@@ -144,7 +141,7 @@ async function deleteStack(
   unmanaged: Unmanaged,
 ): Promise<void> {
   const name = stackName(section);
-  await asking(`delete the deployment stack ${name}`, () =>
+  await askAzure(`delete the deployment stack ${name}`, () =>
     stacks.deploymentStacks.beginDeleteAtResourceGroupAndWait(section.resourceGroup, name, {
       unmanageActionResources: unmanaged,
       unmanageActionResourceGroups: "detach",
@@ -202,19 +199,4 @@ function toStackState({ properties }: DeploymentStack): StackState {
     deploymentId: properties?.deploymentId ?? null,
     outputs: Object.fromEntries(outputs),
   };
-}
-
-/** Runs a call of an SDK, and says in its error what was asked. */
-async function asking<T>(what: string, call: () => PromiseLike<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (isRestError(error) && error.statusCode === 409)
-      throw new PpmlError(
-        "provision.busy",
-        `cannot ${what}: another change of the same resources is running (${error.code ?? "409"}): wait for it with \`ppml azure status\`, then try again`,
-        { cause: error },
-      );
-    throw toAzureFailure(error, { what });
-  }
 }

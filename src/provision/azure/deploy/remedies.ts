@@ -58,6 +58,11 @@ const REMEDIES: readonly (readonly [code: RegExp, message: RegExp, remedy: strin
     "a policy of your organisation forbids it: the message names it; change ppml.yaml to what it allows, or ask its owner for an exemption",
   ],
   [
+    /^(?:ParentResourceNotFound)$/i,
+    /./,
+    "a role is given on a part that is not there: KEKs of a vault in another group are made first, by `ppml key create`",
+  ],
+  [
     /^(?:PrincipalNotFound)$/i,
     /./,
     "a new identity is not known everywhere yet: apply again in a minute; for azure.operators, check the object id and its kind",
@@ -76,7 +81,7 @@ const REMEDIES: readonly (readonly [code: RegExp, message: RegExp, remedy: strin
 
 /** Codes of a failure that only say that something below it failed. */
 const WRAPPERS =
-  /^(?:DeploymentFailed|DeploymentStackDeploymentFailed|ResourceDeploymentFailure|MultipleErrorsOccurred|DeploymentStackFailed)$/i;
+  /^(?:DeploymentFailed|InvalidTemplateDeployment|DeploymentStackDeploymentFailed|ResourceDeploymentFailure|MultipleErrorsOccurred|DeploymentStackFailed)$/i;
 
 /** The failures at the bottom, which say what happened. */
 export function rootCauses(failure: ArmFailure): readonly ArmFailure[] {
