@@ -5,8 +5,11 @@ import { readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { connect as tlsConnect, rootCertificates } from "node:tls";
+import { addFault, FAULTS } from "../../src/twin/front/faults.ts";
+import type { Fault } from "../../src/twin/front/faults.ts";
+import type { Twin } from "../../src/twin/start.ts";
 import type { TwinServiceMaker } from "../../src/twin/service.ts";
 import { runInTwin, runningTwin } from "./running.ts";
 
@@ -132,4 +135,63 @@ test("T252: the twin's CA is trusted by nothing by itself, and may sign for Azur
   assert.notEqual(await attempt("management.azure.com", rootCertificates), "trusted");
   assert.notEqual(await attempt("www.example.com", [ca]), "trusted");
   assert.equal(statSync(join(twin.base.folder, "tls/ca.json")).mode & 0o777, 0o600);
+});
+
+const add = (twin: Twin, fault: Partial<Fault>): void =>
+  addFault(
+    twin.base.state,
+    {
+      service: "entra",
+      method: "*",
+      path: "",
+      status: 503,
+      remaining: 1,
+      retryAfterSeconds: null,
+      ...fault,
+    },
+    Date.now(),
+  );
+
+describe("faults on demand", () => {
+  const url = "https://login.microsoftonline.com/common/discovery/instance";
+  const ask = async (twin: Twin): Promise<string> => {
+    const said = await runInTwin(
+      twin,
+      `const signal = AbortSignal.timeout(500);
+       await fetch("${url}", { signal }).then(({ status }) => console.log(status),
+         (error) => console.log(error.name, error.cause?.code ?? ""));`,
+    );
+    return said.stdout.trim();
+  };
+
+  test("a status, a connection that breaks and an answer that never comes, each once", async (t) => {
+    const twin = await runningTwin(t);
+    add(twin, { status: 503 });
+    add(twin, { status: "reset" });
+    add(twin, { status: "timeout" });
+    add(twin, { method: "POST", status: 429 });
+    assert.equal(await ask(twin), "503");
+    assert.match(await ask(twin), /^TypeError (?:UND_ERR_SOCKET|ECONNRESET)/);
+    assert.match(await ask(twin), /^TimeoutError/);
+    // The one for another method waits.
+    assert.equal(await ask(twin), "200");
+    assert.equal(twin.base.state.list(FAULTS).length, 1);
+  });
+
+  test("an expired token is refused by the service, and the SDK's next one is not", async (t) => {
+    const twin = await runningTwin(t);
+    add(twin, { status: "expired-token" });
+    const said = await runInTwin(
+      twin,
+      `import { DefaultAzureCredential } from "@azure/identity";
+       const scope = "https://management.azure.com/.default";
+       for (let i = 0; i < 2; i += 1) {
+         const { token } = await new DefaultAzureCredential().getToken(scope);
+         const answer = await fetch("https://management.azure.com/subscriptions?api-version=2022-12-01",
+           { headers: { authorization: "Bearer " + token } });
+         console.log(answer.status);
+       }`,
+    );
+    assert.equal(said.stdout, "401\n200\n", said.stderr);
+  });
 });

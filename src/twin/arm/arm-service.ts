@@ -22,9 +22,16 @@ export type ArmOptions = Pick<ArmContext, "paceMs" | "checkResource">;
 
 /** Azure Resource Manager's double as a service of the twin. */
 export function armService(base: TwinBase, options: ArmOptions): TwinService {
+  let isClosed = false;
   const context: ArmContext = {
     ...base,
     ...options,
+    inBackground: (work) => {
+      work.catch((error: unknown) => {
+        // What is cut off by the end is taken up by the next start.
+        if (!isClosed) base.log(`arm failed: ${String(error)}`);
+      });
+    },
     tenantId: base.state.get(TWIN, "twin")?.tenantId ?? "",
   };
   // What ran when the twin was killed goes on: Azure would not have stopped.
@@ -41,6 +48,9 @@ export function armService(base: TwinBase, options: ArmOptions): TwinService {
           return null;
         })
         .catch((error: unknown) => context.log(`arm failed: ${String(error)}`));
+    },
+    close: async () => {
+      isClosed = true;
     },
   };
 }

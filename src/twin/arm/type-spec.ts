@@ -10,6 +10,8 @@ export type ArmContext = TwinBase & {
   readonly tenantId: string;
   /** How long each step of a deployment takes, and every slow operation; 0: no time. */
   readonly paceMs: number;
+  /** Work that goes on after its answer; where the twin stops in the middle, the next start goes on. */
+  readonly inBackground: (work: Promise<unknown>) => void;
   /**
    * What Microsoft's own type data says against a resource (`type`, `apiVersion`, `name` and its
    * body); null where it has no such type. Tests give it; nothing ships with the double.

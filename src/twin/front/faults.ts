@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import { PpmlError } from "../../base/index.ts";
@@ -42,7 +41,12 @@ export function addFault(state: TwinState, fault: Fault, nowMs: number): void {
       "twin.fault",
       `expected a fault with a status from 400 to 599 or one of ${FAULT_KINDS.join(", ")}, a count from 1, and a path that is a regular expression`,
     );
-  state.put(FAULTS, `${String(nowMs).padStart(16, "0")}-${randomUUID()}`, parsed.data);
+  state.transaction(() => {
+    // In the order in which they were asked for, within a millisecond too.
+    const last = Number(state.list(FAULTS).at(-1)?.id ?? 0);
+    const number = Math.max(last + 1, nowMs * 1000);
+    state.put(FAULTS, String(number).padStart(20, "0"), parsed.data);
+  });
 }
 
 /**

@@ -64,7 +64,8 @@ export const DEPLOYMENT_ROUTES: readonly Route[] = [
 /** Goes on with the deployments that ran when the twin was killed. */
 export function resumeDeployments(context: ArmContext): void {
   for (const { id, document } of context.state.list(DEPLOYMENTS))
-    if (!isAtRest(document.state) && !document.isInner) void runDeployment(context, id);
+    if (!isAtRest(document.state) && !document.isInner)
+      context.inBackground(runDeployment(context, id));
 }
 
 function both(method: string, tail: string, handle: Route["handle"]): readonly Route[] {
@@ -96,7 +97,7 @@ function create(request: ArmRequest): Reply {
       context.state.remove(DEPLOYMENT_OPERATIONS, id);
     context.state.put(DEPLOYMENTS, key, document);
   });
-  void runDeployment(context, key);
+  context.inBackground(runDeployment(context, key));
   const scope = asked.id.slice(0, asked.id.toLowerCase().lastIndexOf("/providers/"));
   return {
     status: before === null ? 201 : 200,

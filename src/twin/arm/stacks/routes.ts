@@ -38,7 +38,7 @@ export const STACK_ROUTES: readonly Route[] = [
 /** Goes on with the stacks whose work was cut off when the twin was killed. */
 export function resumeStacks(context: ArmContext): void {
   for (const { id, document } of context.state.list(STACKS))
-    if (document.task !== null) void runStack(context, id);
+    if (document.task !== null) context.inBackground(runStack(context, id));
 }
 
 function both(method: string, tail: string, handle: Route["handle"]): readonly Route[] {
@@ -86,7 +86,7 @@ function put(request: ArmRequest): Reply {
     createdMs: before?.createdMs ?? context.clock(),
   };
   context.state.put(STACKS, key, stack);
-  void runStack(context, key);
+  context.inBackground(runStack(context, key));
   return {
     status: before === null ? 201 : 200,
     body: stackBody(context, stack),
@@ -113,7 +113,7 @@ function remove(request: ArmRequest): Reply {
     failedResources: [],
     task: { kind: "delete", resources, resourceGroups: groups },
   });
-  void runStack(context, key);
+  context.inBackground(runStack(context, key));
   return {
     status: 202,
     headers: beginPolling(context, { scope: scopeOf(id), follows: key, kind: "result" }),
