@@ -11,6 +11,7 @@ import { loadCollateral } from "../attest/collateral/load-collateral.ts";
 import type { WireEvidence } from "../format/protocol.ts";
 import { PpmlError, unreachable } from "../base/index.ts";
 import type { CompleteEvidence } from "./broker-state.ts";
+import { fileStateOf } from "./file-state.ts";
 
 /** Where a broker takes collateral from that Evidence does not bring along. */
 export const collateralSettingSchema = z.discriminatedUnion("kind", [
@@ -42,7 +43,7 @@ export async function completeFrom(setting: CollateralSetting): Promise<Complete
     case "none":
       return sentCollateral;
     case "files":
-      return fromFiles(await Promise.all(setting.paths.map(loadCollateral)));
+      return fromFiles(setting.paths);
     case "services":
       return fromServices(setting);
     default:
@@ -81,8 +82,28 @@ function httpsUrl(text: string): string {
 
 type Collateral = WireEvidence["collateral"];
 
-function fromFiles(loaded: readonly Collateral[]): CompleteEvidence {
-  const isSnp = (collateral: Collateral): boolean => "ark" in collateral || "vcek" in collateral;
+type CollateralFiles = { readonly snp: Collateral; readonly dcap: Collateral };
+
+/**
+ * Files are read again once they changed: Intel's are good for a month, and a broker runs longer. While
+ * changed ones cannot be read, Evidence is refused and not judged by what they were before.
+ */
+async function fromFiles(paths: readonly string[]): Promise<CompleteEvidence> {
+  // The state is taken before the files are read: a change in between is one that is seen later.
+  let state = await fileStateOf(paths);
+  let files = await readFiles(paths);
+  return async (wire) => {
+    const present = await fileStateOf(paths);
+    if (present !== state) {
+      const changed = await readFiles(paths);
+      [files, state] = [changed, present];
+    }
+    return sentCollateral(withFiles(wire, files));
+  };
+}
+
+async function readFiles(paths: readonly string[]): Promise<CollateralFiles> {
+  const loaded = await Promise.all(paths.map(loadCollateral));
   const snp = loaded.filter(isSnp);
   const dcap = loaded.filter((collateral) => !isSnp(collateral));
   if (snp.length > 1 || dcap.length > 1)
@@ -90,18 +111,18 @@ function fromFiles(loaded: readonly Collateral[]): CompleteEvidence {
       "config.invalid",
       "expected one file of DCAP collateral and one folder of SNP certificates at most",
     );
-  const files = { snp: snp[0] ?? {}, dcap: dcap[0] ?? {} };
-  return (wire) => sentCollateral(withFiles(wire, files));
+  return { snp: snp[0] ?? {}, dcap: dcap[0] ?? {} };
+}
+
+function isSnp(collateral: Collateral): boolean {
+  return "ark" in collateral || "vcek" in collateral;
 }
 
 /**
  * What the Evidence brings goes before what lies here, but for AMD's revocation list: which one counts
  * is not for the guest to say. DCAP's parts belong together.
  */
-function withFiles(
-  wire: WireEvidence,
-  files: { readonly snp: Collateral; readonly dcap: Collateral },
-): WireEvidence {
+function withFiles(wire: WireEvidence, files: CollateralFiles): WireEvidence {
   switch (wire.type) {
     case "snp":
       return { ...wire, collateral: { ...files.snp, ...wire.collateral, ...crlOf(files.snp) } };

@@ -48,6 +48,29 @@ describe("a broker's collateral", () => {
     assert.equal((await none(brought)).collateral["crl"], "b2xk", "where the operator set none");
   });
 
+  test("files: changed ones are read again, and nothing is judged by them while they cannot be read", async () => {
+    const place = mkdtempSync(join(tmpdir(), "ppml-collateral-"));
+    after(() => rmSync(place, { recursive: true, force: true }));
+    const crl = join(place, "crl.der");
+    writeFileSync(join(place, "ark.der"), pki.ark);
+    writeFileSync(crl, Uint8Array.of(1));
+    const complete = await completeFrom({ kind: "files", paths: [place] });
+    assert.equal((await complete(empty("snp"))).collateral["crl"], "AQ");
+    writeFileSync(crl, Uint8Array.of(2, 2));
+    assert.equal((await complete(empty("snp"))).collateral["crl"], "AgI");
+    writeFileSync(join(place, "mistyped.txt"), "");
+    for (let again = 0; again < 2; again += 1)
+      await assert.rejects(complete(empty("snp")), (error) =>
+        isPpmlError(error, "attest.collateral"),
+      );
+    rmSync(join(place, "mistyped.txt"));
+    assert.equal((await complete(empty("snp"))).collateral["crl"], "AgI");
+    rmSync(place, { recursive: true });
+    await assert.rejects(complete(empty("snp")), (error) =>
+      isPpmlError(error, "attest.collateral"),
+    );
+  });
+
   test("two folders of one kind, a missing file and plain HTTP are refused when it starts", async () => {
     const paths = [folder, folder];
     await assert.rejects(completeFrom({ kind: "files", paths }), (error) =>
