@@ -151,7 +151,12 @@ async function guarded(
   } catch (cause) {
     const error = toAzureFailure(cause, { what: `look at ${check}` });
     if (!isPpmlError(error)) throw error;
-    const judge = check === "login" || error.code === "azure.login" ? fail : warn;
+    // Who may not even read what they may do, may not deploy.
+    const isFatal =
+      check === "login" ||
+      error.code === "azure.login" ||
+      (check === "permissions" && error.code === "azure.denied");
+    const judge = isFatal ? fail : warn;
     return [judge(check, error.message, remedyOf(error, remedyFor(error)))];
   }
 }
