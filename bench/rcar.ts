@@ -103,7 +103,7 @@ async function startBroker(folder: string): Promise<Running> {
       secretProvisioning: null,
     },
     stateDir,
-    vaultPath,
+    vault: { kind: "embedded", path: vaultPath },
     rootKeyFile,
     collateral: { kind: "none" },
     maaProviders: [],

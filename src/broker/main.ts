@@ -3,8 +3,12 @@ import { rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Hono } from "hono";
 import { systemHttp } from "../attest/collateral/http.ts";
-import { asPpmlError } from "../base/index.ts";
+import { asPpmlError, PpmlError } from "../base/index.ts";
+import { openAzureVault } from "../key/azure/open.ts";
 import { openEmbeddedVault } from "../key/embedded/embedded-vault.ts";
+import { loadRootKeyFile } from "../key/root-key.ts";
+import type { RootKey, VaultRoot } from "../key/root-key.ts";
+import type { Vault } from "../key/vault.ts";
 import { createBrokerApp } from "./broker-app.ts";
 import type { BrokerLogger } from "./broker-app.ts";
 import type { BrokerState } from "./broker-state.ts";
@@ -42,12 +46,12 @@ async function run(): Promise<void> {
       process.on("exit", () => removeSocket(path));
     }
     const root = await readVaultRoot(config.rootKeyFile);
-    const vault = await openEmbeddedVault({ path: config.vaultPath, root });
+    const { vault, root: brokerRoot } = await openVault(config, root);
     if (root.kind === "passphrase") root.passphrase[Symbol.dispose]();
     const state = await openBrokerState({
       dir: config.stateDir,
       vault,
-      root: vault.root,
+      root: brokerRoot,
       clock: Date.now,
       complete: await completeFrom(config.collateral),
       maaProviders: await openMaaProviders(config.maaProviders, systemHttp),
@@ -71,6 +75,22 @@ async function run(): Promise<void> {
       process.exit(1),
     );
   }
+}
+
+/** The vault that it unwraps in, and the root key of its own keys. */
+async function openVault(
+  { vault: config }: ProcessConfig,
+  from: VaultRoot,
+): Promise<{ readonly vault: Vault; readonly root: RootKey }> {
+  if (config.kind === "embedded") {
+    const vault = await openEmbeddedVault({ path: config.path, root: from });
+    return { vault, root: vault.root };
+  }
+  if (from.kind === "passphrase")
+    throw new PpmlError("config.invalid", "a vault in Azure goes with a root-key file");
+  const { url, mode, transport, tenantId } = config;
+  const root = await loadRootKeyFile({ path: from.path });
+  return { vault: await openAzureVault({ url, mode, transport, tenantId }), root };
 }
 
 /** Where it listens, for the line that says so. */

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { z } from "zod";
 import { PpmlError, Secret } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
+import { modeSchema } from "../format/kek.ts";
 import { resourcePathSchema } from "../format/resource.ts";
 import { parseWith } from "../format/schema.ts";
 import type { VaultRoot } from "../key/root-key.ts";
@@ -45,7 +46,17 @@ const processConfigSchema = z.strictObject({
   ]),
   /** The folder that `createBrokerState` made. */
   stateDir: pathSchema,
-  vaultPath: pathSchema,
+  vault: z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("embedded"), path: pathSchema }),
+    z.strictObject({
+      kind: z.literal("azure"),
+      url: z.string().max(200),
+      mode: modeSchema,
+      transport: z.enum(["direct", "environment"]),
+      tenantId: z.guid().nullable(),
+    }),
+  ]),
+  /** Of the embedded vault, and of the broker's own keys. */
   rootKeyFile: pathSchema.nullable(),
   collateral: collateralSettingSchema,
   /** Providers of MAA whose tokens are taken. */

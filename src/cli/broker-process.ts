@@ -15,7 +15,9 @@ import { openBrokerClient } from "../launch/index.ts";
 import type { BrokerClient, BrokerPlace } from "../launch/index.ts";
 import { onProcessEnd } from "../launch/sim/process-end.ts";
 import { COLLATERAL_FOLDER } from "./collateral-flags.ts";
+import type { Project } from "./config/load.ts";
 import { obtainPassphrase } from "./terminal.ts";
+import { azurePlaceOf, embeddedPathOf } from "./vault.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A broker that answers, and where. */
@@ -73,7 +75,11 @@ export function startBroker(
   settings: Pick<ProcessConfig, "listen" | "collateral" | "logLevel">,
 ): StartedBroker {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", brokerEntry()], {
-    env: { PATH: process.env["PATH"] ?? "", ...compileCache() },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      ...compileCache(),
+      ...azureEnvironment(project.project, process.env),
+    },
     stdio: ["pipe", "pipe", "inherit", "pipe"],
   });
   const exited = once(child, "exit").then(([code]: (number | null)[]) => code ?? null);
@@ -93,6 +99,29 @@ export function startBroker(
   };
 }
 
+/** What a login at Azure takes of an environment: names only, the values are not looked at. */
+const LOGIN_VARIABLES =
+  /^(?:AZURE_[A-Z_]+|IDENTITY_(?:ENDPOINT|HEADER|SERVER_THUMBPRINT)|IMDS_ENDPOINT|MSI_ENDPOINT|MSI_SECRET|HOME)$/;
+const TRANSPORT_VARIABLES =
+  /^(?:HTTPS_PROXY|https_proxy|NO_PROXY|no_proxy|NODE_EXTRA_CA_CERTS|NODE_USE_ENV_PROXY)$/;
+
+/** The variables that a broker with a vault in Azure needs: its login, and the way there where ppml.yaml says so. */
+export function azureEnvironment(
+  project: Project,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  if (project.config.vault.url === undefined) return {};
+  const { transport } = azurePlaceOf(project);
+  const passed: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env))
+    if (
+      LOGIN_VARIABLES.test(name) ||
+      (transport === "environment" && TRANSPORT_VARIABLES.test(name))
+    )
+      if (value !== undefined) passed[name] = value;
+  return passed;
+}
+
 function brokerEntry(): string {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   return fileURLToPath(new URL(`../broker/main.${extension}`, import.meta.url));
@@ -107,7 +136,10 @@ function configOf(
     v: 1,
     ...settings,
     stateDir: project.resolve(broker.state),
-    vaultPath: project.resolve(vault.path),
+    vault:
+      vault.url === undefined
+        ? { kind: "embedded", path: embeddedPathOf(project) }
+        : { kind: "azure", url: vault.url, ...azurePlaceOf(project) },
     rootKeyFile: vault.rootKeyFile === undefined ? null : project.resolve(vault.rootKeyFile),
     maaProviders: (broker.maaProviders ?? []).map(({ issuer, policy, keysFile }) => ({
       issuer,

@@ -10,7 +10,9 @@ import { openVaultOf } from "./vault.ts";
 export async function proposeKekNames(context: Pick<CliContext, "cwd">): Promise<string[]> {
   try {
     const project = await loadProject({ cwd: context.cwd });
-    return project.config.vault.rootKeyFile === undefined
+    const { rootKeyFile, url } = project.config.vault;
+    // Neither a passphrase nor Azure is asked while a person types.
+    return rootKeyFile === undefined || url !== undefined
       ? namedInProject(project)
       : await namedInVault(project);
   } catch {
@@ -19,8 +21,8 @@ export async function proposeKekNames(context: Pick<CliContext, "cwd">): Promise
 }
 
 async function namedInVault(project: Project): Promise<string[]> {
-  using vault = await openVaultOf(project);
-  return (await vault.listKeks()).map(({ name }) => name);
+  using open = await openVaultOf(project);
+  return (await open.vault.listKeks()).map(({ name }) => name);
 }
 
 function namedInProject({ config }: Project): string[] {

@@ -23,7 +23,12 @@ export function kekText(kek: KekInfo, style: Style): string {
     [
       ["name", kek.name],
       ["id", kek.kekId],
-      ["state", kek.state],
+      [
+        "state",
+        kek.recoverableUntil === null
+          ? kek.state
+          : `${kek.state}, recoverable until ${kek.recoverableUntil}`,
+      ],
       ["kind", kek.kind],
       ...(kek.releasePolicy === null
         ? []
@@ -86,9 +91,9 @@ export function simulatedFoot(mode: KekInfo["mode"], style: Style): string {
 }
 
 function paintState(cell: string, style: Style): string {
-  const state: KekState | undefined = (["enabled", "disabled", "destroyed"] as const).find(
-    (one) => one === cell.trim(),
-  );
+  const state: KekState | undefined = (
+    ["enabled", "disabled", "deleted", "destroyed"] as const
+  ).find((one) => one === cell.trim());
   if (state === "disabled") return style.warn(cell);
-  return state === "destroyed" ? style.bad(cell) : cell;
+  return state === "destroyed" || state === "deleted" ? style.bad(cell) : cell;
 }

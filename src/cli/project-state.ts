@@ -37,7 +37,7 @@ export async function createProjectState(options: NewState): Promise<PinnedRoots
   if (rootKeyFile !== undefined) await createRootKeyFile({ path: at(rootKeyFile) });
   onStep("making the vault");
   using vault = await createEmbeddedVault({
-    path: at(path),
+    path: at(path ?? ""),
     mode: config.mode,
     clock,
     root:

@@ -54,6 +54,10 @@ export const ROUTES: Routes = {
         brief: "Destroy a KEK, or one old version, for ever",
         load: () => import("./commands/key/destroy.ts"),
       },
+      "fix-policy": {
+        brief: "Fix the release policy of an exportable KEK for ever",
+        load: () => import("./commands/key/fix-policy.ts"),
+      },
       backup: {
         brief: "Write an encrypted copy of the vault",
         load: () => import("./commands/key/backup.ts"),

@@ -4,7 +4,10 @@ import { PpmlError } from "../base/index.ts";
 import {
   type EmbeddedVault,
   type KekInfo,
+  loadRootKeyFile,
+  openAzureVault,
   openEmbeddedVault,
+  type RootKey,
   type Vault,
   type VaultRoot,
 } from "../key/index.ts";
@@ -29,6 +32,9 @@ export const vaultFlags = {
   ...projectFlags,
 } as const;
 
+/** A project's vault, and the root key of what lies beside it: the owner's key, the broker's state. */
+export type OpenVault = Disposable & { readonly vault: Vault; readonly root: RootKey };
+
 /**
  * Loads the project and opens its vault; dispose it.
  * @throws config.missing config.invalid key.vault_missing key.vault_locked key.vault_mode
@@ -36,29 +42,70 @@ export const vaultFlags = {
 export async function openProjectVault(
   context: CliContext,
   flags: VaultFlags,
-): Promise<{ readonly project: Project; readonly vault: EmbeddedVault } & Disposable> {
+): Promise<OpenVault & { readonly project: Project }> {
   const project = await loadProject({ cwd: context.cwd, folder: flags.project });
-  const vault = await openVaultOf(project, { passphraseFile: flags.passphraseFile });
-  return { project, vault, [Symbol.dispose]: () => vault[Symbol.dispose]() };
+  const open = await openVaultOf(project, { passphraseFile: flags.passphraseFile });
+  return { ...open, project };
 }
 
 /** Opens the vault of a loaded project; its mode must be the project's. */
 export async function openVaultOf(
   project: Project,
   options: { readonly passphraseFile?: string | undefined } = {},
-): Promise<EmbeddedVault> {
-  return await withVaultRoot(project, options, (root) => openEmbeddedOf(project, root));
+): Promise<OpenVault> {
+  const vaultUrl = project.config.vault.url;
+  return await withVaultRoot(project, options, async (from) => {
+    if (vaultUrl === undefined) {
+      const vault = await openEmbeddedOf(project, from);
+      return { vault, root: vault.root, [Symbol.dispose]: () => vault[Symbol.dispose]() };
+    }
+    if (from.kind === "passphrase")
+      throw new PpmlError("config.invalid", "a vault in Azure goes with a root-key file");
+    const root = await loadRootKeyFile({ path: from.path });
+    try {
+      const vault = await openAzureVault({ url: vaultUrl, ...azurePlaceOf(project) });
+      return {
+        vault,
+        root,
+        [Symbol.dispose]: () => {
+          vault[Symbol.dispose]();
+          root[Symbol.dispose]();
+        },
+      };
+    } catch (error) {
+      root[Symbol.dispose]();
+      throw error;
+    }
+  });
+}
+
+/** How a project's vault in Azure is reached, and for which mode. */
+export function azurePlaceOf({ config }: Project) {
+  const { mode, azure } = config;
+  const transport = azure?.transport ?? "direct";
+  return { mode, transport, tenantId: azure?.tenant ?? null } as const;
+}
+
+/** The file of a project's embedded vault. @throws key.not_permitted where its vault is in Azure */
+export function embeddedPathOf(project: Project): string {
+  const { path, url } = project.config.vault;
+  if (path !== undefined) return project.resolve(path);
+  throw new PpmlError(
+    "key.not_permitted",
+    `the project's vault is ${url ?? "in Azure"}: Azure keeps copies of it. Keys are backed up one by one (az keyvault key backup), and deleted ones recovered (az keyvault key recover)`,
+  );
 }
 
 /** Opens the embedded vault of a project with its root; its mode must be the project's. */
 export async function openEmbeddedOf(project: Project, root: VaultRoot): Promise<EmbeddedVault> {
-  const { vault: config, mode } = project.config;
-  const vault = await openEmbeddedVault({ path: project.resolve(config.path), root });
+  const { mode } = project.config;
+  const path = embeddedPathOf(project);
+  const vault = await openEmbeddedVault({ path, root });
   if (vault.mode === mode) return vault;
   vault[Symbol.dispose]();
   throw new PpmlError(
     "key.vault_mode",
-    `ppml.yaml says mode ${mode}, but the vault ${config.path} was made for ${vault.mode}, for ever: name another vault, or the vault's mode`,
+    `ppml.yaml says mode ${mode}, but the vault ${project.config.vault.path ?? path} was made for ${vault.mode}, for ever: name another vault, or the vault's mode`,
   );
 }
 
@@ -74,7 +121,7 @@ export async function withVaultRoot<T>(
     return use({ kind: "file", path: project.resolve(config.rootKeyFile) });
   using passphrase = await obtainPassphrase({
     file: options.passphraseFile,
-    prompt: `Passphrase of ${config.path}`,
+    prompt: `Passphrase of ${config.path ?? "the vault"}`,
   });
   return await use({ kind: "passphrase", passphrase });
 }

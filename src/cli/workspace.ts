@@ -2,7 +2,7 @@ import { PpmlError, toHex, utf8, sha256 } from "../base/index.ts";
 import type { KekPublicKey } from "../format/kek.ts";
 import type { SigningKey } from "../format/jwk.ts";
 import { loadSigningKey } from "../key/index.ts";
-import type { EmbeddedVault } from "../key/index.ts";
+import type { Vault } from "../key/index.ts";
 import { openStore } from "../store/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Project } from "./config/load.ts";
@@ -14,7 +14,7 @@ import type { VaultFlags } from "./vault.ts";
 /** An open project: its vault and its owner's key, for the commands that act as the owner. */
 export type Workspace = Disposable & {
   readonly project: Project;
-  readonly vault: EmbeddedVault;
+  readonly vault: Vault;
   readonly owner: SigningKey;
   readonly passphraseFile: string | undefined;
   /** A dataset of ppml.yaml. @throws config.invalid */
@@ -28,10 +28,11 @@ export type Workspace = Disposable & {
 
 /** Opens the project, its vault and the owner's key. */
 export async function openWorkspace(context: CliContext, flags: VaultFlags): Promise<Workspace> {
-  const { project, vault } = await openProjectVault(context, flags);
+  const open = await openProjectVault(context, flags);
+  const { project, vault, root } = open;
   try {
     const path = project.resolve(project.config.owner.key);
-    const owner = await loadSigningKey({ path, root: vault.root, purpose: "owner" });
+    const owner = await loadSigningKey({ path, root, purpose: "owner" });
     const dataset = (name: string): DatasetConfig => findDataset(project, name);
     return {
       project,
@@ -43,11 +44,11 @@ export async function openWorkspace(context: CliContext, flags: VaultFlags): Pro
       store: (name) => openStore(project.resolve(dataset(name).store)),
       kek: async (name) => vault.publicKey((await findKek(vault, name)).kekId),
       [Symbol.dispose]: () => {
-        vault[Symbol.dispose]();
+        open[Symbol.dispose]();
       },
     };
   } catch (error) {
-    vault[Symbol.dispose]();
+    open[Symbol.dispose]();
     throw error;
   }
 }

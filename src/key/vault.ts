@@ -5,8 +5,11 @@ import type { KeyHsmWrap } from "../format/skr/key-hsm.ts";
 import type { RsaPublicJwk } from "../format/skr/release-key.ts";
 import type { SkrPolicy } from "../format/skr/skr-policy.ts";
 
-/** What a KEK or one of its versions may do: a destroyed one never comes back. */
-export type KekState = "enabled" | "disabled" | "destroyed";
+/**
+ * What a KEK or one of its versions may do. A deleted one does nothing, and whoever may recover keys in
+ * its vault can bring it back until it is purged; a destroyed one never comes back.
+ */
+export type KekState = "enabled" | "disabled" | "deleted" | "destroyed";
 
 /** One version of a KEK: its id, its place in the order of rotation (from 1) and its state. */
 export type KekVersionInfo = {
@@ -30,6 +33,8 @@ export type KekInfo = {
   /** What the KEK is for, in its owner's words; null where nothing was said. */
   readonly purpose: string | null;
   readonly state: KekState;
+  /** RFC 3339, UTC: when a deleted KEK is purged. Null for others. */
+  readonly recoverableUntil: string | null;
   /** RFC 3339, UTC. */
   readonly created: string;
   /** The version that sealing uses. */
@@ -139,8 +144,16 @@ export type Vault = Disposable & {
   readonly rotateKek: (kekId: string) => Promise<KekInfo>;
 
   /**
-   * Destroys a KEK, or one version that is not the current one; repeating it changes nothing.
-   * A tombstone stays. Copies and backups of the vault are not reached.
+   * Fixes the release policy of an exportable KEK for ever, as it is, where the vault has one that can
+   * still be changed; repeating it changes nothing.
+   * @throws key.not_found key.not_permitted for an unwrap-only KEK
+   */
+  readonly fixReleasePolicy: (kekId: string) => Promise<KekInfo>;
+
+  /**
+   * Destroys a KEK, or one version that is not the current one; repeating it changes nothing. A vault
+   * that only deletes at first says `deleted`, and until when that can be undone; one that knows no
+   * destroying of versions refuses that. Copies and backups of the vault are not reached.
    * @throws key.not_found key.not_permitted
    */
   readonly destroyKek: (kekId: string, kekVersion?: string) => Promise<KekInfo>;

@@ -52,7 +52,7 @@ const configOf = (socketPath: string): Record<string, unknown> => ({
   listen: { kind: "socket", path: socketPath },
   collateral: { kind: "none" },
   stateDir: join(fixture.dir, "broker"),
-  vaultPath: join(fixture.dir, "vault.db"),
+  vault: { kind: "embedded", path: join(fixture.dir, "vault.db") },
   rootKeyFile: join(fixture.dir, "root.key"),
   maaProviders: [],
   logLevel: "silent",

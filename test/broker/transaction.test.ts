@@ -110,6 +110,7 @@ describe("nonce and log entry", () => {
       disableKek: (id) => vault.disableKek(id),
       enableKek: (id) => vault.enableKek(id),
       rotateKek: (id) => vault.rotateKek(id),
+      fixReleasePolicy: (id) => vault.fixReleasePolicy(id),
       destroyKek: (id) => vault.destroyKek(id),
       [Symbol.dispose]: () => undefined,
     });

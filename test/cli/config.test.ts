@@ -12,6 +12,7 @@ import { quickstartTemplate } from "../../src/cli/templates/quickstart.ts";
 import { projectHead } from "../../src/cli/templates/template.ts";
 import { temporaryFolder } from "./ppml.ts";
 
+const AZURE_VAULT = 'expected "url: https://NAME.vault.azure.net" and no "path" with kind azure';
 const GOOD = `version: 1
 name: demo
 mode: simulation
@@ -80,7 +81,8 @@ const WRONG: readonly (readonly [from: string, to: string, message: string])[] =
     "",
     'f:3:7: mode: simulation needs a section "simulation: {platform: PATH}"',
   ],
-  ["kind: embedded", "kind: azure", 'f:5:9: vault.kind: expected "embedded"; came "azure"'],
+  ["kind: embedded", "kind: aws", 'f:5:9: vault.kind: expected "embedded" or "azure"; came "aws"'],
+  ["kind: embedded", "kind: azure", `f:5:3: vault: ${AZURE_VAULT}`],
   [
     "  rootKeyFile: .ppml/root.key\n",
     "",

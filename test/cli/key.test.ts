@@ -36,6 +36,7 @@ test("create, rotate, disable, enable, show: the JSON names every version", asyn
   const members = ["created", "currentVersion", "kekId", "kind", "mode", "name", "purpose"];
   assert.deepEqual(Object.keys(kek).sort(), [
     ...members,
+    "recoverableUntil",
     "releasePolicy",
     "simulated",
     "state",

@@ -21,6 +21,11 @@ import {
 export type VaultFixture = {
   readonly vault: Vault;
   readonly mode: Mode;
+  /**
+   * keeps: a destroyed KEK or version leaves a tombstone. deletes: a KEK is deleted as a whole and can
+   * be recovered for a time; versions are not destroyed.
+   */
+  readonly destroying: "keeps" | "deletes";
   readonly dispose: () => Promise<void>;
 };
 
@@ -65,6 +70,7 @@ export function runVaultSuite(name: string, makeFixture: () => Promise<VaultFixt
           mode: fixture.mode,
           purpose: "the suite's",
           state: "enabled",
+          recoverableUntil: null,
           created: "",
           currentVersion: "",
           versions: [],
@@ -236,6 +242,8 @@ export function runVaultSuite(name: string, makeFixture: () => Promise<VaultFixt
       const good = await wrapped(vault, first.kekId);
       await refuses("key.not_permitted", vault.unwrapAll([good.request, request]));
       // Nothing changes what it was made with: rotation keeps kind and policy.
+      assert.deepEqual(await vault.fixReleasePolicy(made.kekId), made);
+      await refuses("key.not_permitted", vault.fixReleasePolicy(first.kekId));
       const rotated = await vault.rotateKek(made.kekId);
       assert.deepEqual([rotated.kind, rotated.releasePolicy], ["exportable", SUITE_POLICY]);
       await refuses("key.not_permitted", vault.unwrap((await wrapped(vault, made.kekId)).request));
@@ -293,6 +301,10 @@ export function runVaultSuite(name: string, makeFixture: () => Promise<VaultFixt
       (await vault.unwrap(before1.request))[Symbol.dispose]();
 
       await refuses("key.not_permitted", vault.destroyKek(kekId, rotated.currentVersion));
+      if (fixture.destroying === "deletes") {
+        await refuses("key.not_permitted", vault.destroyKek(kekId, oldVersion));
+        return;
+      }
       const left = await vault.destroyKek(kekId, oldVersion);
       assert.deepEqual(
         left.versions.map((version) => version.state),
@@ -310,8 +322,11 @@ export function runVaultSuite(name: string, makeFixture: () => Promise<VaultFixt
       const { kekId } = second;
       const { request } = await wrapped(vault, kekId);
       const gone = await vault.destroyKek(kekId);
-      assert.equal(gone.state, "destroyed");
-      assert.ok(gone.versions.every((version) => version.state === "destroyed"));
+      const isDeleted = fixture.destroying === "deletes";
+      const state = isDeleted ? "deleted" : "destroyed";
+      assert.equal(gone.state, state);
+      assert.equal(gone.recoverableUntil !== null, isDeleted);
+      assert.ok(gone.versions.every((version) => version.state === state));
       assert.deepEqual(await vault.destroyKek(kekId), gone);
       assert.deepEqual(await vault.showKek(kekId), gone);
       await refuses("key.destroyed", vault.unwrap(request));

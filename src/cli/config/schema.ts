@@ -36,18 +36,33 @@ const columnSchema = z.string().min(1).max(500);
 
 const vaultSchema = z
   .strictObject({
-    kind: z.literal("embedded").describe("A vault in one file beside the project."),
-    path: pathSchema.describe("The vault's file."),
+    kind: z
+      .enum(["embedded", "azure"])
+      .describe(
+        "embedded: a vault in one file beside the project. azure: Key Vault or Managed HSM.",
+      ),
+    path: pathSchema.optional().describe("embedded: the vault's file."),
+    url: z
+      .string()
+      .regex(
+        /^https:\/\/[a-z][a-z0-9-]{1,22}[a-z0-9]\.(?:vault|managedhsm)\.(?:azure\.net|azure\.cn|usgovcloudapi\.net)\/?$/,
+        "expected https://NAME.vault.azure.net or https://NAME.managedhsm.azure.net",
+      )
+      .optional()
+      .describe("azure: the vault's URL. How it is reached: azure.transport."),
     rootKeyFile: pathSchema
       .optional()
-      .describe("File (mode 0600) with the key that the vault's keys are encrypted under."),
+      .describe(
+        "File (mode 0600) with the key that the vault's keys are encrypted under; with azure, the owner's key and the broker's state alone.",
+      ),
     passphrase: z
       .literal("prompt")
       .optional()
-      .describe("In place of rootKeyFile: ask for a passphrase on the terminal."),
+      .describe("embedded, in place of rootKeyFile: ask for a passphrase on the terminal."),
   })
-  .refine((vault) => (vault.rootKeyFile === undefined) !== (vault.passphrase === undefined), {
-    error: 'expected either "rootKeyFile: PATH" or "passphrase: prompt"',
+  .superRefine((vault, context) => {
+    const problem = vaultProblem(vault);
+    if (problem !== null) context.addIssue({ code: "custom", message: problem });
   });
 
 const groupSchema = z.strictObject({
@@ -200,6 +215,29 @@ export type VaultConfig = z.infer<typeof vaultSchema>;
 function staysInside(path: string): boolean {
   if (path.startsWith("/") || path.startsWith("file:") || /^[A-Za-z]:[\\/]/.test(path)) return true;
   return !path.split(/[\\/]/).includes("..");
+}
+
+/** Which of its members a vault lacks or may not have; null where it is whole. */
+function vaultProblem(vault: {
+  readonly kind: "embedded" | "azure";
+  readonly path?: string | undefined;
+  readonly url?: string | undefined;
+  readonly rootKeyFile?: string | undefined;
+  readonly passphrase?: string | undefined;
+}): string | null {
+  const { kind, path, url, rootKeyFile, passphrase } = vault;
+  if (kind === "azure") {
+    if (url === undefined || path !== undefined)
+      return 'expected "url: https://NAME.vault.azure.net" and no "path" with kind azure';
+    return rootKeyFile === undefined || passphrase !== undefined
+      ? "expected \"rootKeyFile: PATH\" with kind azure: the owner's key and the broker's state are under it"
+      : null;
+  }
+  if (path === undefined || url !== undefined)
+    return 'expected "path: PATH" and no "url" with kind embedded';
+  return (rootKeyFile === undefined) === (passphrase === undefined)
+    ? 'expected either "rootKeyFile: PATH" or "passphrase: prompt"'
+    : null;
 }
 
 function isLocalPlace(place: string): boolean {

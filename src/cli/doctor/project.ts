@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { loadSimulationPki } from "../../attest/index.ts";
 import { isPpmlError } from "../../base/index.ts";
 import { loadSigningKey } from "../../key/index.ts";
-import type { EmbeddedVault } from "../../key/index.ts";
+import type { RootKey, Vault } from "../../key/index.ts";
 import { loadProject, type Project } from "../config/load.ts";
 import { openVaultOf } from "../vault.ts";
 import { fail, type Finding, ok, remedyOf, warn } from "./finding.ts";
@@ -66,7 +66,11 @@ async function examineVault(
 ): Promise<readonly Finding[]> {
   const { vault: config } = project.config;
   const unopened = (): Promise<readonly Finding[]> => examineState(project, { root: null });
-  if (config.passphrase === "prompt" && options.passphraseFile === undefined) {
+  if (
+    config.path !== undefined &&
+    config.passphrase === "prompt" &&
+    options.passphraseFile === undefined
+  ) {
     const isThere = lstatOf(project.resolve(config.path)) !== null;
     const finding = isThere
       ? ok("vault", `${config.path} is there; not opened (give --passphrase-file to do so)`)
@@ -74,14 +78,15 @@ async function examineVault(
     return [finding, ...(await unopened())];
   }
   try {
-    using vault = await openVaultOf(project, options);
+    using open = await openVaultOf(project, options);
+    const { vault, root } = open;
     const keks = await vault.listKeks();
-    const known = ok("vault", `opens, ${vault.mode}, ${keks.length} KEKs`);
+    const known = ok("vault", `${vault.vaultId} opens, ${vault.mode}, ${keks.length} KEKs`);
     return [
       known,
       await examineKeks(project, vault),
-      await examineOwner(project, vault),
-      ...(await examineState(project, { root: vault.root })),
+      await examineOwner(project, root),
+      ...(await examineState(project, { root })),
     ];
   } catch (error) {
     if (!isPpmlError(error)) throw error;
@@ -90,7 +95,7 @@ async function examineVault(
   }
 }
 
-async function examineKeks(project: Project, vault: EmbeddedVault): Promise<Finding> {
+async function examineKeks(project: Project, vault: Vault): Promise<Finding> {
   const stateOf = new Map((await vault.listKeks()).map(({ name, state }) => [name, state]));
   const groups = Object.values(project.config.datasets).flatMap(({ groups: all }) => all);
   const wanted = [...new Set(groups.map(({ kek }) => kek))];
@@ -107,11 +112,11 @@ async function examineKeks(project: Project, vault: EmbeddedVault): Promise<Find
   return warn("keks", found, remedies.join("; "));
 }
 
-async function examineOwner(project: Project, vault: EmbeddedVault): Promise<Finding> {
+async function examineOwner(project: Project, root: RootKey): Promise<Finding> {
   const { key } = project.config.owner;
   try {
     const path = project.resolve(key);
-    const { keyId } = await loadSigningKey({ path, root: vault.root, purpose: "owner" });
+    const { keyId } = await loadSigningKey({ path, root, purpose: "owner" });
     return ok("owner", `signs as ${keyId}`);
   } catch (error) {
     if (!isPpmlError(error)) throw error;

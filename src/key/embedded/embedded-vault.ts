@@ -180,6 +180,13 @@ export class EmbeddedVault implements Vault {
     });
   }
 
+  /** This vault's policies are fixed from the making: there is nothing to do. @throws key.not_permitted */
+  async fixReleasePolicy(kekId: string): Promise<KekInfo> {
+    const info = await this.showKek(kekId);
+    if (info.kind === "exportable") return info;
+    throw new PpmlError("key.not_permitted", `the KEK ${kekId} is unwrap-only: it has no policy`);
+  }
+
   async destroyKek(kekId: string, kekVersion?: string): Promise<KekInfo> {
     const target: Target = { name: this.#nameOf(kekId), version: kekVersion };
     return this.#change(target.name, (state) => destroy(state, target));
@@ -319,6 +326,7 @@ function infoOf(state: VaultState, name: string): KekInfo {
     mode,
     purpose: kek.purpose,
     state: kek.state,
+    recoverableUntil: null,
     created: kek.created,
     currentVersion: kek.current_version,
     versions: versions.map((row) => ({

@@ -16,6 +16,7 @@ for (const mode of ["simulation", "production"] as const)
     return {
       vault,
       mode,
+      destroying: "keeps",
       dispose: async () => {
         vault[Symbol.dispose]();
         await dispose();

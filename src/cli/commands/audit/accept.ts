@@ -33,9 +33,9 @@ export const command = defineCommand<Flags>({
         },
       });
     using open = await openProjectVault(context, flags);
-    const { project, vault } = open;
+    const { project, root } = open;
     const dir = project.resolve(project.config.broker.state);
-    const { size, before } = acceptBrokerLog({ dir, root: vault.root });
+    const { size, before } = acceptBrokerLog({ dir, root });
     const was = before === null ? "how many it had is not known" : `it had ${before}`;
     return {
       data: { entries: size, entriesBefore: before },

@@ -1,8 +1,9 @@
 import { relative, resolve } from "node:path";
 import { writePrivateFile } from "../../../key/index.ts";
 import { defineCommand } from "../../command.ts";
+import { loadProject } from "../../config/load.ts";
 import { fileArgument } from "../../file-argument.ts";
-import { openProjectVault, type VaultFlags, vaultFlags } from "../../vault.ts";
+import { openEmbeddedOf, type VaultFlags, vaultFlags, withVaultRoot } from "../../vault.ts";
 
 /** `ppml key backup FILE`: an encrypted copy of the vault, in a new file of mode 0600. */
 export const command = defineCommand<VaultFlags, [string]>({
@@ -11,11 +12,12 @@ export const command = defineCommand<VaultFlags, [string]>({
     "It opens with the vault's root-key file or passphrase only, which is not in it: keep a copy of\n" +
     "that too, elsewhere. A KEK that is destroyed later is still in the backup.",
   async run(context, flags, file) {
-    using open = await openProjectVault(context, flags);
+    const project = await loadProject({ cwd: context.cwd, folder: flags.project });
     const path = resolve(context.cwd, file);
-    const { vaultId, mode } = open.vault;
-    const keks = await open.vault.listKeks();
-    const bytes = open.vault.backup();
+    using vault = await withVaultRoot(project, flags, (root) => openEmbeddedOf(project, root));
+    const { vaultId, mode } = vault;
+    const keks = await vault.listKeks();
+    const bytes = vault.backup();
     await writePrivateFile({ path, bytes });
     return {
       data: { vaultId, mode, keks: keks.length, bytes: bytes.byteLength, file: path },

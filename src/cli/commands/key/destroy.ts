@@ -39,10 +39,19 @@ export const command = defineCommand<Flags, [string]>({
     return changedKek(
       context,
       after,
-      `${what} ${context.style.bold(kek.name)} is destroyed in this vault.\n${NOT_REACHED}`,
+      `${what} ${context.style.bold(kek.name)} ${saidOf(after)}\n${NOT_REACHED}`,
     );
   },
 });
+
+/** Shredded is said of what was purged alone: a deleted key comes back as long as the vault keeps it. */
+function saidOf({ state, recoverableUntil, kekId }: KekInfo): string {
+  if (state === "deleted")
+    return `is deleted, and not destroyed yet: until ${recoverableUntil ?? "its purge"} whoever may recover keys can bring it back. Key Vault purges it then; before that nothing is shredded.`;
+  return kekId.startsWith("https://")
+    ? "is purged: the vault has shredded it."
+    : "is destroyed in this vault.";
+}
 
 function askTwice(asked: {
   readonly kek: KekInfo;

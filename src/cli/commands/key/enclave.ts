@@ -1,11 +1,12 @@
-import { relative, resolve } from "node:path";
+import { relative } from "node:path";
 import { toHex } from "../../../base/index.ts";
-import { fileSink, makeEnclaveKey } from "../../../provision/index.ts";
+import { makeEnclaveKey } from "../../../provision/index.ts";
 import { type CommonFlags, commonFlags, defineCommand } from "../../command.ts";
 import { forceFlag } from "../../key-file-flags.ts";
 import { printable } from "../../output/printable.ts";
+import { secretPlace, type SecretPlaceFlags, vaultSecretFlag } from "../../secret-place.ts";
 
-type Flags = CommonFlags & { readonly out?: string; readonly force?: boolean };
+type Flags = CommonFlags & SecretPlaceFlags;
 
 const DEFAULT_OUT = "enclave-key.pem";
 
@@ -20,6 +21,7 @@ export const command = defineCommand<Flags>({
         placeholder: "FILE",
         optional: true,
       },
+      ...vaultSecretFlag,
       ...forceFlag,
       ...commonFlags,
     },
@@ -28,11 +30,11 @@ export const command = defineCommand<Flags>({
     "RSA-3072 with exponent 3, in PEM (PKCS#1), for gramine-sgx-sign. Whoever has the file can sign\n" +
     "enclaves in your name: policies name what it signs by its MRSIGNER, which is printed.",
   async run(context, flags) {
-    const path = resolve(context.cwd, flags.out ?? DEFAULT_OUT);
+    const sink = await secretPlace(context, flags, DEFAULT_OUT);
     using key = await makeEnclaveKey();
-    await fileSink({ path, replace: flags.force === true }).put("enclave-key-pem", key.pem);
+    const path = await sink.put("enclave-key-pem", key.pem);
     const mrSigner = toHex(key.mrSigner);
-    const shown = printable(relative(context.cwd, path));
+    const shown = printable(flags.vault === true ? path : relative(context.cwd, path));
     return {
       data: { path, mrSigner },
       human: () =>

@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { relative, resolve } from "node:path";
+import { relative } from "node:path";
 import { PpmlError } from "../../../base/index.ts";
 import {
   checkPassword,
   faultOf,
-  fileSink,
   makePassword,
   MAX_MADE_CHARACTERS,
   MIN_MADE_CHARACTERS,
@@ -21,16 +20,16 @@ import {
 import type { CliContext } from "../../context.ts";
 import { forceFlag, passwordFileFlag } from "../../key-file-flags.ts";
 import { printable } from "../../output/printable.ts";
+import { secretPlace, type SecretPlaceFlags, vaultSecretFlag } from "../../secret-place.ts";
 import { obtainPassphrase } from "../../terminal.ts";
 
-type Flags = CommonFlags & {
-  readonly out?: string;
-  readonly stdout?: boolean;
-  readonly characters?: number;
-  readonly check?: boolean;
-  readonly passwordFile?: string;
-  readonly force?: boolean;
-};
+type Flags = CommonFlags &
+  SecretPlaceFlags & {
+    readonly stdout?: boolean;
+    readonly characters?: number;
+    readonly check?: boolean;
+    readonly passwordFile?: string;
+  };
 
 const DEFAULT_OUT = "password";
 
@@ -64,6 +63,7 @@ export const command = defineCommand<Flags>({
         optional: true,
         withNegated: false,
       },
+      ...vaultSecretFlag,
       ...passwordFileFlag,
       ...forceFlag,
       ...commonFlags,
@@ -85,9 +85,10 @@ export const command = defineCommand<Flags>({
       await context.write(password.expose((bytes) => Uint8Array.from([...bytes, 0x0a])));
       return { data: null, human: () => "", written: true };
     }
-    const path = resolve(context.cwd, flags.out ?? DEFAULT_OUT);
-    await fileSink({ path, replace: flags.force === true }).put("key-pass", password);
-    const shown = context.style.bold(printable(relative(context.cwd, path)));
+    const sink = await secretPlace(context, flags, DEFAULT_OUT);
+    const path = await sink.put("key-pass", password);
+    const place = flags.vault === true ? path : relative(context.cwd, path);
+    const shown = context.style.bold(printable(place));
     return {
       data: { path, ...shownReport(report) },
       human: () =>
@@ -97,7 +98,7 @@ export const command = defineCommand<Flags>({
 });
 
 function refuseMixed(flags: Flags): void {
-  const makes = [flags.out, flags.stdout, flags.characters, flags.force].some(
+  const makes = [flags.out, flags.stdout, flags.characters, flags.force, flags.vault].some(
     (flag) => flag !== undefined,
   );
   if (flags.check === true && makes)
@@ -107,8 +108,11 @@ function refuseMixed(flags: Flags): void {
     );
   if (flags.check !== true && flags.passwordFile !== undefined)
     throw new PpmlError("cli.usage", "--password-file goes with --check only");
-  if (flags.stdout === true && (flags.out !== undefined || flags.json === true))
-    throw new PpmlError("cli.usage", "--stdout goes with neither --out nor --json");
+  if (
+    flags.stdout === true &&
+    (flags.out !== undefined || flags.vault === true || flags.json === true)
+  )
+    throw new PpmlError("cli.usage", "--stdout goes with none of --out, --vault and --json");
 }
 
 async function checkGiven(context: CliContext, flags: Flags): Promise<Outcome> {

@@ -12,7 +12,13 @@ import { defineCommand } from "../../command.ts";
 import { loadProject } from "../../config/load.ts";
 import { fileArgument } from "../../file-argument.ts";
 import { askLine } from "../../terminal.ts";
-import { openEmbeddedOf, type VaultFlags, vaultFlags, withVaultRoot } from "../../vault.ts";
+import {
+  embeddedPathOf,
+  openEmbeddedOf,
+  type VaultFlags,
+  vaultFlags,
+  withVaultRoot,
+} from "../../vault.ts";
 
 type Flags = VaultFlags & { readonly yes?: boolean };
 
@@ -33,7 +39,7 @@ export const command = defineCommand<Flags, [string]>({
     const project = await loadProject({ cwd: context.cwd, folder: flags.project });
     const path = resolve(context.cwd, file);
     const bytes = await readPrivateFile({ path, maxBytes: MAX_BACKUP_BYTES });
-    const vaultPath = project.resolve(project.config.vault.path);
+    const vaultPath = embeddedPathOf(project);
     return await withVaultRoot(project, flags, async (root) => {
       const made = await makeAnew({ path: vaultPath, root, bytes, mode: project.config.mode });
       using vault = await openEmbeddedOf(project, root);

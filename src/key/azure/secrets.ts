@@ -1,0 +1,72 @@
+import { SecretClient } from "@azure/keyvault-secrets";
+import type { AzureConnection } from "../../azure/index.ts";
+import { fromUtf8 } from "../../base/bytes.ts";
+import { PpmlError } from "../../base/error.ts";
+import type { Secret } from "../../base/secret.ts";
+import { statusOf, toVaultFailure } from "./failure.ts";
+import { vaultHostOf } from "./kek-names.ts";
+import { jitterPolicy } from "./limited.ts";
+
+/** Where secrets of the guide are written: `enclave-key-pem` and `key-pass`. */
+export type VaultSecrets = {
+  /**
+   * Sets a secret of UTF-8 text, at most 25,600 bytes; gives its URL with the version.
+   * @throws provision.exists where it is there and may not be replaced; azure's
+   */
+  readonly put: (name: string, secret: Secret) => Promise<string>;
+};
+
+/** Key Vault's bound of a secret. */
+const MAX_SECRET_BYTES = 25 * 1024;
+
+/**
+ * The secrets of a Key Vault. The SDK takes text, which cannot be zeroed: docs/limits.md says so.
+ * @throws key.vault_missing where the URL is none of a vault's; key.not_permitted for a Managed HSM
+ */
+export function vaultSecrets(options: {
+  readonly url: string;
+  readonly replace: boolean;
+  readonly connection: AzureConnection;
+}): VaultSecrets {
+  const { url, replace, connection } = options;
+  const host = vaultHostOf(url);
+  if (host.includes(".managedhsm."))
+    throw new PpmlError("key.not_permitted", "a Managed HSM has no secrets: name a Key Vault");
+  const client = new SecretClient(`https://${host}`, connection.credential, {
+    ...connection.clientOptions,
+    additionalPolicies: [{ policy: jitterPolicy(Math.random), position: "perRetry" }],
+  });
+  return {
+    put: async (name, secret) => {
+      if (secret.byteLength > MAX_SECRET_BYTES)
+        throw new PpmlError(
+          "key.not_permitted",
+          `expected a secret of at most ${MAX_SECRET_BYTES} bytes, came ${secret.byteLength}`,
+        );
+      const what = `set the secret ${name} in https://${host}`;
+      try {
+        if (!replace) await refuseExisting(client, name, host);
+        const set = await client.setSecret(name, secret.expose(fromUtf8), {
+          contentType: name.endsWith("-pem") ? "application/x-pem-file" : "text/plain",
+        });
+        return set.properties.id ?? `https://${host}/secrets/${name}`;
+      } catch (error) {
+        throw toVaultFailure(error, { what, host });
+      }
+    },
+  };
+}
+
+/** By its versions: that takes the right to its metadata, not to its value. */
+async function refuseExisting(client: SecretClient, name: string, host: string): Promise<void> {
+  try {
+    for await (const _ of client.listPropertiesOfSecretVersions(name))
+      throw new PpmlError(
+        "provision.exists",
+        `the secret https://${host}/secrets/${name} exists: use it, or give --force to set a new version`,
+      );
+  } catch (error) {
+    // None of that name. A refusal is told by setting it, whose answer names the missing role.
+    if (statusOf(error) !== 404 && statusOf(error) !== 403) throw error;
+  }
+}
