@@ -95,8 +95,24 @@ export const ROUTES: Routes = {
         brief: "Move sealed data to the current versions of its KEKs",
         load: () => import("./commands/data/rewrap.ts"),
       },
+      put: {
+        brief: "Seal files on their way into a dataset's store",
+        load: () => import("./commands/data/put.ts"),
+      },
+      mkfs: {
+        brief: "Make a filesystem of a data lake",
+        load: () => import("./commands/data/mkfs.ts"),
+      },
+      mkdir: {
+        brief: "Make a directory of a data lake, and say who may what in it",
+        load: () => import("./commands/data/mkdir.ts"),
+      },
+      rm: {
+        brief: "Delete files and directories of a data lake",
+        load: () => import("./commands/data/rm.ts"),
+      },
       ls: {
-        brief: "List the datasets and what is stored of them",
+        brief: "List the datasets and what is stored of them, or a place",
         load: () => import("./commands/data/ls.ts"),
       },
       verify: {

@@ -10,8 +10,10 @@ import type { LaunchEvent, LaunchRequest, LaunchResult } from "../launch/index.t
 import type { RunningBroker } from "./broker-process.ts";
 import type { CliContext } from "./context.ts";
 import { settleDataset } from "./owner-manifests.ts";
+import { handOverLogin } from "./hand-over-login.ts";
 import { launcherConfigOf, projectRoots } from "./pinned-roots.ts";
-import { encodeLaunchRequest, IMAGE_ENTRIES } from "./tee-image.ts";
+import { isAbfsUri, parseAbfsUri } from "../store/index.ts";
+import { encodeLaunchRequest, imageOf } from "./tee-image.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A signed job with what the host adds: where things lie. */
@@ -63,10 +65,14 @@ export async function runInSimulatedTee(
       store: project.resolve(workspace.dataset(run.output).store),
       kek: await workspace.kek(run.outputKek),
     },
+    ...(await loginFor(context, {
+      workspace,
+      datasets: [...Object.values(run.datasets), run.output],
+    })),
   };
   await using snapshot = await buildSnapshot({
     imageRoot: run.imageRoot,
-    entries: IMAGE_ENTRIES,
+    ...imageOf(project),
     config: launcherConfigOf(await projectRoots(project)),
   });
   context.talk(
@@ -91,6 +97,20 @@ export async function runInSimulatedTee(
 }
 
 const RUNNING = "running in the TEE";
+
+/** The login that the TEE asks data lakes with: a token for storage alone. */
+async function loginFor(
+  context: CliContext,
+  of: { readonly workspace: Workspace; readonly datasets: readonly string[] },
+): Promise<Pick<LaunchRequest, "dataLake">> {
+  const { workspace } = of;
+  const { project, stores } = workspace;
+  const uris = of.datasets.map((name) => project.resolve(workspace.dataset(name).store));
+  const lakes = uris.filter((uri) => isAbfsUri(uri)).map((uri) => parseAbfsUri(uri).account);
+  const [account] = lakes;
+  if (account === undefined) return {};
+  return { dataLake: await handOverLogin(context, { project, stores, accounts: lakes }) };
+}
 
 type Follower = Disposable & {
   readonly take: (event: unknown) => void;

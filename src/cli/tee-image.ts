@@ -3,11 +3,23 @@ import { fileURLToPath } from "node:url";
 import { measureImage } from "../launch/index.ts";
 import type { LaunchRequest } from "../launch/index.ts";
 import type { CliContext } from "./context.ts";
-import { launcherConfigOf } from "./pinned-roots.ts";
-import type { PinnedRoots } from "./pinned-roots.ts";
+import type { Project } from "./config/load.ts";
+import { usesDataLake } from "./data-lake.ts";
+import { launcherConfigOf, projectRoots } from "./pinned-roots.ts";
 
 /** What boots first, and what that starts: the entries of the measured image. */
 export const IMAGE_ENTRIES = ["launch/launcher-main.ts", "compute/sql/worker-main.ts"] as const;
+
+/** What opens data lakes: only in the images of projects that have one, for it is a third of the files. */
+const DATA_LAKE_MODULES = ["store/azure/azure-store.ts", "store/azure/token-access.ts"] as const;
+
+/** What a project's image is made of. */
+export function imageOf(project: Project): {
+  readonly entries: readonly string[];
+  readonly without: readonly string[];
+} {
+  return { entries: IMAGE_ENTRIES, without: usesDataLake(project) ? [] : DATA_LAKE_MODULES };
+}
 
 /** The folder whose code the simulated TEE boots: this installation, or another one by `--image`. */
 export function imageRootOf(context: CliContext, image: string | undefined): string {
@@ -16,15 +28,15 @@ export function imageRootOf(context: CliContext, image: string | undefined): str
     : resolve(context.cwd, image);
 }
 
-/** What a simulated TEE of this image and these roots would measure, in hex. */
+/** What a simulated TEE of this image and this project would measure, in hex. */
 export async function measureTee(
   imageRoot: string,
-  roots: PinnedRoots,
+  project: Project,
 ): Promise<{ readonly measurement: string; readonly files: number; readonly bytes: number }> {
   const { measurement, files } = await measureImage({
     imageRoot,
-    entries: IMAGE_ENTRIES,
-    config: launcherConfigOf(roots),
+    ...imageOf(project),
+    config: launcherConfigOf(await projectRoots(project)),
   });
   return {
     measurement: Buffer.from(measurement).toString("hex"),

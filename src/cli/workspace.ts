@@ -3,11 +3,12 @@ import type { KekPublicKey } from "../format/kek.ts";
 import type { SigningKey } from "../format/jwk.ts";
 import { loadSigningKey } from "../key/index.ts";
 import type { Vault } from "../key/index.ts";
-import { openStore } from "../store/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Project } from "./config/load.ts";
 import type { DatasetConfig } from "./config/schema.ts";
 import type { CliContext } from "./context.ts";
+import { projectStores, warner } from "./data-lake.ts";
+import type { ProjectStores } from "./data-lake.ts";
 import { findKek, openProjectVault } from "./vault.ts";
 import type { VaultFlags } from "./vault.ts";
 
@@ -22,6 +23,8 @@ export type Workspace = Disposable & {
   /** The id of the owner's dataset of that name: 32 hex digits. */
   datasetId(name: string): string;
   store(name: string): Promise<Store>;
+  /** Of all its stores: who asks those that are data lakes. */
+  readonly stores: ProjectStores;
   /** The current public half of a KEK, by its name. */
   kek(name: string): Promise<KekPublicKey>;
 };
@@ -33,6 +36,7 @@ export async function openWorkspace(context: CliContext, flags: VaultFlags): Pro
   try {
     const path = project.resolve(project.config.owner.key);
     const owner = await loadSigningKey({ path, root, purpose: "owner" });
+    const stores = projectStores(project, warner(context));
     const dataset = (name: string): DatasetConfig => findDataset(project, name);
     return {
       project,
@@ -41,7 +45,8 @@ export async function openWorkspace(context: CliContext, flags: VaultFlags): Pro
       passphraseFile: flags.passphraseFile,
       dataset,
       datasetId: (name) => datasetIdOf(owner, name),
-      store: (name) => openStore(project.resolve(dataset(name).store)),
+      store: (name) => stores.open(project.resolve(dataset(name).store)),
+      stores,
       kek: async (name) => vault.publicKey((await findKek(vault, name)).kekId),
       [Symbol.dispose]: () => {
         open[Symbol.dispose]();

@@ -31,6 +31,19 @@ export const launchRequestSchema = z.strictObject({
   /** Where each input of the job is stored, by its name in the query. */
   inputs: z.record(nameSchema, z.string().max(4096)),
   output: z.strictObject({ store: z.string().max(4096), kek: kekPublicKeySchema }),
+  /** Who asks data lakes among the stores: a token for storage alone, and the way there. */
+  dataLake: z
+    .strictObject({
+      token: z.string().min(1).max(16_384),
+      expiresMs: z.number(),
+      network: z
+        .strictObject({
+          proxy: z.strictObject({ host: z.string().max(300), port: z.int() }).nullable(),
+          certificates: z.array(z.string().max(1_000_000)).max(100),
+        })
+        .nullable(),
+    })
+    .optional(),
 });
 export type LaunchRequest = z.infer<typeof launchRequestSchema>;
 

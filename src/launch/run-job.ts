@@ -9,6 +9,7 @@ import { openStore } from "../store/index.ts";
 import type { Store, StoreSource } from "../store/index.ts";
 import { checkJob } from "./check-job.ts";
 import { computeResults } from "./compute-results.ts";
+import { storeAccessOf } from "./data-lake.ts";
 import { loadCandidate } from "./inputs.ts";
 import type { CandidateInput } from "./inputs.ts";
 import { MAX_EVENT_TEXT } from "./messages.ts";
@@ -38,7 +39,7 @@ export async function runJob(launcher: Launcher, request: LaunchRequest): Promis
       }),
     ),
   );
-  const store = await openStore(request.output.store);
+  const store = await openStore(request.output.store, storeAccessOf(request));
   using release = await getRelease(launcher, { request, job, candidates });
   await using stack = new AsyncDisposableStack();
   const inputs: AcceptedInput[] = [];
@@ -61,7 +62,7 @@ async function storeOf(request: LaunchRequest, input: string): Promise<Store> {
   const uri = request.inputs[input];
   if (uri === undefined)
     throw new PpmlError("launch.job", `the host names no store for the job's input ${input}`);
-  return openStore(uri);
+  return openStore(uri, storeAccessOf(request));
 }
 
 async function getRelease(

@@ -1,4 +1,5 @@
 export { type GroupPlan } from "./group-key.ts";
+export type { JournalKey, SealedInput, SealJournal } from "./journal.ts";
 export {
   isRefusal,
   type ManifestAuthority,

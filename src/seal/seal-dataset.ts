@@ -3,7 +3,7 @@ import type { ByteSource } from "../base/index.ts";
 import { sealParquet } from "../format/parquet/index.ts";
 import type { SealedColumn } from "../format/parquet/index.ts";
 import { manifestRoot, manifestSchema } from "../format/manifest.ts";
-import type { Manifest, ManifestFile } from "../format/manifest.ts";
+import type { Manifest } from "../format/manifest.ts";
 import type { SigningKey } from "../format/jwk.ts";
 import { parseWith } from "../format/schema.ts";
 import { SEALED_FILE_HEADER_BYTES } from "../format/sealed-file/index.ts";
@@ -11,6 +11,8 @@ import { freeChunk } from "../store/index.ts";
 import type { Store } from "../store/index.ts";
 import { makeGroupKey, restGroup } from "./group-key.ts";
 import type { GroupKey, GroupPlan } from "./group-key.ts";
+import { findDone } from "./journal.ts";
+import type { SealedInput, SealJournal } from "./journal.ts";
 import { sealFile } from "./seal-file.ts";
 import { publishManifest } from "./publish-manifest.ts";
 import type { ManifestAuthority, PublishedManifest } from "./publish-manifest.ts";
@@ -20,7 +22,8 @@ import { makeTableKey } from "./table-key.ts";
 export type SealInput = {
   readonly name: string;
   readonly kind: "table" | "file";
-  readonly open: () => Promise<ByteSource & AsyncDisposable>;
+  /** The plaintext; with an etag it can be told from a changed one. */
+  readonly open: () => Promise<ByteSource & AsyncDisposable & { readonly etag?: string }>;
 };
 
 export type SealDatasetOptions = {
@@ -41,15 +44,17 @@ export type SealDatasetOptions = {
   readonly valuesInPaths: "refuse" | "allow";
   /** Stored bytes so far. */
   readonly onProgress?: (bytes: number) => void;
+  /** What an earlier run had finished; with it, what was stored stays where an input fails. */
+  readonly journal?: SealJournal;
 };
 
-type Sealed = { readonly file: ManifestFile; readonly schema: Manifest["schema"] };
+type Sealed = Omit<SealedInput, "etag">;
 
 /**
  * Seals a dataset: each input under a DEK of its own, each column group under its KEK, then the
  * signed manifest. Readers see the old version until the authority accepted the manifest, then the new
  * one: they pass over folders of higher versions than their manifest's. Where an input fails, what was stored
- * of the new version is removed: the old one stays readable.
+ * of the new version is removed, or with a journal kept for the next run: the old one stays readable.
  * @throws seal.plan, seal.input, and what the store, the inputs and the authority throw
  */
 export async function sealDataset(options: SealDatasetOptions): Promise<PublishedManifest> {
@@ -69,7 +74,7 @@ export async function sealDataset(options: SealDatasetOptions): Promise<Publishe
       version: options.version,
       createdAt: toTimestamp(options.nowMs),
       files,
-      localKeys: groups.map((group) => ({ ...group.wrapped, group: group.name })),
+      localKeys: localKeysOf(groups, sealed),
       groups: groups.map(({ name, kekId, columns }) => ({ name, kekId, columns })),
       schema: commonSchema(sealed),
       merkleRoot: manifestRoot(files),
@@ -94,33 +99,79 @@ function requireNoValues(inputs: readonly SealInput[]): void {
 }
 
 async function sealInputs(plan: Pick<SealJob, "options" | "groups" | "rest">): Promise<Sealed[]> {
-  const { options } = plan;
+  const { inputs, store, journal, onProgress } = plan.options;
   const sealed: Sealed[] = [];
-  let stored = 0;
-  try {
-    for (const input of options.inputs) {
-      await using source = await input.open();
-      const name = `v${options.version}/${input.name}`;
-      const count = (bytes: number): void => options.onProgress?.(stored + bytes);
-      const job = { ...plan, name, source, count };
-      const one =
-        input.kind === "table"
-          ? await sealTable(job).catch((cause: unknown) => {
-              throw namingInput(cause, input.name);
-            })
-          : await sealOneFile(job);
-      stored += one.file.length;
-      sealed.push(one);
+  const stored = inputs.map(() => 0);
+  const failed: unknown[] = [];
+  const count = (index: number, bytes: number): void => {
+    stored[index] = bytes;
+    onProgress?.(stored.reduce((sum, one) => sum + one, 0));
+  };
+  const rest = inputs.entries();
+  const worker = async (): Promise<void> => {
+    for (const [index, input] of rest) {
+      if (failed.length > 0) return;
+      try {
+        sealed[index] = await sealInput(plan, input, (bytes) => count(index, bytes));
+      } catch (error) {
+        failed.push(error);
+      }
     }
+  };
+  await Promise.all(Array.from({ length: Math.min(store.putsAtOnce, inputs.length) }, worker));
+  try {
+    if (failed.length > 0) throw failed[0];
     // Here, where a difference can still be undone.
     commonSchema(sealed);
     return sealed;
   } catch (error) {
-    for (const { file } of sealed)
-      // What cannot be removed now, the next sealing removes; the first error is the one to tell.
-      await options.store.delete(file.name).catch(() => undefined);
+    if (journal === undefined)
+      for (const one of sealed)
+        // What cannot be removed now, the next sealing removes; the first error is the one to tell.
+        // Where inputs are sealed at once, one may have failed before another was done.
+        if (one !== undefined) await store.delete(one.file.name).catch(() => undefined);
     throw error;
   }
+}
+
+async function sealInput(
+  plan: Pick<SealJob, "options" | "groups" | "rest">,
+  input: SealInput,
+  count: (bytes: number) => void,
+): Promise<Sealed> {
+  const { store, version, journal } = plan.options;
+  await using source = await input.open();
+  const { name, kind } = input;
+  const key = source.etag === undefined ? null : { name, kind, plaintext: source.etag };
+  const done = await findDone(store, journal, key);
+  if (done !== null) {
+    count(done.file.length);
+    return done;
+  }
+  const job = { ...plan, name: `v${version}/${name}`, source, count };
+  const one =
+    kind === "table"
+      ? await sealTable(job).catch((cause: unknown) => {
+          throw namingInput(cause, name);
+        })
+      : await sealOneFile(job);
+  if (key !== null) await journal?.add(key, one);
+  return one;
+}
+
+/** One local key a group, and those of files that an earlier run sealed. */
+function localKeysOf(
+  groups: readonly GroupKey[],
+  sealed: readonly Sealed[],
+): Manifest["localKeys"] {
+  const keys = new Map<string, Manifest["localKeys"][number]>();
+  for (const { localKeys } of sealed) for (const key of localKeys) keys.set(key.id, key);
+  // Of a group that no file uses, the manifest still names the key.
+  for (const group of groups) {
+    const isNamed = [...keys.values()].some((key) => key.group === group.name);
+    if (!isNamed) keys.set(group.wrapped.id, { ...group.wrapped, group: group.name });
+  }
+  return [...keys.values()];
 }
 
 /** Says of which plaintext it is that a table's parser speaks. */
@@ -140,7 +191,7 @@ type SealJob = {
   readonly count: (bytes: number) => void;
 };
 
-async function sealTable(job: SealJob): Promise<Sealed> {
+async function sealTable(job: SealJob): Promise<SealedInput> {
   using stack = new DisposableStack();
   const footerKey = stack.use(makeTableKey(job.rest, { isFooterKey: true }));
   const columnKeys = job.groups.flatMap((group) =>
@@ -149,8 +200,10 @@ async function sealTable(job: SealJob): Promise<Sealed> {
       : [{ ...stack.use(makeTableKey(group, { isFooterKey: false })), columns: group.columns }],
   );
   const sealing = sealParquet({ source: job.source, footerKey, columnKeys });
-  const table = await putStream(job, sealing);
+  const { result: table, etag } = await putStream(job, sealing);
   return {
+    etag,
+    localKeys: job.groups.map(({ wrapped, name }) => ({ ...wrapped, group: name })),
     file: {
       name: job.name,
       kind: "table",
@@ -163,7 +216,7 @@ async function sealTable(job: SealJob): Promise<Sealed> {
   };
 }
 
-async function sealOneFile(job: SealJob): Promise<Sealed> {
+async function sealOneFile(job: SealJob): Promise<SealedInput> {
   const { localKey, wrapped } = job.rest;
   const { datasetId } = job.options;
   fromHex(datasetId);
@@ -173,9 +226,11 @@ async function sealOneFile(job: SealJob): Promise<Sealed> {
     localKey: { key: localKey, wrapped },
   });
   // Re-wrapping rewrites the header alone.
-  const sealed = await putStream(job, sealing, SEALED_FILE_HEADER_BYTES);
-  const { fileId, length, plaintextLength, digest } = sealed;
+  const { result, etag } = await putStream(job, sealing, SEALED_FILE_HEADER_BYTES);
+  const { fileId, length, plaintextLength, digest } = result;
   return {
+    etag,
+    localKeys: [{ ...wrapped, group: job.rest.name }],
     file: { name: job.name, kind: "file", fileId, length, size: plaintextLength, digest },
     schema: null,
   };
@@ -186,7 +241,7 @@ async function putStream<T>(
   job: SealJob,
   sealing: AsyncGenerator<Uint8Array, T>,
   headBytes = 0,
-): Promise<T> {
+): Promise<{ readonly result: T; readonly etag: string }> {
   const returned: { value: T }[] = [];
   let bytes = 0;
   async function* chunks(): AsyncGenerator<Uint8Array, void> {
@@ -201,11 +256,12 @@ async function putStream<T>(
       yield next.value;
     }
   }
-  await job.options.store.put(job.name, chunks(), { headBytes, recycle: freeChunk });
+  const { store } = job.options;
+  const { etag } = await store.put(job.name, chunks(), { headBytes, recycle: freeChunk });
   const [result] = returned;
   if (result === undefined)
     throw new PpmlError("base.internal", "a sealing ended without a result");
-  return result.value;
+  return { result: result.value, etag };
 }
 
 function schemaOf(columns: readonly SealedColumn[]): Manifest["schema"] {

@@ -3,6 +3,7 @@ import { open } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fromUtf8, PpmlError } from "../../base/index.ts";
+import { isAbfsUri, parseAbfsUri } from "../../store/index.ts";
 import { MAX_PROJECT_BYTES } from "./document.ts";
 import { parseProject } from "./parse.ts";
 import { problemsError } from "./problem.ts";
@@ -18,7 +19,7 @@ export type Project = {
   /** Absolute path of ppml.yaml. */
   readonly file: string;
   readonly config: ProjectConfig;
-  /** The absolute path of a path of ppml.yaml; a file: URI is turned into its path. */
+  /** The absolute path of a path of ppml.yaml; a file: URI is turned into its path, an abfs: one stays a URI. */
   readonly resolve: (path: string) => string;
 };
 
@@ -48,7 +49,10 @@ export async function loadProject(options: {
     root,
     file,
     config: parseProject(decode(bytes, fileName), fileName),
-    resolve: (path) => resolve(root, path.startsWith("file:") ? fileURLToPath(path) : path),
+    resolve: (path) => {
+      if (isAbfsUri(path)) return parseAbfsUri(path).uri;
+      return resolve(root, path.startsWith("file:") ? fileURLToPath(path) : path);
+    },
   };
 }
 

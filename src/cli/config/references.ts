@@ -2,6 +2,7 @@ import { isSharedProvider } from "../../attest/index.ts";
 import { checkAzureSection } from "../../provision/azure/config/check-section.ts";
 import { queryNameSchema } from "../../format/job.ts";
 import { printable } from "../output/printable.ts";
+import { normalPlace } from "./place.ts";
 import type { PathPart } from "./document.ts";
 import { queryNameOf } from "./query-name.ts";
 import type { DatasetConfig, JobConfig, ProjectConfig } from "./schema.ts";
@@ -25,7 +26,7 @@ export function checkReferences(config: ProjectConfig): readonly ReferenceProble
 
   const storeOf = new Map<string, string>();
   for (const [name, dataset] of Object.entries(config.datasets)) {
-    const store = dataset.store.replace(/^\.\//, "").replace(/\/+$/, "");
+    const store = normalPlace(dataset.store);
     const other = storeOf.get(store);
     if (other !== undefined)
       add(["datasets", name, "store"], `datasets.${other} has the same store: give each its own`);

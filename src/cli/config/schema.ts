@@ -4,6 +4,7 @@ import { MAX_CODE_TEXTS, purposeSchema, sqlSettingsSchema } from "../../format/j
 import { modeSchema } from "../../format/kek.ts";
 import { nameSchema } from "../../format/schema.ts";
 import { azureSectionSchema } from "../../provision/azure/config/azure-section.ts";
+import { whyNoStore } from "./place.ts";
 
 // The one schema of ppml.yaml. Descriptions become docs/project-file.md and the editor's help;
 // cross references are checked in references.ts, because their errors name two places.
@@ -21,8 +22,25 @@ const pathSchema = z
     error: "expected a path inside the project's folder; to leave it, give an absolute path",
   });
 
-const storeSchema = pathSchema.refine(isLocalPlace, {
-  error: "expected a folder's path or a local file: URI (file:///...)",
+const storeSchema = pathSchema.superRefine((place, context) => {
+  const message = whyNoStore(place);
+  if (message !== null) context.addIssue({ code: "custom", message });
+});
+
+const dataLakeSchema = z.strictObject({
+  transport: z
+    .enum(["direct", "environment"])
+    .optional()
+    .describe("How data lakes are reached; otherwise as `azure.transport` says, or direct."),
+  sharedKeys: z
+    .record(
+      z.string().regex(/^[a-z0-9]{3,24}$/, "expected a storage account's name"),
+      pathSchema.describe(
+        "File (mode 0600) with the account's key, or the URL of a secret in Key Vault.",
+      ),
+    )
+    .optional()
+    .describe("Accounts that are asked with their key, not by a login: each use is warned of."),
 });
 
 const kekNameSchema = z
@@ -81,7 +99,9 @@ const datasetSchema = z.strictObject({
     .union([pathSchema, z.array(pathSchema).min(1).max(10_000)])
     .optional()
     .describe("Plaintext to seal: a file, a folder, or a list of both. Results have none."),
-  store: storeSchema.describe("Where the sealed data lies: a folder, or a file: URI."),
+  store: storeSchema.describe(
+    "Where the sealed data lies: a folder, a file: URI, or an abfss: URI of a data lake.",
+  ),
   kind: z
     .enum(["table", "file", "auto"])
     .default("auto")
@@ -201,6 +221,7 @@ export const projectSchema = z.strictObject({
     .refine(...sizeBetween(0, 100))
     .optional()
     .describe("Where jobs run, by name: `ppml run JOB --on NAME`."),
+  dataLake: dataLakeSchema.optional().describe("How stores in Azure Data Lake are reached."),
   azure: azureSectionSchema.optional().describe("What `ppml azure` makes in Azure."),
 });
 export type ProjectConfig = z.infer<typeof projectSchema>;
@@ -213,7 +234,8 @@ export type VaultConfig = z.infer<typeof vaultSchema>;
  * lies; absolute paths and file: URIs say openly that they do.
  */
 function staysInside(path: string): boolean {
-  if (path.startsWith("/") || path.startsWith("file:") || /^[A-Za-z]:[\\/]/.test(path)) return true;
+  if (path.startsWith("/") || /^[A-Za-z]:[\\/]/.test(path)) return true;
+  if (/^(?:file|abfss?|https):/i.test(path)) return true;
   return !path.split(/[\\/]/).includes("..");
 }
 
@@ -238,11 +260,6 @@ function vaultProblem(vault: {
   return (rootKeyFile === undefined) === (passphrase === undefined)
     ? 'expected either "rootKeyFile: PATH" or "passphrase: prompt"'
     : null;
-}
-
-function isLocalPlace(place: string): boolean {
-  if (place.startsWith("file:")) return URL.canParse(place) && /^file:\/\/\/[^?#]*$/.test(place);
-  return !/^[A-Za-z][A-Za-z0-9+.-]+:/.test(place);
 }
 
 function sizeBetween(least: number, most: number) {

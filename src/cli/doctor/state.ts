@@ -6,7 +6,7 @@ import { checkManifest, manifestSchema } from "../../format/manifest.ts";
 import { verifyObject } from "../../format/signed-object.ts";
 import type { RootKey } from "../../key/index.ts";
 import { checkPolicy } from "../../release/index.ts";
-import { openStore } from "../../store/index.ts";
+import { projectStores } from "../data-lake.ts";
 import type { Project } from "../config/load.ts";
 import { type PinnedRoots, projectRoots, ROOTS_FILE } from "../pinned-roots.ts";
 import { loadPolicyFile } from "../policy-file.ts";
@@ -108,11 +108,12 @@ async function examinePolicies(project: Project): Promise<Finding> {
 
 async function examineManifests(project: Project, roots: PinnedRoots | null): Promise<Finding> {
   const { datasets } = project.config;
+  const stores = projectStores(project, () => undefined);
   const [sealed, wrong]: [string[], string[]] = [[], []];
   const remedies = new Set<string>();
   for (const [name, { store, source }] of Object.entries(datasets))
     try {
-      const stored = await loadStoredManifest(await openStore(project.resolve(store)), name);
+      const stored = await loadStoredManifest(await stores.open(project.resolve(store)), name);
       if (stored === null) continue;
       sealed.push(name);
       const { keyId, payload } = stored.unverified;

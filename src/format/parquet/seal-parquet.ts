@@ -134,11 +134,13 @@ export async function* sealParquet(
     seal: { ...writer, aad: writer.context.aad },
   });
   const end = encodeFileEnd(footer, MAGIC_ENCRYPTED);
+  // Now: a consumer may give the memory of a chunk back as soon as it has it.
+  const length = position(output) + end.byteLength;
   yield end;
   return {
     footerDigest: sha256(footer),
     footerLength: footer.byteLength,
-    length: position(output) + end.byteLength,
+    length,
     rows: metadata.rows,
     rowGroups: groups.length,
     columns: metadata.schema.leaves.map((leaf) => ({

@@ -36,11 +36,14 @@ export function planImage(options: {
   readonly entries: readonly string[];
   /** The Node that is to run; by default the one that runs now. */
   readonly nodeBinary?: string;
+  /** Modules that are left out with all that they alone need, named as the entries are. */
+  readonly without?: readonly string[];
 }): ImagePlan {
   const imageRoot = realpathSync(options.imageRoot);
   const entryPaths = options.entries.map((entry) => locateEntry(imageRoot, entry));
   if (entryPaths.length === 0) throw new PpmlError("launch.image", "an image needs an entry");
-  const { modules, packages } = walkModules(imageRoot, entryPaths);
+  const left = new Set((options.without ?? []).map((entry) => locateEntry(imageRoot, entry)));
+  const { modules, packages } = walkModules(imageRoot, entryPaths, left);
   const files: PlannedFile[] = [
     { path: "node", from: { file: realpathSync(options.nodeBinary ?? process.execPath) } },
     // The image's own: the project's package.json has much that says nothing of what runs.
@@ -69,6 +72,7 @@ function locateEntry(imageRoot: string, entry: string): string {
 function walkModules(
   imageRoot: string,
   entries: readonly string[],
+  left: ReadonlySet<string>,
 ): { readonly modules: string[]; readonly packages: Set<string> } {
   const modules = new Set(entries);
   const packages = new Set<string>();
@@ -78,7 +82,10 @@ function walkModules(
       if (isBuiltin(specifier)) continue;
       const name = packageNameOf(specifier);
       if (name !== null) packages.add(name);
-      else modules.add(resolveRelative(path, specifier));
+      else {
+        const module = resolveRelative(path, specifier);
+        if (!left.has(module)) modules.add(module);
+      }
     }
     if (modules.size > MAX_FILES)
       throw new PpmlError("launch.image", `an image holds at most ${MAX_FILES} modules`);

@@ -34,6 +34,7 @@ export async function measureImage(options: {
   readonly entries: readonly string[];
   readonly config: Uint8Array;
   readonly nodeBinary?: string;
+  readonly without?: readonly string[];
 }): Promise<MeasuredImage> {
   const plan = planImage(options);
   return measurePlan({ plan, config: options.config, targetOf: () => null });

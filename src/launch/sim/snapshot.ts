@@ -37,6 +37,7 @@ export async function buildSnapshot(options: {
   readonly entries: readonly string[];
   readonly config: Uint8Array;
   readonly nodeBinary?: string;
+  readonly without?: readonly string[];
   readonly parentDir?: string;
 }): Promise<Snapshot> {
   const plan = planImage(options);

@@ -17,8 +17,18 @@ export type AzureAccess = {
    * and does not expire. Only where the account allows it and a person chose it.
    */
   readonly sharedKey?: Secret;
+  /** What stands between, where the connection's own client does not know of it. */
+  readonly network?: LakeNetwork;
   /** How idempotent calls are repeated; about 30 seconds where it is not given. */
   readonly retries?: RetryPolicy;
+};
+
+/** A network with a proxy, or with certificate roots of its own. */
+export type LakeNetwork = {
+  /** Such as http://127.0.0.1:8080; null for none. */
+  readonly proxy: { readonly host: string; readonly port: number } | null;
+  /** Certificate roots in PEM beside the platform's own. */
+  readonly certificates: readonly string[];
 };
 
 /** OAuth's scope of Azure Storage. */
@@ -30,8 +40,11 @@ export function containerOf(place: AzurePlace, access: AzureAccess): ContainerCl
     access.sharedKey === undefined
       ? access.credential
       : sharedKeyCredential(place.account, access.sharedKey);
+  const { network, clientOptions } = access;
+  const proxyOptions = network?.proxy ?? undefined;
   const pipeline = newPipeline(credential, {
-    httpClient: storageHttpClient(access.clientOptions.httpClient),
+    httpClient: storageHttpClient(clientOptions.httpClient, network?.certificates),
+    ...(proxyOptions === undefined ? {} : { proxyOptions }),
     retryOptions: { maxTries: 1 },
     userAgentOptions: { userAgentPrefix: "ppml" },
   });

@@ -1,3 +1,4 @@
+import { rootCertificates } from "node:tls";
 import { toCompatResponse } from "@azure/core-http-compat";
 import { createHttpHeaders, createPipelineRequest, RestError } from "@azure/core-rest-pipeline";
 import type { HttpClient, PipelineRequest } from "@azure/core-rest-pipeline";
@@ -11,12 +12,19 @@ const TIMEOUT_MS = 300_000;
 /**
  * The connection's HTTP client in the form that the storage SDKs take, with bounds that they lack: an
  * answer that has no end, or never comes, ends in an error.
+ * @param certificates roots in PEM that are accepted beside Node's own
  */
-export function storageHttpClient(client: HttpClient): IHttpClient {
+export function storageHttpClient(
+  client: HttpClient,
+  certificates: readonly string[] = [],
+): IHttpClient {
   return {
     sendRequest: async (resource) => {
       const request = toRequest(resource);
       request.timeout = TIMEOUT_MS;
+      // Followed also by a proxy's agent, which knows nothing of TLS settings.
+      if (certificates.length > 0)
+        request.requestOverrides = { ca: [...rootCertificates, ...certificates] };
       if (!isStreamed(request)) boundAnswer(request);
       // The SDK finds its operation by the request that it gave.
       return { ...toCompatResponse(await send(client, request)), request: resource };
@@ -56,7 +64,7 @@ function boundAnswer(request: PipelineRequest): void {
 function toRequest(resource: WebResource): PipelineRequest {
   const { requestId, abortSignal, body, proxySettings, streamResponseStatusCodes, agent } =
     resource;
-  return createPipelineRequest({
+  const request = createPipelineRequest({
     url: resource.url,
     method: resource.method,
     headers: createHttpHeaders(resource.headers.toJson({ preserveCase: true })),
@@ -66,6 +74,8 @@ function toRequest(resource: WebResource): PipelineRequest {
     ...(body === undefined ? {} : { body }),
     ...(proxySettings === undefined ? {} : { proxySettings }),
     ...(streamResponseStatusCodes === undefined ? {} : { streamResponseStatusCodes }),
-    ...(agent === undefined ? {} : { agent }),
   });
+  // A proxy's; createPipelineRequest takes none.
+  if (agent !== undefined) request.agent = agent;
+  return request;
 }

@@ -15,6 +15,7 @@ export const RETRIES: RetryPolicy = { tries: 6, firstDelayMs: 500, maxDelayMs: 1
 /** The service says how long to wait; it must not hold us for ever. */
 const MAX_RETRY_AFTER_MS = 60_000;
 const RETRIED_STATUSES = new Set([408, 429, 500, 502, 503, 504]);
+// Not ENOTFOUND: a name that does not exist is mostly a wrong one; a resolver that is away is EAI_AGAIN.
 const RETRIED_ERRORS = new Set([
   "ECONNABORTED",
   "ECONNREFUSED",
@@ -22,7 +23,6 @@ const RETRIED_ERRORS = new Set([
   "EHOSTUNREACH",
   "ENETDOWN",
   "ENETUNREACH",
-  "ENOTFOUND",
   "EAI_AGAIN",
   "EPIPE",
   "ETIMEDOUT",

@@ -1,4 +1,3 @@
-import { basename, dirname, resolve } from "node:path";
 import { PpmlError, toHex } from "../../../base/index.ts";
 import {
   openFooter,
@@ -16,9 +15,11 @@ import {
   segmentCount,
 } from "../../../format/sealed-file/index.ts";
 import { toUnwrapRequest } from "../../../key/index.ts";
-import { openStore } from "../../../store/index.ts";
+import { isAbfsUri } from "../../../store/index.ts";
 import type { StoreSource } from "../../../store/index.ts";
 import { defineCommand } from "../../command.ts";
+import { projectStores, warner } from "../../data-lake.ts";
+import { projectAround, splitPlace } from "../../place-argument.ts";
 import { renderFields } from "../../output/table.ts";
 import { openProjectVault, vaultFlags } from "../../vault.ts";
 import type { VaultFlags } from "../../vault.ts";
@@ -40,14 +41,21 @@ export const command = defineCommand<Flags, [string]>({
     },
     positional: {
       kind: "tuple",
-      parameters: [{ placeholder: "FILE", brief: "A sealed file or table", parse: String }],
+      parameters: [
+        {
+          placeholder: "FILE",
+          brief: "A sealed file or table: a path or an abfss: URI",
+          parse: String,
+        },
+      ],
     },
   },
   description: "Nothing that it shows without --keys is authentic: it is what the bytes say.",
   async run(context, flags, path) {
-    const file = resolve(context.cwd, path);
-    const store = await openStore(dirname(file));
-    await using source = await store.source(basename(file));
+    const file = splitPlace(context, path);
+    const project = isAbfsUri(path) ? await projectAround(context, flags) : null;
+    const store = await projectStores(project, warner(context)).open(file.folder);
+    await using source = await store.source(file.name);
     const start = await source.read(0, Math.min(source.size, SEALED_FILE_HEADER_BYTES));
     if (start.byteLength === SEALED_FILE_HEADER_BYTES && hasSealedFileMagic(start))
       return shown(sealedFileFields(start, source.size));

@@ -3,7 +3,6 @@ import type { ProjectFlags } from "../../command.ts";
 import { loadProject } from "../../config/load.ts";
 import { simulatedMark } from "../../output/style.ts";
 import { renderFields } from "../../output/table.ts";
-import { projectRoots } from "../../pinned-roots.ts";
 import { imageFlag, imageRootOf, measureTee } from "../../tee-image.ts";
 
 type Flags = ProjectFlags & { readonly image?: string };
@@ -16,8 +15,7 @@ export const command = defineCommand<Flags>({
     "root. A policy names it; one changed byte gives another one.",
   async run(context, flags) {
     const project = await loadProject({ cwd: context.cwd, folder: flags.project });
-    const roots = await projectRoots(project);
-    const measured = await measureTee(imageRootOf(context, flags.image), roots);
+    const measured = await measureTee(imageRootOf(context, flags.image), project);
     return {
       data: { tee: "sim-snp", simulated: true, ...measured },
       human: () =>

@@ -5,7 +5,6 @@ import type { PolicyFile } from "../../../release/index.ts";
 import { defineCommand } from "../../command.ts";
 import { buildJob } from "../../job-object.ts";
 import { loadQueries, queryDigest } from "../../job-queries.ts";
-import { projectRoots } from "../../pinned-roots.ts";
 import { policyArgument, policyPath } from "../../policy-file.ts";
 import { imageRootOf, measureTee } from "../../tee-image.ts";
 import { findKek, vaultFlags } from "../../vault.ts";
@@ -82,10 +81,7 @@ async function jobPolicy(
   },
 ): Promise<PolicyFile> {
   const { name, jobs } = options;
-  const { measurement } = await measureTee(
-    options.imageRoot,
-    await projectRoots(workspace.project),
-  );
+  const { measurement } = await measureTee(options.imageRoot, workspace.project);
   const codeDigests = new Set<string>();
   const outputKeks = new Set<string>();
   const keks = new Set<string>();
