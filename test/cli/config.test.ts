@@ -101,7 +101,12 @@ const WRONG: readonly (readonly [from: string, to: string, message: string])[] =
   [
     "store: sealed/flights",
     "store: abfss://x@y/z",
-    "f:14:12: datasets.flights.store: expected a folder's path or a local file: URI (file:///...)",
+    'f:14:12: datasets.flights.store: expected a host ACCOUNT.dfs.core.windows.net, the account in 3 to 24 lower-case letters and digits; came "y"',
+  ],
+  [
+    "store: sealed/flights",
+    "store: s3://bucket/z",
+    "f:14:12: datasets.flights.store: expected a folder's path, a local file: URI (file:///...) or abfss://FILESYSTEM@ACCOUNT.dfs.core.windows.net/PATH",
   ],
   [
     "store: sealed/flights",
