@@ -105,11 +105,6 @@ const WRONG: readonly (readonly [from: string, to: string, message: string])[] =
   ],
   [
     "store: sealed/flights",
-    "store: s3://bucket/z",
-    "f:14:12: datasets.flights.store: expected a folder's path, a local file: URI (file:///...) or abfss://FILESYSTEM@ACCOUNT.dfs.core.windows.net/PATH",
-  ],
-  [
-    "store: sealed/flights",
     "store: ./sealed/delays/",
     "f:20:12: datasets.delays.store: datasets.flights has the same store: give each its own",
   ],
