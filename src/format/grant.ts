@@ -28,7 +28,7 @@ export const releaseKeySchema = z.strictObject({
 export type ReleaseKey = z.infer<typeof releaseKeySchema>;
 
 /** A dataset's lowest acceptable manifest and who may have signed it. */
-const manifestFloorSchema = z.strictObject({
+export const manifestFloorSchema = z.strictObject({
   datasetId: datasetIdSchema,
   /** 0 where no manifest was ever signed. */
   minVersion: z.int().min(0),

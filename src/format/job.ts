@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { manifestFloorSchema } from "./grant.ts";
 import { kekIdSchema } from "./kek.ts";
 import {
   datasetIdSchema,
@@ -86,6 +87,8 @@ export const jobSchema = z.strictObject({
     /** RFC 7638 thumbprint of the KEK version's public key that the result is sealed for. */
     kekThumbprint: thumbprintSchema,
   }),
+  /** Of a job that runs without a broker, which would know them: one for each input. */
+  floors: z.array(manifestFloorSchema).min(1).max(200).optional(),
   issuedAt: timestampSchema,
   expiresAt: timestampSchema,
 });

@@ -1,5 +1,14 @@
 export { type BrokerClient, type BrokerPlace, openBrokerClient } from "./broker-client.ts";
 export { checkJob } from "./check-job.ts";
+export { type DirectGrant, grantDirectly } from "./direct/direct-grant.ts";
+export { kekRuntimeDataOf, type KekTeeKeys, makeKekTeeKeys } from "./direct/kek-keys.ts";
+export {
+  attestDirectly,
+  type DirectEvidence,
+  type DirectRelease,
+  releaseKekDirectly,
+  unwrapLocally,
+} from "./direct/release-kek.ts";
 export { loadManifest, namingDataset, neededGroups } from "./inputs.ts";
 export {
   type LaunchEvent,
