@@ -2,7 +2,7 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { runTestFiles } from "./node-tests.ts";
-import { outputOf } from "./python-environment.ts";
+import { outputOf, pythonEnvironment } from "./python-environment.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
@@ -23,7 +23,13 @@ if (missing.length > 0) {
 }
 const wanted = process.argv.slice(2);
 const files = wanted.length > 0 ? wanted : globSync("test/azure/*.test.ts", { cwd: ROOT }).sort();
-process.exit(runTestFiles(files, { env: process.env }));
+const programs = pythonEnvironment({
+  name: "azure-venv",
+  requirements: join(ROOT, "test", "azure", "requirements.txt"),
+  probe: "import checkov",
+});
+const env = { ...process.env, PPML_CHECKOV: join(programs, "checkov") };
+process.exit(runTestFiles(files, { env }));
 
 /** The version of the `java` on the PATH, or 0; `java` without the compiler's module does not count. */
 function javaMajor(): number {

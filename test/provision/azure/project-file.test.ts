@@ -43,6 +43,7 @@ const WRONG: readonly (readonly [change: object, message: RegExp])[] = [
     { profile: "tdx", aks: { vmSize: "Standard_DC8es_v6" } },
     /aks\.vmSize: .*TDX, and SNP is wanted/,
   ],
+  [{ aks: { outbound: "routeTable" } }, /aks\.outbound: .* has no route table/],
   [{ aks: { sgxAddon: true } }, /aks\.sgxAddon: .* set profile: sgx/],
   [{ vm: { ...FULL.vm, sshFrom: ["0.0.0.0/0"] } }, /port 22 may not be open to the whole internet/],
   [{ aks: { serviceCidr: "10.0.0.0/33" } }, /aks\.serviceCidr: expected an IPv4 network/],

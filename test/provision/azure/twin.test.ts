@@ -175,10 +175,13 @@ describe("ppml azure, in the double of Azure", () => {
   });
 
   test("killed while Azure works: the next apply of the plan waits for it, and begins nothing anew", async (context) => {
-    const site = await siteIn(context, { paceMs: 600 });
+    const site = await siteIn(context, { paceMs: 150 });
     await site.run("azure plan --out plan.json");
     const { child, ended } = site.start("azure apply plan.json --yes --json");
-    while (resourcesIn(site).length < 2) await sleep(20);
+    for (let looks = 0; resourcesIn(site).length < 2; looks += 1) {
+      assert.ok(looks < 3000, "nothing is made within a minute");
+      await sleep(20);
+    }
     child.kill("SIGKILL");
     assert.deepEqual(await ended, []);
     const [second] = await site.run("azure apply plan.json --yes --json");

@@ -80,9 +80,7 @@ function cluster(section: AzureSection, aks: AksConfig): ArmResource {
         serviceCidr: aks.serviceCidr,
         dnsServiceIP: aks.dnsServiceIp,
         loadBalancerSku: "standard",
-        // An existing network brings its own way out; the one made here has the NAT gateway.
-        outboundType:
-          section.network.existing === undefined ? "userAssignedNATGateway" : "userDefinedRouting",
+        outboundType: OUTBOUND[aks.outbound],
       },
       autoUpgradeProfile: { upgradeChannel: "patch", nodeOSUpgradeChannel: "NodeImage" },
       agentPoolProfiles: [
@@ -98,6 +96,12 @@ function cluster(section: AzureSection, aks: AksConfig): ArmResource {
     },
   });
 }
+
+const OUTBOUND = {
+  natGateway: "userAssignedNATGateway",
+  routeTable: "userDefinedRouting",
+  loadBalancer: "loadBalancer",
+} as const;
 
 const TIERS = { free: "Free", standard: "Standard", premium: "Premium" } as const;
 

@@ -55,7 +55,6 @@ function card(
     tags: section.tags,
     dependsOn: [...dependenciesOn(vnetPlace(section)), ...(isOpen ? [publicId] : [])],
     properties: {
-      enableAcceleratedNetworking: true,
       ipConfigurations: [
         {
           name: "main",
@@ -102,6 +101,8 @@ function machine(
       osProfile: {
         computerName: name,
         adminUsername: vm.adminUser,
+        // Extensions run as root: nobody with rights on the machine alone is to add one.
+        allowExtensionOperations: false,
         customData: cloudInit({ isSgx, adminUser: vm.adminUser }),
         linuxConfiguration: {
           disablePasswordAuthentication: true,
@@ -110,7 +111,6 @@ function machine(
               { path: `/home/${vm.adminUser}/.ssh/authorized_keys`, keyData: sshPublicKey },
             ],
           },
-          patchSettings: { patchMode: "AutomaticByPlatform" },
         },
       },
       networkProfile: {
@@ -127,7 +127,7 @@ function osDisk({ diskEncryption }: VmConfig, isSgx: boolean): ArmObject {
   return {
     createOption: "FromImage",
     deleteOption: "Delete",
-    caching: "ReadOnly",
+    caching: "ReadWrite",
     managedDisk: {
       storageAccountType: "Premium_LRS",
       ...(isSgx ? {} : { securityProfile: { securityEncryptionType } }),

@@ -19,6 +19,7 @@ export function checkAzureSection(
     ...checkKeks(section, policies),
     ...checkIdentities(section),
     ...checkVm(section),
+    ...checkOutbound(section),
   ];
 }
 
@@ -92,6 +93,14 @@ function checkIdentities(section: AzureSection): readonly SectionProblem[] {
     subjects.set(subject, name);
     return problems;
   });
+}
+
+/** The network that is made here has a NAT gateway and no routes of its own. */
+function checkOutbound({ aks, network }: AzureSection): readonly SectionProblem[] {
+  if (aks?.outbound !== "routeTable" || network.existing !== undefined) return [];
+  const message =
+    "the network that is made here has no route table: remove it, or name an existing one";
+  return [{ path: ["aks", "outbound"], message }];
 }
 
 function checkVm({ vm, profile }: AzureSection): readonly SectionProblem[] {

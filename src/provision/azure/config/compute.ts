@@ -63,6 +63,12 @@ export const aksSchema = z.strictObject({
     .max(200)
     .default([])
     .describe("Networks that may reach a public API server; empty: all, by login."),
+  outbound: z
+    .enum(["natGateway", "routeTable", "loadBalancer"])
+    .default("natGateway")
+    .describe(
+      "The nodes' way out. An existing network has to bring its own NAT gateway or route table.",
+    ),
   sgxAddon: z
     .boolean()
     .optional()

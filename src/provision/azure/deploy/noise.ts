@@ -16,7 +16,7 @@ const FILLED_BY_AZURE: readonly (readonly [type: RegExp, path: RegExp])[] = [
   [/^microsoft\.compute\/virtualmachines$/, /^properties\.osProfile\.customData$/],
   [
     /^microsoft\.compute\/virtualmachines$/,
-    /^properties\.(?:osProfile\.(?:allowExtensionOperations|requireGuestProvisionSignal|secrets)|storageProfile\.(?:dataDisks|diskControllerType|osDisk\.(?:osType|diskSizeGB|managedDisk\.id))|additionalCapabilities)$/,
+    /^properties\.(?:osProfile\.(?:requireGuestProvisionSignal|secrets)|storageProfile\.(?:dataDisks|diskControllerType|osDisk\.(?:osType|diskSizeGB|managedDisk\.id))|additionalCapabilities)$/,
   ],
   [
     /^microsoft\.containerservice\/managedclusters$/,

@@ -57,6 +57,7 @@ const machines: TypeSpec = {
     }),
     osProfile: z.strictObject({
       computerName: z.string().max(64),
+      allowExtensionOperations: z.boolean().optional(),
       adminUsername: z.string().max(64),
       customData: z.string().max(87_380).optional(),
       linuxConfiguration: z
