@@ -14,10 +14,13 @@ const missing = [
   ...(javaVersion >= 17 && outputOf("keytool", "-help") !== null
     ? []
     : ["a JDK (17 or newer, with java, javac's module and keytool)"]),
+  ...(outputOf("python3", "--version") === null
+    ? ["python3 (3.10 or newer, with venv and pip)"]
+    : []),
 ];
 if (missing.length > 0) {
   console.error(
-    `The Azure tests need ${missing.join(" and ")} on the PATH: install what is missing (on Debian: apt-get install openssl openjdk-17-jdk-headless), then run again.`,
+    `The Azure tests need ${missing.join(" and ")} on the PATH: install what is missing (on Debian: apt-get install openssl openjdk-17-jdk-headless python3-venv), then run again.`,
   );
   process.exit(1);
 }
@@ -28,7 +31,17 @@ const programs = pythonEnvironment({
   requirements: join(ROOT, "test", "azure", "requirements.txt"),
   probe: "import checkov",
 });
-const env = { ...process.env, PPML_CHECKOV: join(programs, "checkov") };
+// Microsoft's own command line, apart from checkov: 730 MB, made once and kept outside the tree.
+const azPrograms = pythonEnvironment({
+  name: "azure-cli-venv",
+  requirements: join(ROOT, "test", "azure", "az-requirements.txt"),
+  probe: "import azure.cli.core",
+});
+const env = {
+  ...process.env,
+  PPML_CHECKOV: join(programs, "checkov"),
+  PPML_AZ_PYTHON: join(azPrograms, "python"),
+};
 process.exit(runTestFiles(files, { env }));
 
 /** The version of the `java` on the PATH, or 0; `java` without the compiler's module does not count. */

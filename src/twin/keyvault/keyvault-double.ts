@@ -16,7 +16,7 @@ import type { LimitClass } from "./throttle.ts";
 const MAX_BODY_BYTES = 512 * 1024;
 
 /** From 7.4 to the newest that the SDKs of package.json ask for. */
-export const API_VERSIONS = ["7.4", "7.5", "7.6", "2025-07-01", "2026-04-01"];
+export const API_VERSIONS = ["7.4", "7.5", "7.6-preview.2", "7.6", "2025-07-01", "2026-04-01"];
 
 /** What the double runs on. */
 export type KeyVaultDoubleOptions = {

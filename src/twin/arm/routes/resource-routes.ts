@@ -35,9 +35,10 @@ async function put(request: ArmRequest): Promise<Reply> {
   requireRegistered(request, id);
   const { document, isNew } = await putResource(context, { id, apiVersion, body, principal });
   const shown = getResource(context, id.key) ?? document;
-  const isSlow = typeSpec(id.type)?.isSlow === true;
+  const spec = typeSpec(id.type);
+  const isSlow = spec?.isSlow === true;
   return {
-    status: isNew ? 201 : 200,
+    status: isNew ? (spec?.madeStatus ?? 201) : 200,
     body: shown,
     ...(isSlow ? { headers: polling(request, id) } : {}),
   };

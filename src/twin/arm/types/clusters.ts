@@ -20,7 +20,14 @@ import {
   vmSize as size,
 } from "./shapes.ts";
 
-const AKS_VERSIONS = ["2026-05-01", "2026-02-01", "2025-10-01", "2025-05-01", "2024-09-01"];
+const AKS_VERSIONS = [
+  "2026-05-01",
+  "2026-06-01",
+  "2026-02-01",
+  "2025-10-01",
+  "2025-05-01",
+  "2024-09-01",
+];
 const POOL_NAME = /^[a-z][a-z0-9]{0,11}$/;
 
 const poolShape = {

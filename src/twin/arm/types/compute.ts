@@ -14,7 +14,7 @@ import {
 
 const machines: TypeSpec = {
   type: "Microsoft.Compute/virtualMachines",
-  apiVersions: ["2026-03-01", "2025-04-01", "2024-11-01", "2024-07-01"],
+  apiVersions: ["2026-03-01", "2026-04-01", "2025-04-01", "2024-11-01", "2024-07-01"],
   name: /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?$/,
   isTracked: true,
   isSlow: true,

@@ -7,6 +7,8 @@ import { armId, cidr, kept, newId, onOff, reference, skuOf } from "./shapes.ts";
 
 const API_VERSIONS = [
   "2025-07-01",
+  "2026-01-01",
+  "2025-09-01",
   "2025-05-01",
   "2025-01-01",
   "2024-07-01",
@@ -63,6 +65,7 @@ const networks: TypeSpec = {
     addressSpace: z.strictObject({ addressPrefixes: z.array(cidr).min(1) }),
     subnets: z.array(subnet).optional(),
     enableDdosProtection: z.boolean().optional(),
+    enableVmProtection: z.boolean().optional(),
     dhcpOptions: z.strictObject({ dnsServers: z.array(z.string()) }).optional(),
   }),
   check: checkNetwork,

@@ -33,6 +33,7 @@ const accounts: TypeSpec = {
   name: /^[a-z0-9]{3,24}$/,
   isTracked: true,
   worldwide: "storage",
+  madeStatus: 200,
   top: {
     kind: z.enum(["StorageV2", "BlockBlobStorage", "BlobStorage", "FileStorage", "Storage"]),
     sku: skuOf(
@@ -146,6 +147,7 @@ const blobServices: TypeSpec = {
   apiVersions: API_VERSIONS,
   name: /^default$/,
   isTracked: false,
+  madeStatus: 200,
   hasOptionalProperties: true,
   properties: z.strictObject({
     deleteRetentionPolicy: retention.optional(),
@@ -195,7 +197,7 @@ const containers: TypeSpec = {
 
 const registries: TypeSpec = {
   type: "Microsoft.ContainerRegistry/registries",
-  apiVersions: ["2025-04-01", "2024-11-01-preview", "2023-07-01"],
+  apiVersions: ["2025-04-01", "2026-09-01-preview", "2024-11-01-preview", "2023-07-01"],
   name: /^[A-Za-z0-9]{5,50}$/,
   isTracked: true,
   worldwide: "registry",
