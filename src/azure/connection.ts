@@ -1,6 +1,11 @@
 import type { TokenCredential } from "@azure/core-auth";
 import type { HttpClient } from "@azure/core-rest-pipeline";
-import { DefaultAzureCredential } from "@azure/identity";
+import {
+  ChainedTokenCredential,
+  DefaultAzureCredential,
+  EnvironmentCredential,
+  WorkloadIdentityCredential,
+} from "@azure/identity";
 import { azureHttpClient } from "./transport.ts";
 import type { AzureTransport } from "./transport.ts";
 
@@ -30,9 +35,25 @@ export function connectAzure(options: {
   const httpClient = azureHttpClient(options.transport);
   const clientOptions = { httpClient, retryOptions: RETRIES };
   const { tenantId } = options;
-  const credential = new DefaultAzureCredential({
-    ...clientOptions,
-    ...(tenantId === undefined ? {} : { tenantId }),
-  });
-  return { credential, clientOptions };
+  const identityOptions = { ...clientOptions, ...(tenantId === undefined ? {} : { tenantId }) };
+  return { credential: credentialOf(identityOptions), clientOptions };
+}
+
+/** What a pod with workload identity has in its environment. */
+const WORKLOAD = ["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"];
+
+/**
+ * Where a workload identity is there, only it and what comes before it: the managed identity that
+ * DefaultAzureCredential tries next would exchange the same token once more, over a client of its own
+ * that follows the environment's proxy and certificates, whatever ours does.
+ */
+function credentialOf(
+  options: AzureConnection["clientOptions"] & { readonly tenantId?: string },
+): TokenCredential {
+  if (!WORKLOAD.every((name) => (process.env[name] ?? "") !== ""))
+    return new DefaultAzureCredential(options);
+  return new ChainedTokenCredential(
+    new EnvironmentCredential(options),
+    new WorkloadIdentityCredential(options),
+  );
 }

@@ -100,8 +100,8 @@ describe("az, unmodified", () => {
     );
     assert.equal(await ask(`group show -n ${group} --query location -o tsv`), section.region);
     const own = ["-g", group, "-n", "main", "-f", file("main.json", templateOf(section))];
-    const before = await az(["deployment", "group", "what-if", ...own]);
-    assert.match(before.stdout, /Resource changes: \d+ to create\./, before.stderr);
+    const planned = await az(["deployment", "group", "what-if", ...own]);
+    assert.match(planned.stdout, /Resource changes: \d+ to create\./, planned.stderr);
     const outputs = await ask("deployment group create --query properties.outputs -o json", ...own);
     const { vaultUri } = JSON.parse(outputs) as { vaultUri: { value: string } };
     assert.match(vaultUri.value, /^https:\/\/.+\.vault\.azure\.net\/$/);

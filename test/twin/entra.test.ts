@@ -86,7 +86,7 @@ async function assertionWith(changes: {
 }
 
 describe("official credentials, unmodified, through the proxy", () => {
-  test("workload identity and a client secret get tokens that say they are simulated", async () => {
+  test("T256: official credentials get tokens that no Azure takes: another issuer, and a mark", async () => {
     const said = await runInTwin(
       twin,
       `import { ClientSecretCredential, DefaultAzureCredential, WorkloadIdentityCredential } from "@azure/identity";
