@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: runs the measurements named, or all, and prints one table of their figures.
- * Usage: npm run bench -- [--quick] [sealed-file] [parquet] [tpch] [dcap] [rcar] [cli] [start]
+ * Usage: npm run bench -- [--quick] [sealed-file] [parquet] [tpch] [dcap] [rcar] [cli] [upload] [start]
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -16,6 +16,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   dcap: async () => (await import("./attest/dcap.ts")).benchDcap,
   rcar: async () => (await import("./rcar.ts")).benchRcar,
   cli: async () => (await import("./cli.ts")).benchCli,
+  upload: async () => (await import("./upload.ts")).benchUpload,
   start: async () => (await import("./start.ts")).benchStart,
 };
 

@@ -52,7 +52,8 @@ async function route(call: DfsCall): Promise<DfsAnswer> {
     throw new StorageRefusal(400, "HierarchicalNamespaceNotEnabled", {
       message: "The hierarchical namespace is not enabled for this account.",
     });
-  switch (call.method) {
+  // Java's HTTP client knows no PATCH.
+  switch (headerOf(call, "x-http-method-override") ?? call.method) {
     case "PUT":
       return headerOf(call, "x-ms-rename-source") === undefined
         ? createPath(call)
