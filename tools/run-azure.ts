@@ -17,10 +17,11 @@ const missing = [
   ...(outputOf("python3", "--version") === null
     ? ["python3 (3.10 or newer, with venv and pip)"]
     : []),
+  ...(outputOf("mvn", "--version") === null ? ["Maven (mvn)"] : []),
 ];
 if (missing.length > 0) {
   console.error(
-    `The Azure tests need ${missing.join(" and ")} on the PATH: install what is missing (on Debian: apt-get install openssl openjdk-17-jdk-headless python3-venv), then run again.`,
+    `The Azure tests need ${missing.join(" and ")} on the PATH: install what is missing (on Debian: apt-get install openssl openjdk-17-jdk-headless maven python3-venv), then run again.`,
   );
   process.exit(1);
 }
