@@ -22,17 +22,26 @@ export const OWNER_SUBJECT = "system:serviceaccount:twin:owner";
 
 type Twin = NonNullable<ReturnType<typeof readTwin>>;
 
+/** Ids that the first start takes, GUIDs in small letters; each that is left out is a random one. */
+export type TwinIds = {
+  readonly tenantId?: string | undefined;
+  readonly subscriptionId?: string | undefined;
+  /** The object id of who may do everything at the subscription. */
+  readonly ownerObjectId?: string | undefined;
+};
+
 /** What the twin is, made where this is its first start: a tenant, a subscription and its owner. */
 export async function openTwin(
   state: TwinState,
-  options: { readonly nowMs: number },
+  options: { readonly nowMs: number; readonly ids?: TwinIds },
 ): Promise<Twin> {
   const known = readTwin(state);
   if (known !== null) return known;
+  const { ids = {} } = options;
   const twin: Twin = {
-    tenantId: randomUUID(),
-    subscriptionId: randomUUID(),
-    ownerObjectId: randomUUID(),
+    tenantId: ids.tenantId ?? randomUUID(),
+    subscriptionId: ids.subscriptionId ?? randomUUID(),
+    ownerObjectId: ids.ownerObjectId ?? randomUUID(),
     ownerClientId: randomUUID(),
   };
   const issuerKey = await createSigningKey();

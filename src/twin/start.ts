@@ -13,6 +13,7 @@ import { FEDERATION_AUDIENCE, issueServiceAccountToken } from "./entra/service-a
 import { ownerTokenFile, twinEnvironment } from "./environment.ts";
 import type { TwinEnvironment } from "./environment.ts";
 import { openTwin, OWNER_ISSUER, OWNER_SUBJECT } from "./first-start.ts";
+import type { TwinIds } from "./first-start.ts";
 import { openFrontAuthority } from "./front/certificates.ts";
 import { interceptWithFaults, takeExpiredToken } from "./front/faults.ts";
 import { openFront } from "./front/front.ts";
@@ -35,6 +36,8 @@ export type TwinOptions = {
   readonly clock: Clock;
   /** Told one line of each refusal and of each failure of the double's own. */
   readonly log: (line: string) => void;
+  /** What the first start in the folder takes; later ones keep what is there. */
+  readonly ids?: TwinIds;
   /** Roots in DER of simulated platforms, whose Evidence Azure Attestation's double accepts. */
   readonly simulationRoots?: readonly Uint8Array[];
   /** How long each step of ARM's operations takes, in milliseconds (otherwise: no time). */
@@ -72,7 +75,7 @@ export async function startTwin(options: TwinOptions): Promise<Twin> {
   const { clock, log } = options;
   const [key, twin] = await Promise.all([
     openSigningKey(state, "entra"),
-    openTwin(state, { nowMs: clock() }),
+    openTwin(state, { nowMs: clock(), ids: options.ids ?? {} }),
   ]);
   for (const root of options.simulationRoots ?? [])
     state.put(SIMULATION_ROOTS, toHex(sha256(root)), { root: toBase64(root) });

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TwinBase, TwinService } from "../service.ts";
-import { TWIN } from "../state-kinds.ts";
+import { SUBSCRIPTIONS, TWIN } from "../state-kinds.ts";
 import { ARM_AUDIENCES } from "./authorize.ts";
 import { resumeDeployments } from "./deployments/routes.ts";
-import { ArmRefusal, badRequest } from "./refusal.ts";
+import { ArmRefusal, badRequest, subscriptionNotFound } from "./refusal.ts";
 import { matchRoute } from "./route.ts";
 import type { Reply } from "./route.ts";
 import { ROUTES } from "./routes/all-routes.ts";
@@ -71,6 +71,7 @@ async function answer(context: ArmContext, incoming: IncomingMessage): Promise<R
       "MissingApiVersionParameter",
       "The api-version query parameter (?api-version=) is required for all requests.",
     );
+  requireSubscription(context, path);
   for (const route of ROUTES) {
     const parts = matchRoute(route, { method, path });
     if (parts === null) continue;
@@ -88,6 +89,13 @@ async function answer(context: ArmContext, incoming: IncomingMessage): Promise<R
   throw new ArmRefusal(404, "InvalidResourceType", {
     message: `The double of Azure has no ${method} ${path.slice(0, 200)}.`,
   });
+}
+
+/** ARM looks for the subscription before anything in it. @throws ArmRefusal SubscriptionNotFound */
+function requireSubscription({ state }: ArmContext, path: string): void {
+  const [, id] = /^\/subscriptions\/([^/]+)/i.exec(path) ?? [];
+  if (id === undefined || state.get(SUBSCRIPTIONS, id.toLowerCase()) !== null) return;
+  throw subscriptionNotFound(id);
 }
 
 function replyOf(context: ArmContext, error: unknown): Reply {

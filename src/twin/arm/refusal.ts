@@ -67,6 +67,13 @@ export function resourceNotFound(id: string): ArmRefusal {
   });
 }
 
+/** A subscription that is not there, or not for this login's tenant. */
+export function subscriptionNotFound(id: string): ArmRefusal {
+  return new ArmRefusal(404, "SubscriptionNotFound", {
+    message: `The subscription '${id.slice(0, 100)}' could not be found.`,
+  });
+}
+
 /** A resource group that is not there. */
 export function groupNotFound(name: string): ArmRefusal {
   return new ArmRefusal(404, "ResourceGroupNotFound", {

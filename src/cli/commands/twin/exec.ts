@@ -11,14 +11,15 @@ import {
 import type { RunningTwin, TwinEnvironment } from "../../../twin/index.ts";
 import { defineCommand } from "../../command.ts";
 import type { CliContext } from "../../context.ts";
-import { startTwinHere, twinFlags, twinFolder } from "../../twin-folder.ts";
-import type { TwinFlags } from "../../twin-folder.ts";
+import { startTwinHere, twinFolder, twinNotes, twinStartFlags } from "../../twin-folder.ts";
+import type { TwinStartFlags } from "../../twin-folder.ts";
 
-type Flags = TwinFlags & { readonly identity?: string; readonly verbose?: boolean };
+type Flags = TwinStartFlags & { readonly identity?: string; readonly verbose?: boolean };
 
 type InUse = {
   readonly running: RunningTwin;
   readonly environment: TwinEnvironment;
+  readonly subscriptionId: string;
   readonly close: () => Promise<void>;
 };
 
@@ -26,7 +27,7 @@ type InUse = {
 export const command = defineCommand<Flags, string[]>({
   parameters: {
     flags: {
-      ...twinFlags,
+      ...twinStartFlags,
       identity: {
         kind: "parsed",
         parse: String,
@@ -50,11 +51,13 @@ export const command = defineCommand<Flags, string[]>({
   description:
     "Put `--` before COMMAND. The twin that runs in the folder is used; where none does, one runs for as\n" +
     "long as the command. The exit code is the command's; signals go on to it. No secret is in its\n" +
-    "environment: it logs in with the token of a file of mode 0600.",
+    "environment: it logs in with the token of a file of mode 0600. Where a twin is started, its first start\n" +
+    "takes the ids of ppml.yaml's section azure.",
   async run(context, flags, ...argv) {
     const folder = await twinFolder(context, flags);
-    const twin = await twinOf(context, { folder, isVerbose: flags.verbose === true });
+    const twin = await twinOf(context, { folder, flags });
     try {
+      for (const note of await twinNotes(context, twin)) context.talk(note);
       const environment =
         flags.identity === undefined
           ? twin.environment
@@ -69,15 +72,15 @@ export const command = defineCommand<Flags, string[]>({
 
 async function twinOf(
   context: CliContext,
-  options: { readonly folder: string; readonly isVerbose: boolean },
+  options: { readonly folder: string; readonly flags: Flags },
 ): Promise<InUse> {
-  const { folder, isVerbose } = options;
+  const { folder, flags } = options;
   const inUse = useTwin(folder);
   if (inUse !== null) return { ...inUse, close: () => Promise.resolve() };
   const log = (line: string): void => {
-    if (isVerbose) context.talk(line);
+    if (flags.verbose === true) context.talk(line);
   };
-  return startTwinHere(context, { folder, log });
+  return startTwinHere(context, { folder, flags, log });
 }
 
 function identityEnvironment(

@@ -1,19 +1,19 @@
 import { once } from "node:events";
-import { twinFlags, twinFolder, startTwinHere } from "../../twin-folder.ts";
-import type { TwinFlags } from "../../twin-folder.ts";
+import { twinStartFlags, twinFolder, startTwinHere } from "../../twin-folder.ts";
+import type { TwinStartFlags } from "../../twin-folder.ts";
 import { defineCommand } from "../../command.ts";
 import type { CliContext } from "../../context.ts";
 import { renderFields } from "../../output/table.ts";
 import { SIMULATED_NOTE } from "../../output/style.ts";
 import type { Twin } from "../../../twin/index.ts";
 
-type Flags = TwinFlags & { readonly quiet?: boolean };
+type Flags = TwinStartFlags & { readonly quiet?: boolean };
 
 /** `ppml twin up`: the double of Azure on loopback, until it is stopped. */
 export const command = defineCommand<Flags>({
   parameters: {
     flags: {
-      ...twinFlags,
+      ...twinStartFlags,
       quiet: {
         kind: "boolean",
         brief: "Do not write on stderr what is refused",
@@ -24,7 +24,8 @@ export const command = defineCommand<Flags>({
   },
   description:
     "Everything listens on 127.0.0.1 only. What the double knows lies in one folder, survives a kill and\n" +
-    "is there again with the next start; remove the folder to begin anew. SIGTERM and SIGINT end it.\n" +
+    "is there again with the next start; remove the folder to begin anew. The first start takes subscription,\n" +
+    "tenant and the first operator of ppml.yaml's section azure. SIGTERM and SIGINT end it.\n" +
     "With --json, one line of JSON says that it is ready. Programs reach it by `ppml twin exec` or\n" +
     "`ppml twin env`.",
   async run(context, flags) {
@@ -33,7 +34,7 @@ export const command = defineCommand<Flags>({
       if (flags.quiet !== true) context.talk(line);
     };
     const ended = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
-    const twin = await startTwinHere(context, { folder, log });
+    const twin = await startTwinHere(context, { folder, flags, log });
     await context.write(readyText(context, { twin, folder, isJson: flags.json === true }));
     await ended;
     await twin.close();

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DeploymentsClient } from "@azure/arm-resourcesdeployments";
 import type { DeploymentStack, DeploymentStacksClient } from "@azure/arm-resourcesdeploymentstacks";
 import { isRestError } from "@azure/core-rest-pipeline";
+import { PpmlError } from "../../../base/index.ts";
 import { armRequest, type AzureConnection, toAzureFailure } from "../../../azure/index.ts";
 import type { ArmTemplate } from "../arm/resource.ts";
 import type { AzureSection } from "../config/azure-section.ts";
@@ -63,8 +64,21 @@ async function groupExists({ connection, section }: Context): Promise<boolean> {
   const path = groupPath(section);
   const what = `look for the resource group ${section.resourceGroup}`;
   const call = { method: "GET", path, apiVersion: GROUPS_API } as const;
-  const { status } = await askAzure(what, () => armRequest(connection, call));
-  return status !== 404;
+  const { status, body } = await askAzure(what, () => armRequest(connection, call));
+  if (status !== 404) return true;
+  const failure = typeof body === "object" && body !== null ? Reflect.get(body, "error") : null;
+  if (parseFailure(failure)?.code === UNSEEN) throw unseenSubscription(section);
+  return false;
+}
+
+/** ARM's code where a subscription is not there, or not for this login. */
+const UNSEEN = "SubscriptionNotFound";
+
+function unseenSubscription({ subscription, tenant }: AzureSection): PpmlError {
+  return new PpmlError(
+    "azure.not_found",
+    `this login does not see the subscription ${subscription}: check azure.subscription in ppml.yaml (\`az account list\` shows what the login sees), or log in to the tenant ${tenant}`,
+  );
 }
 
 async function makeGroup(
@@ -106,6 +120,7 @@ async function getStack({ stacks, section }: Context): Promise<StackState | null
     const found = await stacks.deploymentStacks.getAtResourceGroup(section.resourceGroup, name);
     return toStackState(found);
   } catch (error) {
+    if (isRestError(error) && error.code === UNSEEN) throw unseenSubscription(section);
     if (isRestError(error) && error.statusCode === 404) return null;
     throw toAzureFailure(error, { what: `read the deployment stack ${name}` });
   }

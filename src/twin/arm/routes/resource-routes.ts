@@ -1,4 +1,4 @@
-import { RESOURCES, SUBSCRIPTIONS } from "../../state-kinds.ts";
+import { RESOURCES } from "../../state-kinds.ts";
 import type { ResourceDocument } from "../../state-kinds.ts";
 import { beginPolling } from "../async-operations.ts";
 import { requireAllowed } from "../authorize.ts";
@@ -119,10 +119,6 @@ function listAll(request: ArmRequest): Reply {
   const { context, principal, query } = request;
   const group = request.parts["group"];
   const subscription = part(request, "subscription").toLowerCase();
-  if (context.state.get(SUBSCRIPTIONS, subscription) === null)
-    throw new ArmRefusal(404, "SubscriptionNotFound", {
-      message: `The subscription '${subscription}' could not be found.`,
-    });
   const prefix = `/subscriptions/${subscription}/resourcegroups/${group === undefined ? "" : `${group.toLowerCase()}/`}`;
   const filter = query.get("$filter") ?? "";
   const [, type] = /resourceType eq '([^']+)'/i.exec(filter) ?? [];

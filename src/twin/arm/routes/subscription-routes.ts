@@ -24,13 +24,12 @@ export const SUBSCRIPTION_ROUTES: readonly Route[] = [
   route("GET", "/subscriptions", listSubscriptions),
   route("GET", SUBSCRIPTION, (request) => ({
     status: 200,
-    body: subscriptionBody(request.context, requireSubscription(request)),
+    body: subscriptionBody(request.context, subscriptionOf(request)),
   })),
   route("GET", `${SUBSCRIPTION}/locations`, listLocations),
-  route("GET", `${SUBSCRIPTION}/providers`, (request) => {
-    requireSubscription(request);
-    return listReply(NAMESPACES.map((namespace) => providerBody(request, namespace)));
-  }),
+  route("GET", `${SUBSCRIPTION}/providers`, (request) =>
+    listReply(NAMESPACES.map((namespace) => providerBody(request, namespace))),
+  ),
   route("GET", `${SUBSCRIPTION}/providers/:namespace`, getProvider),
   route("POST", `${SUBSCRIPTION}/providers/:namespace/register`, registerProvider),
   route("GET", `${SUBSCRIPTION}/resourceGroups`, listGroups),
@@ -92,7 +91,7 @@ function subscriptionBody({ state }: ArmContext, id: string): Json {
 }
 
 function listLocations(request: ArmRequest): Reply {
-  const id = requireSubscription(request);
+  const id = subscriptionOf(request);
   return listReply(
     REGIONS.map((name) => ({
       id: `/subscriptions/${id}/locations/${name}`,
@@ -106,13 +105,12 @@ function listLocations(request: ArmRequest): Reply {
 }
 
 function getProvider(request: ArmRequest): Reply {
-  requireSubscription(request);
   return { status: 200, body: providerBody(request, knownNamespace(request)) };
 }
 
 function registerProvider(request: ArmRequest): Reply {
   const { context, principal } = request;
-  const subscription = requireSubscription(request);
+  const subscription = subscriptionOf(request);
   const namespace = knownNamespace(request);
   const action = `${namespace}/register/action`;
   requireAllowed(context, principal, { action, scope: `/subscriptions/${subscription}` });
@@ -158,7 +156,7 @@ function resourceType(name: string, apiVersions: readonly string[]): Json {
 
 function listGroups(request: ArmRequest): Reply {
   const { context, principal } = request;
-  const subscription = requireSubscription(request);
+  const subscription = subscriptionOf(request);
   const prefix = `/subscriptions/${subscription}/resourcegroups/`;
   const groups = context.state
     .list(RESOURCES, { prefix })
@@ -175,14 +173,13 @@ function listGroups(request: ArmRequest): Reply {
 
 function headGroup(request: ArmRequest): Reply {
   const { context } = request;
-  requireSubscription(request);
   const key = groupKey(request);
   return { status: context.state.get(RESOURCES, key) === null ? 404 : 204 };
 }
 
 function makeGroup(request: ArmRequest): Reply {
   const { context, body, principal } = request;
-  const subscriptionId = requireSubscription(request);
+  const subscriptionId = subscriptionOf(request);
   const name = part(request, "group");
   const { document, isNew } = putGroup(context, { subscriptionId, name, body, principal });
   return { status: isNew ? 201 : 200, body: document };
@@ -191,7 +188,7 @@ function makeGroup(request: ArmRequest): Reply {
 function patchGroup(request: ArmRequest): Reply {
   const { context, body, principal } = request;
   const before = requireGroup(request);
-  const subscriptionId = requireSubscription(request);
+  const subscriptionId = subscriptionOf(request);
   const merged = { location: before["location"], tags: before["tags"], ...body };
   const { name } = before;
   const { document } = putGroup(context, { subscriptionId, name, body: merged, principal });
@@ -200,7 +197,7 @@ function patchGroup(request: ArmRequest): Reply {
 
 async function removeGroup(request: ArmRequest): Promise<Reply> {
   const { context, principal } = request;
-  const subscriptionId = requireSubscription(request);
+  const subscriptionId = subscriptionOf(request);
   const name = part(request, "group");
   await deleteGroup(context, { subscriptionId, name, principal });
   const scope = `/subscriptions/${subscriptionId}`;
@@ -209,7 +206,7 @@ async function removeGroup(request: ArmRequest): Promise<Reply> {
 
 function requireGroup(request: ArmRequest): ResourceDocument {
   const { context, principal } = request;
-  const subscription = requireSubscription(request);
+  const subscription = subscriptionOf(request);
   const id = groupIdOf(subscription, part(request, "group"));
   requireAllowed(context, principal, { action: READ_GROUP, scope: id });
   const document = context.state.get(RESOURCES, id.toLowerCase());
@@ -221,11 +218,7 @@ function groupKey(request: ArmRequest): string {
   return groupIdOf(part(request, "subscription"), part(request, "group")).toLowerCase();
 }
 
-/** The subscription's id in small letters. @throws ArmRefusal SubscriptionNotFound */
-function requireSubscription(request: ArmRequest): string {
-  const id = part(request, "subscription").toLowerCase();
-  if (request.context.state.get(SUBSCRIPTIONS, id) !== null) return id;
-  throw new ArmRefusal(404, "SubscriptionNotFound", {
-    message: `The subscription '${part(request, "subscription")}' could not be found.`,
-  });
+/** The subscription's id in small letters: that it is there is checked before any route. */
+function subscriptionOf(request: ArmRequest): string {
+  return part(request, "subscription").toLowerCase();
 }
