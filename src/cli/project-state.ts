@@ -3,7 +3,14 @@ import { dirname, join } from "node:path";
 import { createSimulationPki, saveSimulationPki } from "../attest/sim/pki.ts";
 import type { Clock, Secret } from "../base/index.ts";
 import { type BrokerKind, createBrokerState } from "../broker/index.ts";
-import { createEmbeddedVault, createRootKeyFile, createSigningKeyFile } from "../key/index.ts";
+import {
+  createEmbeddedVault,
+  createRootKeyFile,
+  createSigningKeyFile,
+  loadRootKeyFile,
+  type RootKey,
+  type VaultRoot,
+} from "../key/index.ts";
 import { projectJsonSchema } from "./config/json-schema.ts";
 import type { ProjectConfig } from "./config/schema.ts";
 import type { PinnedRoots } from "./pinned-roots.ts";
@@ -36,23 +43,31 @@ export async function createProjectState(options: NewState): Promise<PinnedRoots
   const { path, rootKeyFile } = config.vault;
   if (rootKeyFile !== undefined) await createRootKeyFile({ path: at(rootKeyFile) });
   onStep("making the vault");
-  using vault = await createEmbeddedVault({
-    path: at(path ?? ""),
-    mode: config.mode,
-    clock,
-    root:
-      passphrase === undefined
-        ? { kind: "file", path: at(rootKeyFile ?? "") }
-        : { kind: "passphrase", passphrase },
-  });
+  const from: VaultRoot =
+    passphrase === undefined
+      ? { kind: "file", path: at(rootKeyFile ?? "") }
+      : { kind: "passphrase", passphrase };
+  if (path === undefined) {
+    // The vault is in Azure, and not made here.
+    using root = await loadRootKeyFile({ path: at(rootKeyFile ?? "") });
+    return await createOwned(options, root);
+  }
+  using vault = await createEmbeddedVault({ path: at(path), mode: config.mode, clock, root: from });
   for (const { name, purpose } of keks) {
     onStep(`making KEK ${name}`);
     await vault.createKek({ name, kind: "unwrap-only", purpose });
   }
+  return await createOwned(options, vault.root);
+}
+
+/** Makes what is encrypted under the root key beside the vault, and the simulated platform. */
+async function createOwned(options: NewState, vaultRoot: RootKey): Promise<PinnedRoots> {
+  const { root, config, clock, onStep } = options;
+  const at = (path: string) => join(root, path);
   onStep("making the owner's key");
   const owner = await createSigningKeyFile({
     path: at(config.owner.key),
-    root: vault.root,
+    root: vaultRoot,
     purpose: "owner",
   });
   let kind: BrokerKind = { mode: "production", simulationRoot: null };
@@ -69,7 +84,7 @@ export async function createProjectState(options: NewState): Promise<PinnedRoots
     dir: at(config.broker.state),
     kind,
     owner: owner.publicJwk,
-    root: vault.root,
+    root: vaultRoot,
     clock,
   });
   const { mode, releaseRoot, logKey, simulationRoot } = identity;

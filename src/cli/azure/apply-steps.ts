@@ -6,6 +6,7 @@ import {
   nameOfId,
   parsePlan,
   type ResourceProgress,
+  resourceWords,
   type SavedPlan,
 } from "../../provision/azure/deploy/index.ts";
 import type { CliContext } from "../context.ts";
@@ -45,12 +46,14 @@ export async function applyAndSettle(
   plan: SavedPlan,
 ): Promise<Settled> {
   const { connection, arm } = await connectSection(section);
+  const wordsOf = resourceWords(section);
   const result = await applyPlan({
     port: arm,
     section,
     template,
     plan,
-    onProgress: (one) => context.talk(progressLine(context, one)),
+    onProgress: (one) =>
+      context.talk(progressLine(context, { ...one, words: wordsOf(one.resourceId)?.words })),
   });
   const settledKeks = await settleReleasePolicies({
     connection,
@@ -87,9 +90,10 @@ export function settledLines(
 
 function progressLine(
   { talkStyle }: CliContext,
-  { resourceId, type, state, error }: ResourceProgress,
+  one: ResourceProgress & { readonly words: string | undefined },
 ): string {
+  const { resourceId, type, state, error, words = nameOfId(resourceId) } = one;
   const paint = { running: talkStyle.dim, succeeded: talkStyle.good, failed: talkStyle.bad }[state];
   const why = error === null ? "" : `: ${error.code}: ${error.message}`;
-  return `${paint(state.padEnd(9))}  ${talkStyle.dim(type)} ${nameOfId(resourceId)}${why}`;
+  return `${paint(state.padEnd(9))}  ${talkStyle.dim(type)} ${words}${why}`;
 }

@@ -1,4 +1,4 @@
-import type { Action, ResourceChange } from "../../provision/azure/deploy/index.ts";
+import type { Action, ResourceChange, ResourceWords } from "../../provision/azure/deploy/index.ts";
 import { printable } from "../output/printable.ts";
 import type { Style } from "../output/style.ts";
 
@@ -20,6 +20,12 @@ const WORDS: Readonly<Record<Action, string>> = {
 
 const LONGEST_VALUE = 80;
 
+/** How a plan is shown: `wordsOf` is what `resourceWords` gives of the section. */
+export type PlanView = {
+  readonly style: Style;
+  readonly wordsOf: (id: string) => ResourceWords | null;
+};
+
 /** A plan as lines for people: one a resource, and below it what changes. */
 export function planText(
   plan: {
@@ -27,11 +33,12 @@ export function planText(
     readonly groupExists: boolean;
     readonly changes: readonly ResourceChange[];
   },
-  style: Style,
+  view: PlanView,
 ): string {
+  const { style } = view;
   const { resourceGroup, groupExists, changes } = plan;
   const group = groupExists ? [] : [`${style.good("+")} resource group ${resourceGroup}`];
-  const lines = changes.flatMap((one) => changeLines(one, style));
+  const lines = changes.flatMap((one) => changeLines(one, view));
   const counts = countText(changes, groupExists);
   const note = groupExists
     ? []
@@ -52,12 +59,12 @@ export function countText(changes: readonly ResourceChange[], groupExists: boole
     : counts.join(", ");
 }
 
-function changeLines(one: ResourceChange, style: Style): readonly string[] {
+function changeLines(one: ResourceChange, { style, wordsOf }: PlanView): readonly string[] {
   const paint = { create: style.good, modify: style.warn, delete: style.bad }[
     one.action as "create" | "modify" | "delete"
   ] as ((text: string) => string) | undefined;
   const mark = (paint ?? style.dim)(MARKS[one.action]);
-  const title = `${mark} ${style.dim(printable(one.type))} ${printable(one.name)}`;
+  const title = `${mark} ${style.dim(printable(one.type))} ${printable(wordsOf(one.id)?.words ?? one.name)}`;
   const reason = one.reason === undefined ? [] : [`    ${printable(one.reason)}`];
   const properties = one.properties.map(
     ({ path, before, after }) =>

@@ -6,6 +6,7 @@ import type { CliContext } from "../context.ts";
 import { createProject } from "../new-project.ts";
 import { printable } from "../output/printable.ts";
 import { SIMULATED_NOTE, simulatedMark } from "../output/style.ts";
+import { azureTemplate } from "../templates/azure.ts";
 import { emptyTemplate } from "../templates/empty.ts";
 import { DEFAULT_ROWS, MAX_ROWS, peopleTemplate } from "../templates/people.ts";
 import { quickstartTemplate } from "../templates/quickstart.ts";
@@ -19,7 +20,7 @@ import { obtainPassphrase } from "../terminal.ts";
 
 type Flags = CommonFlags & {
   readonly template: TemplateName;
-  readonly mode: "simulation" | "production";
+  readonly mode?: "simulation" | "production";
   readonly root?: "file" | "passphrase";
   readonly passphraseFile?: string;
   readonly name?: string;
@@ -33,19 +34,20 @@ export const command = defineCommand<Flags, [string?]>({
       template: {
         kind: "enum",
         values: TEMPLATE_NAMES,
-        brief: "quickstart: real flights, a join; people: a made-up CSV; empty",
+        brief:
+          "quickstart: real flights, a join; people: a made-up CSV; azure: the guide's example; empty",
         default: "empty",
       },
       mode: {
         kind: "enum",
         values: ["simulation", "production"],
-        brief: "What the vault is for, for ever",
-        default: "simulation",
+        brief: "What the vault is for, for ever (otherwise: simulation; for azure: production)",
+        optional: true,
       },
       root: {
         kind: "enum",
         values: ["file", "passphrase"],
-        brief: "What opens the vault (simulation: file; production: passphrase)",
+        brief: "What opens the vault (otherwise: file; in production passphrase, but for azure)",
         optional: true,
       },
       passphraseFile: {
@@ -90,9 +92,12 @@ export const command = defineCommand<Flags, [string?]>({
 async function initProject(context: CliContext, flags: Flags, dir = ".") {
   const folder = resolve(context.cwd, dir);
   const name = flags.name ?? nameFromFolder(folder);
-  const rootKind = flags.root ?? (flags.mode === "production" ? "passphrase" : "file");
   const template = templateOf(flags);
-  const head = projectHead({ name, mode: flags.mode, root: rootKind });
+  const { vaultUrl } = template;
+  const mode = flags.mode ?? (vaultUrl === undefined ? "simulation" : "production");
+  const rootKind =
+    flags.root ?? (mode === "production" && vaultUrl === undefined ? "passphrase" : "file");
+  const head = projectHead({ name, mode, root: rootKind, vaultUrl });
   using passphrase: Secret | undefined =
     rootKind === "passphrase"
       ? await obtainPassphrase({
@@ -116,8 +121,8 @@ async function initProject(context: CliContext, flags: Flags, dir = ".") {
     data: {
       project: name,
       folder,
-      mode: flags.mode,
-      simulated: flags.mode === "simulation",
+      mode,
+      simulated: mode === "simulation",
       created,
       keks,
       next: template.next,
@@ -125,7 +130,7 @@ async function initProject(context: CliContext, flags: Flags, dir = ".") {
     human: () => {
       const place = relative(context.cwd, folder);
       const enter = place === "" ? [] : [`cd ${shellWord(place)}`];
-      const mark = flags.mode === "simulation" ? `  ${simulatedMark(style)}` : "";
+      const mark = mode === "simulation" ? `  ${simulatedMark(style)}` : "";
       return [
         `Made project ${style.bold(name)} in ${printable(folder)}${mark}`,
         "",
@@ -133,7 +138,7 @@ async function initProject(context: CliContext, flags: Flags, dir = ".") {
         "",
         "Next:",
         ...[...enter, ...template.next].map((line) => `  ${printable(line)}`),
-        ...(flags.mode === "simulation" ? ["", style.dim(SIMULATED_NOTE)] : []),
+        ...(mode === "simulation" ? ["", style.dim(SIMULATED_NOTE)] : []),
         "",
       ].join("\n");
     },
@@ -156,9 +161,12 @@ function describe(created: readonly string[], keks: readonly string[]): readonly
 function templateOf(flags: Flags): Template {
   if (flags.rows !== undefined && flags.template !== "people")
     throw new PpmlError("cli.usage", "--rows belongs to --template people");
+  if (flags.root === "passphrase" && flags.template === "azure")
+    throw new PpmlError("cli.usage", "a vault in Azure goes with a root-key file: --root file");
   const makers: Readonly<Record<TemplateName, () => Template>> = {
     quickstart: quickstartTemplate,
     people: () => peopleTemplate(flags.rows ?? DEFAULT_ROWS),
+    azure: azureTemplate,
     empty: emptyTemplate,
   };
   return makers[flags.template]();

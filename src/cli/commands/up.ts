@@ -5,6 +5,7 @@ import {
   makePlan,
   stackName,
   templateDigest,
+  resourceWords,
 } from "../../provision/azure/deploy/index.ts";
 import { applyAndSettle, settledLines } from "../azure/apply-steps.ts";
 import { loadAzureProject } from "../azure/azure-project.ts";
@@ -41,7 +42,7 @@ export const command = defineCommand<Flags>({
     const plan = makePlan({ section, templateSha256, forecast: found, nowMs });
     const hasChanges = plan.changes.length > 0 || !plan.groupExists;
     if (hasChanges) {
-      context.talk(planText(plan, context.talkStyle));
+      context.talk(planText(plan, { style: context.talkStyle, wordsOf: resourceWords(section) }));
       if (flags.yes !== true && askLine('Type "up" to do this:') !== "up")
         throw new PpmlError("cli.cancelled", "nothing was changed");
     }

@@ -1,5 +1,5 @@
 /** The templates of `ppml init`. */
-export const TEMPLATE_NAMES = ["quickstart", "people", "empty"] as const;
+export const TEMPLATE_NAMES = ["quickstart", "people", "azure", "empty"] as const;
 export type TemplateName = (typeof TEMPLATE_NAMES)[number];
 
 /** A KEK that a template's datasets name. */
@@ -7,6 +7,8 @@ export type TemplateKek = { readonly name: string; readonly purpose: string };
 
 /** What a template puts into a new project, besides what every project has. */
 export type Template = {
+  /** The vault in Azure that the project names; without it the vault is a file of the project. */
+  readonly vaultUrl?: string;
   /** The sections datasets, policies and jobs of ppml.yaml. */
   readonly sections: string;
   /** Text files by path; made with their folders. */
@@ -18,21 +20,31 @@ export type Template = {
   readonly next: readonly string[];
 };
 
+const ROOT_NOTES = {
+  embedded: "whoever has it and the vault, has the keys",
+  azure: "encrypts the owner's key and the broker's state",
+} as const;
+
 /** The head of ppml.yaml that all templates share. */
 export function projectHead(options: {
   readonly name: string;
   readonly mode: "simulation" | "production";
   readonly root: "file" | "passphrase";
+  readonly vaultUrl?: string | undefined;
 }): string {
-  const { name, mode, root } = options;
+  const { name, mode, root, vaultUrl } = options;
   const rootLine =
     root === "file"
-      ? "rootKeyFile: .ppml/root.key # whoever has it and the vault, has the keys"
+      ? `rootKeyFile: .ppml/root.key # ${ROOT_NOTES[vaultUrl === undefined ? "embedded" : "azure"]}`
       : "passphrase: prompt";
   const simulation =
     mode === "simulation"
       ? "\nsimulation:\n  platform: .ppml/sim # the simulated TEE's own PKI\n"
       : "";
+  const vault =
+    vaultUrl === undefined
+      ? "kind: embedded\n  path: .ppml/vault.db"
+      : `kind: azure\n  url: ${vaultUrl}`;
   return `# yaml-language-server: $schema=.ppml/ppml.schema.json
 # What is sealed, who gets which keys, what may run. Every key: docs/project-file.md.
 version: 1
@@ -40,8 +52,7 @@ name: ${name}
 mode: ${mode}${mode === "simulation" ? " # development: everything says SIMULATED; no hardware protects it" : ""}
 
 vault:
-  kind: embedded
-  path: .ppml/vault.db
+  ${vault}
   ${rootLine}
 broker:
   state: .ppml/broker

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { PpmlError } from "../../../base/index.ts";
+import { resourceWords } from "../../../provision/azure/deploy/index.ts";
 import { applyAndSettle, loadPlan, settledLines } from "../../azure/apply-steps.ts";
 import { loadAzureProject } from "../../azure/azure-project.ts";
 import { planText } from "../../azure/show-plan.ts";
@@ -40,7 +41,9 @@ export const command = defineCommand<Flags, [string]>({
       );
     const azure = await loadAzureProject(place);
     if (flags.yes !== true) {
-      context.talk(planText(plan, context.talkStyle));
+      context.talk(
+        planText(plan, { style: context.talkStyle, wordsOf: resourceWords(azure.section) }),
+      );
       if (askLine('Type "apply" to do this:') !== "apply")
         throw new PpmlError("cli.cancelled", "nothing was changed");
     }

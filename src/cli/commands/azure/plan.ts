@@ -1,5 +1,10 @@
 import { resolve } from "node:path";
-import { forecast, makePlan, templateDigest } from "../../../provision/azure/deploy/index.ts";
+import {
+  forecast,
+  makePlan,
+  resourceWords,
+  templateDigest,
+} from "../../../provision/azure/deploy/index.ts";
 import { loadAzureProject } from "../../azure/azure-project.ts";
 import { connectSection } from "../../azure/connect.ts";
 import { planText } from "../../azure/show-plan.ts";
@@ -43,13 +48,20 @@ export const command = defineCommand<Flags>({
       forecast: found,
       nowMs: context.clock(),
     });
+    const wordsOf = resourceWords(section);
     const hasChanges = plan.changes.length > 0 || !plan.groupExists;
     if (flags.out !== undefined)
       await writeJson(resolve(context.cwd, flags.out), plan, { mode: "replace" });
     return {
-      data: { ...plan, unchanged: found.unchanged, out: flags.out ?? null },
+      data: {
+        ...plan,
+        // Not in the saved plan: what is approved is what Azure was asked for.
+        changes: plan.changes.map((one) => ({ ...one, ...wordsOf(one.id) })),
+        unchanged: found.unchanged,
+        out: flags.out ?? null,
+      },
       human: () =>
-        planText(plan, context.style) +
+        planText(plan, { style: context.style, wordsOf }) +
         (flags.out === undefined
           ? ""
           : `\nPlan ${context.style.bold(plan.digest)}\nApply it with: ppml azure apply ${flags.out}\n`),

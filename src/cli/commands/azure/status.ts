@@ -1,4 +1,10 @@
-import { isAtWork, nameOfId, stackName, typeOfId } from "../../../provision/azure/deploy/index.ts";
+import {
+  isAtWork,
+  nameOfId,
+  resourceWords,
+  stackName,
+  typeOfId,
+} from "../../../provision/azure/deploy/index.ts";
 import { loadAzureSection } from "../../azure/azure-project.ts";
 import { connectSection } from "../../azure/connect.ts";
 import { defineCommand, projectFlags, type ProjectFlags } from "../../command.ts";
@@ -33,7 +39,9 @@ export const command = defineCommand<ProjectFlags>({
         ...running.map(({ resourceId }) => resourceId),
       ]),
     ];
+    const wordsOf = resourceWords(section);
     const rows = ids.map((id) => ({
+      ...wordsOf(id),
       id,
       type: typeOfId(id),
       name: nameOfId(id),
@@ -66,7 +74,7 @@ export const command = defineCommand<ProjectFlags>({
         ) +
         renderTable({
           columns: [{ title: "STATE" }, { title: "TYPE" }, { title: "NAME" }],
-          rows: rows.map((one) => [one.state, one.type, one.name]),
+          rows: rows.map((one) => [one.state, one.type, one.words ?? one.name]),
           style: context.style,
         }),
       ...(hasFailed ? { exitCode: 1 as const } : {}),

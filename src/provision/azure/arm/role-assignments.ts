@@ -80,6 +80,25 @@ export function assignmentIds(section: AzureSection, grants: readonly Grant[]): 
   });
 }
 
+/** Every role that a section gives: its assignment's id, the role's name, and who has it. */
+export function assignmentFacts(section: AzureSection): readonly AssignmentFacts[] {
+  return [...grantsOf(section), ...secretGrants(section)].map((grant) => {
+    const { to, on, part, role } = grant;
+    return {
+      id: `${literalIdOf(section, on)}${part}/providers/Microsoft.Authorization/roleAssignments/${assignmentName(section, grant)}`,
+      role: role.name,
+      principal: to.kind === "operator" ? `operator ${to.operator.objectId}` : to.place.name,
+    };
+  });
+}
+
+/** What `assignmentFacts` tells of one. */
+export type AssignmentFacts = {
+  readonly id: string;
+  readonly role: string;
+  readonly principal: string;
+};
+
 /** A role on a secret, to be given once the secret is there. */
 export type SecretRole = {
   readonly identity: string;

@@ -14,4 +14,5 @@ export {
 } from "./plan.ts";
 export { remedyFor, rootCauses } from "./remedies.ts";
 export { holds, nameOfId, typeOfId } from "./resource-ids.ts";
+export { type ResourceWords, resourceWords } from "./words.ts";
 export { makePlan, parsePlan, type SavedPlan } from "./saved-plan.ts";
