@@ -49,8 +49,8 @@ export async function createProjectState(options: NewState): Promise<PinnedRoots
       : { kind: "passphrase", passphrase };
   if (path === undefined) {
     // The vault is in Azure, and not made here.
-    using root = await loadRootKeyFile({ path: at(rootKeyFile ?? "") });
-    return await createOwned(options, root);
+    using rootKey = await loadRootKeyFile({ path: at(rootKeyFile ?? "") });
+    return await createOwned(options, rootKey);
   }
   using vault = await createEmbeddedVault({ path: at(path), mode: config.mode, clock, root: from });
   for (const { name, purpose } of keks) {

@@ -82,6 +82,9 @@ export function settledLines(
   );
   return [
     ...settledKeks.map((name) => `The release policy of KEK ${name} is immutable now.`),
+    ...(secretRoles.given.length === 0
+      ? []
+      : [`Identities may read their secrets: ${secretRoles.given.join(", ")}.`]),
     ...waiting,
     ...Object.entries(stack?.outputs ?? {}).map(([name, value]) => `${style.dim(name)}  ${value}`),
     "",

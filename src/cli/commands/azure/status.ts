@@ -40,15 +40,17 @@ export const command = defineCommand<ProjectFlags>({
       ]),
     ];
     const wordsOf = resourceWords(section);
-    const rows = ids.map((id) => ({
-      ...wordsOf(id),
-      id,
-      type: typeOfId(id),
-      name: nameOfId(id),
-      state: failedIds.has(id.toLowerCase())
-        ? "failed"
-        : (stateOf.get(id.toLowerCase()) ?? "managed"),
-    }));
+    const rows = ids.map((id) => {
+      const row = {
+        id,
+        type: typeOfId(id),
+        name: nameOfId(id),
+        state: failedIds.has(id.toLowerCase())
+          ? "failed"
+          : (stateOf.get(id.toLowerCase()) ?? "managed"),
+      };
+      return Object.assign(row, wordsOf(id));
+    });
     const hasFailed = !atWork && stack.provisioningState.toLowerCase() !== "succeeded";
     const { provisioningState: state, description, outputs, failedResources, error } = stack;
     return {
@@ -74,7 +76,7 @@ export const command = defineCommand<ProjectFlags>({
         ) +
         renderTable({
           columns: [{ title: "STATE" }, { title: "TYPE" }, { title: "NAME" }],
-          rows: rows.map((one) => [one.state, one.type, one.words ?? one.name]),
+          rows: rows.map((one) => [one.state, one.type, wordsOf(one.id)?.words ?? one.name]),
           style: context.style,
         }),
       ...(hasFailed ? { exitCode: 1 as const } : {}),
