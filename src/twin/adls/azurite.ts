@@ -61,18 +61,27 @@ export async function startAzurite(options: {
   }
 }
 
+/** How to have Azurite where it is missing. */
+export const AZURITE_REMEDY = "install it: npm install --save-dev azurite@3.37.0";
+
+/** Whether Azurite is installed: it is optional for users. */
+export function isAzuriteInstalled(): boolean {
+  return resolveEntry() !== null;
+}
+
 function findAzurite(): string {
+  const entry = resolveEntry();
+  if (entry !== null) return entry;
+  throw new PpmlError("azure.unreachable", "Azurite, which keeps the double's blobs, is missing", {
+    detail: { remedy: AZURITE_REMEDY },
+  });
+}
+
+function resolveEntry(): string | null {
   try {
     return createRequire(import.meta.url).resolve(ENTRY);
-  } catch (cause) {
-    throw new PpmlError(
-      "azure.unreachable",
-      "Azurite, which keeps the double's blobs, is missing",
-      {
-        cause,
-        detail: { remedy: "install it: npm install --save-dev azurite@3.37.0" },
-      },
-    );
+  } catch {
+    return null;
   }
 }
 

@@ -4,6 +4,7 @@ import { toBase64 } from "../../base/index.ts";
 import type { ResourceChange, TwinBase, TwinService } from "../service.ts";
 import { defineKind } from "../state.ts";
 import type { TwinState } from "../state.ts";
+import { AZURITE_REMEDY, isAzuriteInstalled } from "./azurite.ts";
 import { createStorageAccess } from "./access.ts";
 import { openStorageAccounts } from "./accounts.ts";
 import { createBlobService } from "./blob-service.ts";
@@ -30,8 +31,17 @@ const CONTAINER_TYPE = "microsoft.storage/storageaccounts/blobservices/container
 const KEY_BYTES = 64;
 const shared = new WeakMap<TwinBase, AdlsServices>();
 
-/** The blob endpoint as a service of the twin: Azurite keeps the blobs, in the twin's folder. */
-export function blobService(base: TwinBase): TwinService {
+/**
+ * The blob endpoint as a service of the twin: Azurite keeps the blobs, in the twin's folder. Null where it
+ * is not installed: then storage does not answer.
+ */
+export function blobService(base: TwinBase): TwinService | null {
+  if (!isAzuriteInstalled()) {
+    base.log(
+      `storage does not answer: Azurite, which keeps the blobs, is missing: ${AZURITE_REMEDY}`,
+    );
+    return null;
+  }
   const services = servicesOf(base);
   const service = createBlobService(services);
   return {
@@ -44,9 +54,9 @@ export function blobService(base: TwinBase): TwinService {
   };
 }
 
-/** The Data Lake endpoint as a service of the twin: ours, over the same blobs. */
-export function dfsService(base: TwinBase): TwinService {
-  return createDfsService(servicesOf(base));
+/** The Data Lake endpoint as a service of the twin: ours, over the same blobs. Null as above. */
+export function dfsService(base: TwinBase): TwinService | null {
+  return isAzuriteInstalled() ? createDfsService(servicesOf(base)) : null;
 }
 
 /**
