@@ -3,6 +3,7 @@ import { buildTemplate, demandRules } from "../../provision/index.ts";
 import type { ArmTemplate, AzureSection } from "../../provision/index.ts";
 import { loadProject, type Project } from "../config/load.ts";
 import { loadPolicyFile } from "../policy-file.ts";
+import { withKeyNames } from "./key-names.ts";
 
 const MAX_KEY_BYTES = 16 * 1024;
 
@@ -38,7 +39,8 @@ export async function loadAzureProject(options: {
   readonly cwd: string;
   readonly folder?: string | undefined;
 }): Promise<AzureProject> {
-  const { project, section } = await loadAzureSection(options);
+  const { project, section: written } = await loadAzureSection(options);
+  const section = withKeyNames(written, project.config.mode);
   const template = buildTemplate({
     section,
     sshPublicKey: await loadSshKey(project, section),
