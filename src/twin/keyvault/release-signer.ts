@@ -1,7 +1,8 @@
-import { createPrivateKey, generateKeyPairSync, hash } from "node:crypto";
+import { createPrivateKey, generateKeyPair, generateKeyPairSync, hash } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { CompactSign } from "jose";
 import { z } from "zod";
 import { fromBase64, toBase64, toBase64Url, utf8 } from "../../base/index.ts";
@@ -15,10 +16,12 @@ import {
 import { certificatePem } from "../../attest/x509/server-certificate.ts";
 import type { TwinBase } from "../service.ts";
 import { defineKind } from "../state.ts";
+import type { TwinState } from "../state.ts";
 
 const HOUR_MS = 3_600_000;
 const ROOT_MS = 5 * 365 * 24 * HOUR_MS;
 const LEAF_MS = 90 * 24 * HOUR_MS;
+const makePair = promisify(generateKeyPair);
 const ROOT_NAME = `${SIMULATION_MARK} VAULT`;
 
 const SIGNERS = defineKind(
@@ -27,8 +30,8 @@ const SIGNERS = defineKind(
     /** The root, DER in base64, and its private key. */
     root: z.string(),
     rootKeyPem: z.string(),
-    /** The RSA key that all hosts' leaves have. */
-    leafKeyPem: z.string(),
+    /** The RSA key that all hosts' leaves have; null before the first release: making it takes time. */
+    leafKeyPem: z.string().nullable(),
   }),
 );
 
@@ -51,10 +54,10 @@ export function openReleaseSigner(
   const root = fromBase64(stored.root);
   writeRoot(base.folder, root);
   const rootKey = createPrivateKey(stored.rootKeyPem);
-  const leafKey = createPrivateKey(stored.leafKeyPem);
   return {
     root,
     sign: async (host, payload) => {
+      const leafKey = await openLeafKey(base.state);
       const leaf = issueLeaf({ host, leafKey, rootKey, nowMs: base.clock() });
       return new CompactSign(utf8(JSON.stringify(payload)))
         .setProtectedHeader({
@@ -70,9 +73,19 @@ export function openReleaseSigner(
   };
 }
 
+async function openLeafKey(state: TwinState): Promise<KeyObject> {
+  const known = state.get(SIGNERS, "release")?.leafKeyPem ?? null;
+  if (known !== null) return createPrivateKey(known);
+  const { privateKey } = await makePair("rsa", { modulusLength: 2048 });
+  const stored = state.get(SIGNERS, "release");
+  // Another call may have made one meanwhile, and its answers are out.
+  const leafKeyPem = stored?.leafKeyPem ?? pemOf(privateKey);
+  if (stored !== null) state.put(SIGNERS, "release", { ...stored, leafKeyPem });
+  return createPrivateKey(leafKeyPem);
+}
+
 function make(nowMs: number): z.infer<(typeof SIGNERS)["schema"]> {
   const rootKey = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
-  const leafKey = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
   const root = issueCertificate({
     subject: ROOT_NAME,
     subjectKey: rootKey,
@@ -82,7 +95,7 @@ function make(nowMs: number): z.infer<(typeof SIGNERS)["schema"]> {
     notAfterMs: nowMs + ROOT_MS,
     extensions: authorityExtensions(0),
   });
-  return { root: toBase64(root), rootKeyPem: pemOf(rootKey), leafKeyPem: pemOf(leafKey) };
+  return { root: toBase64(root), rootKeyPem: pemOf(rootKey), leafKeyPem: null };
 }
 
 function pemOf(key: KeyObject): string {
