@@ -76,7 +76,9 @@ describe("az, unmodified", () => {
     const other = { AZURE_CONFIG_DIR: join(folder, "other") };
     const good = await az([...words.split(" "), "S3cret~of~the~test"], other);
     assert.equal(good.code, 0, good.stderr);
-    const bad = await az([...words.split(" "), "wrong"], other);
+    // In a folder of its own: az keeps tokens.
+    const third = { AZURE_CONFIG_DIR: join(folder, "third") };
+    const bad = await az([...words.split(" "), "wrong"], third);
     assert.equal(bad.code, 1);
     assert.match(bad.stderr, /AADSTS7000215/);
   });
@@ -157,6 +159,40 @@ describe("az, unmodified", () => {
     assert.equal((await az(list.split(" "))).code, 1);
     await ask(grant, "Key Vault Administrator");
     assert.equal(await ask(list), "kek");
+  });
+
+  test("makes a filesystem, directories and files in a Data Lake, once it has the role", async () => {
+    await login();
+    const lake = "azlake12345";
+    await ask("group create -n az-lake -l eastus2 -o none");
+    const made = `storage account create -g az-lake -n ${lake} -l eastus2 --sku Standard_LRS --hns true --allow-shared-key-access false`;
+    const scope = await ask(`${made} --query id -o tsv`);
+    const at = `--account-name ${lake} --auth-mode login`;
+    // Making a container is an action, which an owner has; what is in it is data.
+    await ask(`storage fs create -n data ${at} -o none`);
+    const directory = `storage fs directory create -f data -n in/2026 ${at} -o none`;
+    assert.equal((await az(directory.split(" "))).code, 1);
+    const me = await ask(
+      `ad sp show --id ${twin.environment["AZURE_CLIENT_ID"] ?? ""} --query id -o tsv`,
+    );
+    await ask(
+      `role assignment create --assignee-object-id ${me} --assignee-principal-type ServicePrincipal --scope ${scope} -o none --role`,
+      "Storage Blob Data Owner",
+    );
+    await ask(directory);
+    const source = file("people.json", { name: "Ada" });
+    await ask(`storage fs file upload -f data -p in/2026/people.json ${at} -o none -s`, source);
+    const names = await ask(`storage fs file list -f data --path in ${at} --query [].name -o tsv`);
+    assert.deepEqual(new Set(names.split("\n")), new Set(["in/2026", "in/2026/people.json"]));
+    const target = join(folder, "back.json");
+    await ask(`storage fs file download -f data -p in/2026/people.json ${at} -o none -d`, target);
+    assert.equal(readFileSync(target, "utf8"), readFileSync(source, "utf8"));
+    await ask(
+      `storage fs access set -f data -p in ${at} -o none --acl`,
+      "user::rwx,group::r-x,other::---",
+    );
+    const acl = await ask(`storage fs access show -f data -p in ${at} --query acl -o tsv`);
+    assert.match(acl, /other::---/);
   });
 
   test("applies a stack and deletes it with its resources", async () => {
