@@ -4,7 +4,7 @@ import { addPrincipal, newPrincipal } from "../../first-start.ts";
 import { PRINCIPALS, RESOURCES } from "../../state-kinds.ts";
 import type { ResourceDocument } from "../../state-kinds.ts";
 import { badRequest } from "../refusal.ts";
-import type { ArmContext, Completion, Json, ResourceInput } from "../type-spec.ts";
+import type { ArmContext, Json, ResourceInput } from "../type-spec.ts";
 import { objectAt, textAt } from "../type-spec.ts";
 
 export const guidSchema = z.guid();
@@ -76,9 +76,6 @@ export function kept(input: ResourceInput, name: string, make: () => string): st
   const before = textAt(input.before?.properties ?? {}, name);
   return before === "" ? make() : before;
 }
-
-/** The state that a finished PUT has. */
-export const SUCCEEDED: Completion = { properties: { provisioningState: "Succeeded" } };
 
 /** A new GUID of a resource. */
 export function newId(): string {
