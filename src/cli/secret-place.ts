@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { PpmlError } from "../base/index.ts";
-import { openVaultSecrets } from "../key/index.ts";
+import { openVaultSecrets } from "../key/azure/open.ts";
 import { fileSink } from "../provision/index.ts";
 import type { SecretSink } from "../provision/index.ts";
 import { loadProject } from "./config/load.ts";

@@ -5,12 +5,13 @@ import {
   type EmbeddedVault,
   type KekInfo,
   loadRootKeyFile,
-  openAzureVault,
   openEmbeddedVault,
   type RootKey,
   type Vault,
   type VaultRoot,
 } from "../key/index.ts";
+// Not in the stage's index: the measured image follows that one, and has no use of Azure's SDKs.
+import { openAzureVault } from "../key/azure/open.ts";
 import { type ProjectFlags, projectFlags } from "./command.ts";
 import { loadProject, type Project } from "./config/load.ts";
 import { suggestion } from "./config/suggest.ts";

@@ -1,6 +1,3 @@
-export type { AzureVault } from "./azure/azure-vault.ts";
-export { keyNameOf as azureKeyName } from "./azure/kek-names.ts";
-export { openAzureVault, openVaultSecrets } from "./azure/open.ts";
 export { type BackupChanges, MAX_BACKUP_BYTES } from "./embedded/backup.ts";
 export {
   createEmbeddedVault,

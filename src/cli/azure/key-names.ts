@@ -1,5 +1,5 @@
 import type { Mode } from "../../format/kek.ts";
-import { azureKeyName } from "../../key/index.ts";
+import { keyNameOf } from "../../key/azure/kek-names.ts";
 import type { AzureSection } from "../../provision/index.ts";
 
 /**
@@ -11,11 +11,11 @@ export function withKeyNames(section: AzureSection, mode: Mode): AzureSection {
   const { keyVault, identities } = section;
   if (keyVault === undefined) return section;
   const keks = Object.entries(keyVault.keks).map(
-    ([name, kek]) => [azureKeyName(mode, name), kek] as const,
+    ([name, kek]) => [keyNameOf(mode, name), kek] as const,
   );
   const renamed = Object.entries(identities).map(
     ([name, identity]) =>
-      [name, { ...identity, keks: identity.keks.map((kek) => azureKeyName(mode, kek)) }] as const,
+      [name, { ...identity, keks: identity.keks.map((kek) => keyNameOf(mode, kek)) }] as const,
   );
   return {
     ...section,
