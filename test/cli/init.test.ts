@@ -155,3 +155,22 @@ test("--rows without the people template is a usage error", async (context) => {
   assert.equal(run.code, 2);
   assert.match(run.stderr, /--rows belongs to --template people/);
 });
+
+test("the azure template is a project of production whose vault is in Azure: no vault is made here", async (context) => {
+  const cwd = temporaryFolder(context);
+  const run = await runInProcess(["init", "--template", "azure", "--json"], { cwd });
+  assert.equal(run.code, 0, run.stderr);
+  const made = JSON.parse(run.stdout) as { mode: string; simulated: boolean; keks: string[] };
+  assert.deepEqual([made.mode, made.simulated, made.keks], ["production", false, []]);
+  const yaml = readFileSync(join(cwd, "ppml.yaml"), "utf8");
+  assert.match(yaml, /kind: azure\n {2}url: https:\/\/my-vault\.vault\.azure\.net/);
+  assert.equal(existsSync(join(cwd, ".ppml/vault.db")), false);
+  assert.ok(existsSync(join(cwd, ".ppml/owner.key")));
+  const other = temporaryFolder(context);
+  const refused = await runInProcess(["init", "--template", "azure", "--root", "passphrase"], {
+    cwd: other,
+  });
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /a vault in Azure goes with a root-key file/);
+  assert.deepEqual(readdirSync(other), []);
+});

@@ -38,7 +38,7 @@ export async function ppml(
 }
 
 /** A new folder that is removed after the test. */
-export function temporaryFolder(context: TestContext): string {
+export function temporaryFolder(context: Pick<TestContext, "after">): string {
   const folder = mkdtempSync(join(tmpdir(), "ppml cli "));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;

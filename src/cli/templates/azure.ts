@@ -28,8 +28,8 @@ azure:
   operators: # who makes keys, puts secrets and data: az ad signed-in-user show --query id
     - objectId: aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee
   vm: # the client, a confidential VM
-    count: 0 # 1, once there is the key: ssh-keygen -t ed25519 -f keys/client
-    sshPublicKeyFile: keys/client.pub
+    count: 0 # 1, once there is the key: ssh-keygen -t ed25519 -f .ppml/client
+    sshPublicKeyFile: .ppml/client.pub
   aks: # confidential nodes; profile: sgx for enclaves
     nodeCount: 3
   storage:
