@@ -42,27 +42,33 @@ export async function makeFilesystem(place: AzurePlace, access: AzureAccess): Pr
   });
 }
 
+/** What making a directory did: `changed` where it was there and an ACL was not as asked. */
+export type DirectoryMade = "made" | "changed" | "there";
+
 /**
- * Makes a directory and those above it, and puts entries into its ACL beside those that it has; false
- * where the directory is there already.
- * @param change.entries of the directory; `pass` of each one above it, the filesystem's root included
+ * Makes a directory and those above it, and puts entries into its ACL beside those that it has. ACLs that
+ * have them already are not written.
+ * @param change.entries of the directory; `pass` of each one above it, the filesystem's root included:
+ *   added to what its identity may do there
  * @throws azure.* store.name where a file has its name
  */
 export async function makeDirectory(
   place: AzurePlace,
   access: AzureAccess,
   change: { readonly entries: readonly AclEntry[]; readonly pass: readonly AclEntry[] },
-): Promise<boolean> {
+): Promise<DirectoryMade> {
   const filesystem = filesystemOf(place, access);
   return told(place, "make the directory", async () => {
     const isNew = await createDirectory(filesystem, place.path, access);
     const above = place.path.split("/").map((_, i, parts) => parts.slice(0, i).join("/"));
-    if (change.pass.length > 0)
-      for (const path of above)
-        await addEntries(filesystem, path, { access, entries: change.pass });
-    if (change.entries.length > 0)
-      await addEntries(filesystem, place.path, { access, entries: change.entries });
-    return isNew;
+    let isChanged = false;
+    for (const path of above)
+      if (await addEntries(filesystem, path, { access, entries: change.pass, isPass: true }))
+        isChanged = true;
+    const own = { access, entries: change.entries, isPass: false };
+    if (await addEntries(filesystem, place.path, own)) isChanged = true;
+    if (isNew) return "made";
+    return isChanged ? "changed" : "there";
   });
 }
 
@@ -156,17 +162,28 @@ async function createDirectory(
   }
 }
 
+/** False where the ACL has the entries already. */
 async function addEntries(
   filesystem: DataLakeFileSystemClient,
   path: string,
-  change: { readonly access: AzureAccess; readonly entries: readonly AclEntry[] },
-): Promise<void> {
-  const { access, entries } = change;
+  change: {
+    readonly access: AzureAccess;
+    readonly entries: readonly AclEntry[];
+    /** Whether they are only added to what their identities may do there. */
+    readonly isPass: boolean;
+  },
+): Promise<boolean> {
+  const { access, entries, isPass } = change;
+  if (entries.length === 0) return false;
   const client = filesystem.getDirectoryClient(path === "" ? "/" : path);
   const found: PathGetAccessControlResponse = await repeated(access, () =>
     client.getAccessControl(),
   );
-  const changed = entries.map((entry) => toItem(entry));
+  const changed = entries.map((entry) => {
+    const item = toItem(entry);
+    return isPass ? widened(item, found.acl) : item;
+  });
+  if (changed.every((item) => isHeld(item, found.acl))) return false;
   const keys = new Set(changed.map((item) => keyOf(item)));
   // Without its mask the service computes one that is wide enough for the new entries.
   const isMasked = changed.some(({ accessControlType }) => accessControlType === "mask");
@@ -175,6 +192,37 @@ async function addEntries(
   );
   const acl = withDefaults([...kept, ...changed]);
   await repeated(access, () => client.setAccessControl(acl));
+  return true;
+}
+
+/** The entry, with what the ACL gives its identity already: who may read a directory still may. */
+function widened(
+  item: PathAccessControlItem,
+  acl: readonly PathAccessControlItem[],
+): PathAccessControlItem {
+  const found = acl.find((one) => keyOf(one) === keyOf(item))?.permissions;
+  if (found === undefined) return item;
+  const { read, write, execute } = item.permissions;
+  const permissions = {
+    read: read || found.read,
+    write: write || found.write,
+    execute: execute || found.execute,
+  };
+  return { ...item, permissions };
+}
+
+/** Whether the ACL has this very entry, and its mask takes nothing away from it. */
+function isHeld(item: PathAccessControlItem, acl: readonly PathAccessControlItem[]): boolean {
+  const found = acl.find((one) => keyOf(one) === keyOf(item));
+  if (found === undefined) return false;
+  const { read, write, execute } = item.permissions;
+  const is = found.permissions;
+  if (is.read !== read || is.write !== write || is.execute !== execute) return false;
+  const mask = acl.find(
+    (one) => one.accessControlType === "mask" && one.defaultScope === item.defaultScope,
+  )?.permissions;
+  if (mask === undefined) return true;
+  return !(read && !mask.read) && !(write && !mask.write) && !(execute && !mask.execute);
 }
 
 /** A default ACL needs the owner's, the group's and the others' entries: those of the directory itself. */

@@ -43,8 +43,8 @@ describe("filesystems, directories and ACLs", () => {
     const none = { entries: [], pass: [] };
     const directory = placeBelow(place, "in/flights");
     assert.equal(await lookAt(directory, access), null);
-    assert.equal(await makeDirectory(directory, access, none), true);
-    assert.equal(await makeDirectory(directory, access, none), false);
+    assert.equal(await makeDirectory(directory, access, none), "made");
+    assert.equal(await makeDirectory(directory, access, none), "there");
     assert.equal(await lookAt(directory, access), "directory");
     const store = openAzureStore(directory.uri, access);
     await store.put("a.csv", [bytes("a")]);
@@ -100,6 +100,22 @@ describe("filesystems, directories and ACLs", () => {
     });
     await assert.rejects(reading.put("x", [bytes("x")]), { code: "azure.denied" });
     assert.deepEqual(await namesOf(reading), ["deep/result", "later"]);
+  });
+
+  test("passing through a directory takes nothing from who may read it, and a second time changes nothing", async () => {
+    const access = lake.accessOf(OWNER);
+    const above = placeBelow(place, "both");
+    const below = placeBelow(place, "both/below");
+    const read = { entries: jobEntries(READER, "read"), pass: [passEntry(READER)] };
+    const write = { entries: jobEntries(READER, "write"), pass: [passEntry(READER)] };
+    assert.equal(await makeDirectory(above, access, read), "made");
+    assert.equal(await makeDirectory(below, access, write), "made");
+    await openAzureStore(above.uri, access).put("a", [bytes("a")]);
+    const reading = openAzureStore(above.uri, lake.accessOf(READER));
+    assert.deepEqual(await namesOf(reading), ["a"]);
+    assert.equal(await makeDirectory(above, access, read), "there");
+    assert.equal(await makeDirectory(below, access, write), "there");
+    assert.equal(await makeDirectory(above, access, write), "changed");
   });
 
   test("a mask bounds what named identities may do", async () => {

@@ -70,7 +70,7 @@ export const command = defineCommand<Flags, [string]>({
     const stores = projectStores(await projectAround(context, flags), warner(context));
     const access = await stores.accessOf(place.account);
     const { makeDirectory } = await import("../../../store/azure/file-system.ts");
-    const made = await makeDirectory(place, access, { entries, pass });
+    const made = (await makeDirectory(place, access, { entries, pass })) === "made";
     const acl = formatEntries(entries);
     return {
       data: { uri: place.uri, made, acl: entries.length === 0 ? [] : acl.split(",") },
