@@ -5,7 +5,12 @@ import type { ErrorCode } from "../../base/index.ts";
 import { toAzureFailure } from "../../azure/azure-failure.ts";
 
 /** What was asked of a vault, for the message: "unwrap with the KEK https://..."; never a secret. */
-export type Asked = { readonly what: string; readonly host: string };
+export type Asked = {
+  readonly what: string;
+  readonly host: string;
+  /** The role that all of what is under way takes, where the call that was refused takes a lesser one. */
+  readonly role?: string;
+};
 
 /** The least role of Azure that gives each data action, as its last parts name it. */
 const ROLES: readonly (readonly [action: RegExp, vault: string, hsm: string])[] = [
@@ -80,7 +85,7 @@ function missingRole(message: string, asked: Asked): string {
   const scope = /Resource: '([^'\r\n]{1,400})'/.exec(message)?.[1] ?? "";
   const isHsm = /managedHsm/i.test(action);
   const [, vault = "", hsm = ""] = ROLES.find(([pattern]) => pattern.test(action)) ?? [];
-  const role = isHsm ? hsm : vault;
+  const role = asked.role ?? (isHsm ? hsm : vault);
   if (role === "") return `the identity ${objectId} may not do ${action}: ask the vault's owner`;
   const at = scope.replace(/\/(?:keys|secrets)\/[^/]+$/, "");
   const command = isHsm

@@ -1,3 +1,4 @@
+import { type PipelinePolicy, RestError } from "@azure/core-rest-pipeline";
 import { SecretClient } from "@azure/keyvault-secrets";
 import type { AzureConnection } from "../../azure/index.ts";
 import { fromUtf8 } from "../../base/bytes.ts";
@@ -14,7 +15,15 @@ export type VaultSecrets = {
    * @throws provision.exists where it is there and may not be replaced; azure's
    */
   readonly put: (name: string, secret: Secret) => Promise<string>;
+  /**
+   * Whether there is a secret of that name, disabled ones too; a deleted one is not there.
+   * @throws azure's; who may not see it is told the role that setting it takes
+   */
+  readonly has: (name: string) => Promise<boolean>;
 };
+
+/** The least role that looks for secrets and sets them. */
+const ROLE = "Key Vault Secrets Officer";
 
 /** Key Vault's bound of a secret. */
 const MAX_SECRET_BYTES = 25 * 1024;
@@ -34,7 +43,10 @@ export function vaultSecrets(options: {
     throw new PpmlError("key.not_permitted", "a Managed HSM has no secrets: name a Key Vault");
   const client = new SecretClient(`https://${host}`, connection.credential, {
     ...connection.clientOptions,
-    additionalPolicies: [{ policy: jitterPolicy(Math.random), position: "perRetry" }],
+    additionalPolicies: [
+      { policy: jitterPolicy(Math.random), position: "perRetry" },
+      { policy: REFUSALS, position: "perCall" },
+    ],
   });
   return {
     put: async (name, secret) => {
@@ -45,28 +57,61 @@ export function vaultSecrets(options: {
         );
       const what = `set the secret ${name} in https://${host}`;
       try {
-        if (!replace) await refuseExisting(client, name, host);
+        if (!replace && (await isThere(client, name)))
+          throw new PpmlError(
+            "provision.exists",
+            `the secret https://${host}/secrets/${name} exists: use it, or give --force to set a new version`,
+          );
         const set = await client.setSecret(name, secret.expose(fromUtf8), {
           contentType: name.endsWith("-pem") ? "application/x-pem-file" : "text/plain",
         });
         return set.properties.id ?? `https://${host}/secrets/${name}`;
       } catch (error) {
-        throw toVaultFailure(error, { what, host });
+        throw toVaultFailure(error, { what, host, role: ROLE });
+      }
+    },
+    has: async (name) => {
+      try {
+        return await isThere(client, name);
+      } catch (error) {
+        const what = `look for the secret ${name} in https://${host}`;
+        throw toVaultFailure(error, { what, host, role: ROLE });
       }
     },
   };
 }
 
-/** By its versions: that takes the right to its metadata, not to its value. */
-async function refuseExisting(client: SecretClient, name: string, host: string): Promise<void> {
+/**
+ * By its versions: that takes the right to its metadata, not to its value. Who lacks it is refused, though
+ * setting might be allowed: it would replace what cannot be seen.
+ */
+async function isThere(client: SecretClient, name: string): Promise<boolean> {
   try {
-    for await (const _ of client.listPropertiesOfSecretVersions(name))
-      throw new PpmlError(
-        "provision.exists",
-        `the secret https://${host}/secrets/${name} exists: use it, or give --force to set a new version`,
-      );
+    for await (const _ of client.listPropertiesOfSecretVersions(name)) return true;
+    return false;
   } catch (error) {
-    // None of that name. A refusal is told by setting it, whose answer names the missing role.
-    if (statusOf(error) !== 404 && statusOf(error) !== 403) throw error;
+    if (statusOf(error) === 404 && isOfSecret(error)) return false;
+    throw error;
   }
 }
+
+/** A vault that is not there answers 404 too, through some proxies. */
+function isOfSecret(error: unknown): boolean {
+  return error instanceof Error && Reflect.get(error, "code") === "SecretNotFound";
+}
+
+/** A refused listing as an error that says why: the SDK's own drops what Key Vault answered. */
+const REFUSALS: PipelinePolicy = {
+  name: "ppmlRefusals",
+  sendRequest: async (request, next) => {
+    const response = await next(request);
+    if (response.status !== 403) return response;
+    const error = new RestError("refused", { statusCode: 403, request, response });
+    try {
+      error.details = JSON.parse(response.bodyAsText ?? "");
+    } catch {
+      error.message = "refused, without a reason in Key Vault's form";
+    }
+    throw error;
+  },
+};
