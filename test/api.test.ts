@@ -43,6 +43,7 @@ const PROVISION = [
   "checkPassword",
   "checkRules",
   "costItems",
+  "dataPlaneOf",
   "demandRules",
   "faultOf",
   "fileSink",

@@ -30,3 +30,9 @@ export { VM_SIZES_DATE, vmSizeOf } from "./azure/vm-sizes.ts";
 export { costItems } from "./azure/cost/demand.ts";
 export { monthlyCost, parsePriceTable } from "./azure/cost/price-table.ts";
 export { type SecretRole, secretRoles } from "./azure/arm/role-assignments.ts";
+export {
+  type DataPlane,
+  dataPlaneOf,
+  type NamedIdentity,
+  type WantedDirectory,
+} from "./azure/data-plane.ts";

@@ -17,6 +17,8 @@ jobs: {}
 `;
 const fileOf = (azure: object) => `${HEAD}${stringify({ azure })}`;
 
+const lakeWith = (directories: object) => ({ storage: { ...FULL.storage, directories } });
+
 /** A change of the section, and what the error says of it. */
 const WRONG: readonly (readonly [change: object, message: RegExp])[] = [
   [
@@ -98,6 +100,21 @@ const WRONG: readonly (readonly [change: object, message: RegExp])[] = [
     /keks\.a: an exportable KEK needs "policy"/,
   ],
   [
+    lakeWith({ "/in": {} }),
+    /storage\.directories\."\/in": expected a directory's path in the filesystem, such as in\/flights/,
+  ],
+  [lakeWith({ "in/..": {} }), /expected a directory's path in the filesystem/],
+  [
+    lakeWith({ in: { readers: ["sparc"] } }),
+    /storage\.directories\.in\.readers\[0\]: azure\.identities has no "sparc": add it there, or name one of broker, spark/,
+  ],
+  [lakeWith({ in: { writers: ["broker"] } }), /in\.writers\[0\]: broker is a broker/],
+  [
+    lakeWith({ in: { readers: ["constructor"], writers: ["constructor"] } }),
+    /in\.writers\[0\]: "constructor" is named twice: a writer reads too/,
+  ],
+  [lakeWith({ in: { reader: [] } }), /unknown key: did you mean "readers"\?/],
+  [
     {
       keyVault: { name: "vault", keks: { a: { use: "exportable", policy: "x" } } },
       identities: {},
@@ -127,6 +144,27 @@ test("the example of the tests is a good project file", () => {
   const { azure } = parseProject(fileOf(FULL), "ppml.yaml");
   assert.equal(azure?.transport, "direct");
   assert.equal(azure.network.cidr, "10.1.0.0/16");
+});
+
+test("T321: an identity whose role counts before an ACL is not named in one", () => {
+  const message =
+    /in\.readers\[0\]: identities\.spark has data: write of the whole filesystem, which counts before any directory: say data: none/;
+  assert.throws(
+    () => parseProject(fileOf({ ...FULL, ...lakeWith({ in: { readers: ["spark"] } }) }), "p.yaml"),
+    message,
+  );
+});
+
+test("more identities than an ACL has room for are refused", () => {
+  const identities = Object.fromEntries(
+    Array.from({ length: 26 }, (_, i) => [`i${i}`, { namespace: "a", serviceAccount: `i${i}` }]),
+  );
+  const all = Object.keys(identities);
+  const halves = { a: { readers: all.slice(0, 13) }, b: { writers: all.slice(13) } };
+  assert.throws(
+    () => parseProject(fileOf({ ...FULL, identities, ...lakeWith(halves) }), "ppml.yaml"),
+    /azure\.storage\.directories: expected at most 25 identities in all of them; came 26/,
+  );
 });
 
 for (const [change, message] of WRONG)

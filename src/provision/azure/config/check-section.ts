@@ -1,4 +1,5 @@
 import type { AzureSection } from "./azure-section.ts";
+import { checkDirectories } from "./check-directories.ts";
 import { checkNetwork } from "./check-network.ts";
 import { checkSizes } from "./check-sizes.ts";
 import { OWN_IDENTITIES } from "./own-identities.ts";
@@ -18,6 +19,7 @@ export function checkAzureSection(
     ...checkNamesOrExisting(section),
     ...checkKeks(section, policies),
     ...checkIdentities(section),
+    ...checkDirectories(section),
     ...checkVm(section),
     ...checkOutbound(section),
   ];

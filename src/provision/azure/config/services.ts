@@ -11,10 +11,24 @@ import {
   workspaceNameSchema,
 } from "./patterns.ts";
 
+/** How many identities the ACL of one directory can name: 32 entries less those that are always there. */
+export const MAX_ACL_IDENTITIES = 25;
+
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
 const kekName = z
   .string()
   .regex(NAME, "expected a KEK's name: lower-case letters, digits or '-', a letter first");
+
+const identityNames = z
+  .array(z.string().regex(NAME, "expected the name of one of azure.identities"))
+  .max(MAX_ACL_IDENTITIES)
+  .default([]);
+
+const directorySchema = z.strictObject({
+  readers: identityNames.describe("Names of azure.identities that may read it, and all in it."),
+  writers: identityNames.describe("Names of azure.identities that may read and write."),
+});
+export type DirectoryConfig = z.infer<typeof directorySchema>;
 
 /** The section `azure.storage`. */
 export const storageSchema = z.strictObject({
@@ -35,6 +49,19 @@ export const storageSchema = z.strictObject({
     .max(365)
     .default(7)
     .describe("How long deleted objects and filesystems can be put back."),
+  directories: z
+    .record(
+      z
+        .string()
+        .max(400)
+        .regex(
+          /^(?!.*\.(?:\/|$))[A-Za-z0-9._=-]+(?:\/[A-Za-z0-9._=-]+)*$/,
+          "expected a directory's path in the filesystem, such as in/flights: letters, digits, '.', '_', '=', '-', no part that ends with a dot",
+        ),
+      directorySchema,
+    )
+    .default({})
+    .describe("Directories that ppml up makes, by their path, and who may what in them (POSIX)."),
 });
 export type StorageConfig = z.infer<typeof storageSchema>;
 
