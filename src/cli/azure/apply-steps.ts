@@ -12,6 +12,8 @@ import {
 import type { CliContext } from "../context.ts";
 import type { AzureProject } from "./azure-project.ts";
 import { connectSection } from "./connect.ts";
+import { type DataPlaneStep, runDataPlaneSteps, stepLine } from "./data-plane-steps.ts";
+import { printable } from "../output/printable.ts";
 import type { Style } from "../output/style.ts";
 import { giveSecretRoles, type SecretRolesGiven } from "./secret-roles.ts";
 import { settleReleasePolicies } from "./release-policies.ts";
@@ -38,12 +40,13 @@ export async function loadPlan(path: string): Promise<SavedPlan> {
 
 /**
  * Applies a plan, telling each resource on stderr, then does what no template can: the release
- * policies of exportable KEKs are compared and made immutable, and roles on secrets are given.
+ * policies of exportable KEKs are compared and made immutable, with `dataPlane` directories and secrets
+ * are made, and roles on secrets are given.
  */
 export async function applyAndSettle(
   context: CliContext,
   { section, template }: AzureProject,
-  plan: SavedPlan,
+  { plan, dataPlane }: { readonly plan: SavedPlan; readonly dataPlane: boolean },
 ): Promise<Settled> {
   const { connection, arm } = await connectSection(section);
   const wordsOf = resourceWords(section);
@@ -55,19 +58,21 @@ export async function applyAndSettle(
     onProgress: (one) =>
       context.talk(progressLine(context, { ...one, words: wordsOf(one.resourceId)?.words })),
   });
-  const settledKeks = await settleReleasePolicies({
-    connection,
-    section,
-    template,
-    isFresh: result.how !== "nothing-to-do",
-  });
+  const of = { connection, section, isFresh: result.how !== "nothing-to-do" };
+  const settledKeks = await settleReleasePolicies({ ...of, template });
+  // Before the roles: those are on secrets that are there.
+  const steps = dataPlane
+    ? await runDataPlaneSteps({ ...of, onStep: (step) => context.talk(printable(stepLine(step))) })
+    : [];
   const secretRoles = await giveSecretRoles(connection, section);
-  return { ...result, settledKeks, secretRoles };
+  return { ...result, settledKeks, steps, secretRoles };
 }
 
 /** What applying did, and the steps after it. */
 export type Settled = ApplyResult & {
   readonly settledKeks: readonly string[];
+  /** The steps of the data plane; none where they were not asked for. */
+  readonly steps: readonly DataPlaneStep[];
   readonly secretRoles: SecretRolesGiven;
 };
 
@@ -78,7 +83,7 @@ export function settledLines(
 ): readonly string[] {
   const waiting = secretRoles.waiting.map(
     (what) =>
-      `The role of ${what} waits for the secret: put it into the vault, then run this again.`,
+      `The role of ${what} waits for the secret: put it into the vault (ppml up makes enclave-key-pem and key-pass), then run this again.`,
   );
   return [
     ...settledKeks.map((name) => `The release policy of KEK ${name} is immutable now.`),

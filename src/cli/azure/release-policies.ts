@@ -1,19 +1,13 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { AzureConnection } from "../../azure/index.ts";
 import { equalBytes, fromBase64Url, isPpmlError, PpmlError, utf8 } from "../../base/index.ts";
 import { encodeJcs, parseJson } from "../../format/jcs.ts";
-import type { ArmTemplate, AzureSection } from "../../provision/index.ts";
+import type { ArmTemplate } from "../../provision/index.ts";
+import { type Freshness, whenAllowed } from "./fresh-role.ts";
 
-type Input = {
+type Input = Freshness & {
   readonly connection: AzureConnection;
-  readonly section: AzureSection;
   readonly template: ArmTemplate;
-  /** Whether roles were given just now: then Key Vault may not know of them yet. */
-  readonly isFresh: boolean;
 };
-
-/** How long is waited for a fresh role to be known, in steps. */
-const ROLE_WAITS_MS = [5_000, 10_000, 20_000, 30_000];
 
 /**
  * Makes the release policy of every exportable KEK of the template immutable, where it is that of the
@@ -62,24 +56,6 @@ export async function settleReleasePolicies(input: Input): Promise<readonly stri
     }
   }
   return settled;
-}
-
-/** Tries again while a fresh role is not known yet. */
-async function whenAllowed<T>(input: Input, call: () => Promise<T>): Promise<T> {
-  const waits = input.isFresh && input.section.operators.length > 0 ? ROLE_WAITS_MS : [];
-  for (const waitMs of waits) {
-    try {
-      return await call();
-    } catch (error) {
-      if (!isForbidden(error)) throw error;
-      await sleep(waitMs);
-    }
-  }
-  return await call();
-}
-
-function isForbidden(error: unknown): boolean {
-  return error instanceof Error && "statusCode" in error && error.statusCode === 403;
 }
 
 function exportableKeks(template: ArmTemplate) {

@@ -1,9 +1,8 @@
 import type { AzureConnection } from "../../azure/index.ts";
-import { PpmlError } from "../../base/index.ts";
 import { type AzureSection, type SecretRole, secretRoles } from "../../provision/index.ts";
+import { principalIdOf } from "./identity-principal.ts";
 
 const ROLES_API = "2022-04-01";
-const IDENTITIES_API = "2024-11-30";
 
 /** Which roles on secrets stand now, and which wait for their secret; texts for people. */
 export type SecretRolesGiven = {
@@ -47,17 +46,10 @@ export async function takeSecretRoles(
 async function give(connection: AzureConnection, role: SecretRole): Promise<boolean> {
   const { armRequest, toAzureFailure } = await import("../../azure/index.ts");
   try {
-    const { body } = await armRequest(connection, {
-      method: "GET",
-      path: role.identityId,
-      apiVersion: IDENTITIES_API,
+    const principalId = await principalIdOf(connection, {
+      name: role.identity,
+      id: role.identityId,
     });
-    const principalId = principalOf(body);
-    if (principalId === null)
-      throw new PpmlError(
-        "azure.not_found",
-        `the identity ${role.identity} is not there: apply first, or correct azure.identities.${role.identity}.existing`,
-      );
     const { status } = await armRequest(connection, {
       method: "PUT",
       path: role.id,
@@ -77,12 +69,4 @@ async function give(connection: AzureConnection, role: SecretRole): Promise<bool
       what: `give ${role.identity} its role on the secret ${role.secret}`,
     });
   }
-}
-
-function principalOf(body: unknown): string | null {
-  if (typeof body !== "object" || body === null || !("properties" in body)) return null;
-  const { properties } = body;
-  if (typeof properties !== "object" || properties === null) return null;
-  const id: unknown = Reflect.get(properties, "principalId");
-  return typeof id === "string" ? id : null;
 }

@@ -1,4 +1,5 @@
 import { PpmlError } from "../../base/index.ts";
+import { isAbfsUri } from "../../store/index.ts";
 import {
   forecast,
   isAtWork,
@@ -10,8 +11,11 @@ import {
 import { applyAndSettle, settledLines } from "../azure/apply-steps.ts";
 import { loadAzureProject } from "../azure/azure-project.ts";
 import { connectSection } from "../azure/connect.ts";
+import { stepsText } from "../azure/data-plane-steps.ts";
 import { planText } from "../azure/show-plan.ts";
 import { defineCommand, projectFlags, type ProjectFlags } from "../command.ts";
+import type { Project } from "../config/load.ts";
+import { printable } from "../output/printable.ts";
 import { askLine } from "../terminal.ts";
 
 type Flags = ProjectFlags & { readonly yes?: boolean };
@@ -25,7 +29,9 @@ export const command = defineCommand<Flags>({
     },
   },
   description:
-    "Makes in Azure what the section azure of ppml.yaml says. Killed or failed half-way: run it again.\n" +
+    "Makes in Azure what the section azure of ppml.yaml says, then the directories of azure.storage with\n" +
+    "their rights, and the secrets enclave-key-pem and key-pass where an identity is to read them and they\n" +
+    "are not there. Killed or failed half-way: run it again.\n" +
     "In CI, where a person approves: ppml azure plan --out, then ppml azure apply.",
   async run(context, flags) {
     const azure = await loadAzureProject({ cwd: context.cwd, folder: flags.project });
@@ -43,12 +49,19 @@ export const command = defineCommand<Flags>({
     const hasChanges = plan.changes.length > 0 || !plan.groupExists;
     if (hasChanges) {
       context.talk(planText(plan, { style: context.talkStyle, wordsOf: resourceWords(section) }));
+      const steps = stepsText(section);
+      if (steps !== "") context.talk(steps);
       if (flags.yes !== true && askLine('Type "up" to do this:') !== "up")
         throw new PpmlError("cli.cancelled", "nothing was changed");
     }
-    const settled = await applyAndSettle(context, azure, plan);
+    const settled = await applyAndSettle(context, azure, { plan, dataPlane: true });
     const { how, stack, settledKeks, secretRoles } = settled;
     const outputs = stack?.outputs ?? {};
+    const next = nextCommands(azure.project);
+    const nextText =
+      next.length === 0
+        ? "ppml data put -r SOURCE... DATASET, or ppml data seal"
+        : next.map((line) => printable(line)).join(", ");
     return {
       data: {
         ok: true,
@@ -57,7 +70,9 @@ export const command = defineCommand<Flags>({
         changes: plan.changes,
         outputs,
         settledKeks,
+        steps: settled.steps,
         secretRoles,
+        next,
       },
       human: () =>
         [
@@ -65,7 +80,15 @@ export const command = defineCommand<Flags>({
             ? `${section.resourceGroup} is up: ${stack?.resources.length ?? 0} resources.`
             : `${section.resourceGroup} is up to date.`,
           ...settledLines(settled, context.style),
+          ...(section.storage === undefined && next.length === 0 ? [] : [`Next: ${nextText}\n`]),
         ].join("\n"),
     };
   },
 });
+
+/** What seals and uploads: nothing is sent unasked. Datasets without a source are results of jobs. */
+function nextCommands({ config }: Project): readonly string[] {
+  return Object.entries(config.datasets).flatMap(([name, { store, source }]) =>
+    isAbfsUri(store) && source !== undefined ? `ppml data seal ${name}` : [],
+  );
+}

@@ -133,7 +133,7 @@ describe("filesystems, directories and ACLs", () => {
 
   test("only an owner changes who may what", async () => {
     const directory = placeBelow(place, "jobs/one");
-    const change = { entries: jobEntries(JOB, "write"), pass: [] };
+    const change = { entries: jobEntries(READER, "write"), pass: [] };
     await assert.rejects(makeDirectory(directory, lake.accessOf(JOB), change), {
       code: "azure.denied",
     });

@@ -47,7 +47,7 @@ export const command = defineCommand<Flags, [string]>({
       if (askLine('Type "apply" to do this:') !== "apply")
         throw new PpmlError("cli.cancelled", "nothing was changed");
     }
-    const settled = await applyAndSettle(context, azure, plan);
+    const settled = await applyAndSettle(context, azure, { plan, dataPlane: false });
     const { how, stack, settledKeks, secretRoles } = settled;
     const outputs = stack?.outputs ?? {};
     return {
