@@ -138,7 +138,9 @@ describe("docs/guides/azure.md", () => {
       /secrets\/enclave-key-pem\/.*\nMRSIGNER [0-9a-f]{64}/,
     );
     assert.match(said("key password --vault"), /secrets\/key-pass\//);
-    assert.match(said("up --yes #2"), /spark on enclave-key-pem, spark on key-pass/);
+    assert.match(said("up --yes"), /spark on enclave-key-pem, spark on key-pass/);
+    assert.match(said("up --yes"), /secrets\/key-pass: there already\.\n/);
+    assert.match(said("up --yes"), /\nNext: ppml data seal documents\n/);
     const files = readdirSync(ran.cwd, { recursive: true, encoding: "utf8" });
     assert.deepEqual(
       files.filter((name) => /enclave-key|key-pass/.test(name)),
