@@ -31,7 +31,7 @@ const USAGE_ERRORS: readonly (readonly [args: readonly string[], message: string
     [["init", "--name", "a", "--name", "b"], "--name is given twice", "ppml init --help"],
     [
       ["init", "--template", "peopel"],
-      '--template: expected quickstart, people, empty; came "peopel"',
+      '--template: expected quickstart, people, azure, empty; came "peopel"',
       "ppml init --help",
     ],
     [
