@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: runs the measurements named, or all, and prints one table of their figures.
- * Usage: npm run bench -- [--quick] [sealed-file] [parquet] [tpch] [dcap] [rcar] [cli] [upload] [start]
+ * Usage: npm run bench -- [--quick] [sealed-file] [parquet] [tpch] [dcap] [rcar] [cli] [upload] [twin] [start]
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -17,6 +17,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   rcar: async () => (await import("./rcar.ts")).benchRcar,
   cli: async () => (await import("./cli.ts")).benchCli,
   upload: async () => (await import("./upload.ts")).benchUpload,
+  twin: async () => (await import("./twin.ts")).benchTwin,
   start: async () => (await import("./start.ts")).benchStart,
 };
 

@@ -18,7 +18,6 @@ export type Step = {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
-  readonly ms: number;
 };
 
 /** A running twin and a project of its subscription. */
