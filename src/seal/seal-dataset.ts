@@ -125,13 +125,18 @@ async function sealInputs(plan: Pick<SealJob, "options" | "groups" | "rest">): P
     commonSchema(sealed);
     return sealed;
   } catch (error) {
-    if (journal === undefined)
+    if (journal === undefined || isOfInputs(error))
       for (const one of sealed)
         // What cannot be removed now, the next sealing removes; the first error is the one to tell.
         // Where inputs are sealed at once, one may have failed before another was done.
         if (one !== undefined) await store.delete(one.file.name).catch(() => undefined);
     throw error;
   }
+}
+
+/** Whether the inputs themselves are refused: sealing them again would end in the same way. */
+function isOfInputs(error: unknown): boolean {
+  return isPpmlError(error) && /^(format|seal)\./.test(error.code);
 }
 
 async function sealInput(
