@@ -13,12 +13,24 @@ export const IMAGE_ENTRIES = ["launch/launcher-main.ts", "compute/sql/worker-mai
 /** What opens data lakes: only in the images of projects that have one, for it is a third of the files. */
 const DATA_LAKE_MODULES = ["store/azure/azure-store.ts", "store/azure/token-access.ts"] as const;
 
+/** What no launcher asks: vaults in Azure, and the logins that a person or a service has there. */
+const NEVER_LAUNCHED = [
+  "azure/index.ts",
+  "key/azure/azure-vault.ts",
+  "key/azure/secrets.ts",
+] as const;
+
 /** What a project's image is made of. */
 export function imageOf(project: Project): {
   readonly entries: readonly string[];
   readonly without: readonly string[];
 } {
-  return { entries: IMAGE_ENTRIES, without: usesDataLake(project) ? [] : DATA_LAKE_MODULES };
+  return { entries: IMAGE_ENTRIES, without: withoutFor(usesDataLake(project)) };
+}
+
+/** The modules that an image leaves out. */
+export function withoutFor(hasDataLake: boolean): readonly string[] {
+  return hasDataLake ? NEVER_LAUNCHED : [...NEVER_LAUNCHED, ...DATA_LAKE_MODULES];
 }
 
 /** The folder whose code the simulated TEE boots: this installation, or another one by `--image`. */

@@ -44,7 +44,7 @@ export type SealDatasetOptions = {
   readonly valuesInPaths: "refuse" | "allow";
   /** Stored bytes so far. */
   readonly onProgress?: (bytes: number) => void;
-  /** What an earlier run had finished; with it, what was stored stays where an input fails. */
+  /** What an earlier run had finished; with it, what was stored stays where the store fails. */
   readonly journal?: SealJournal;
 };
 
@@ -54,7 +54,8 @@ type Sealed = Omit<SealedInput, "etag">;
  * Seals a dataset: each input under a DEK of its own, each column group under its KEK, then the
  * signed manifest. Readers see the old version until the authority accepted the manifest, then the new
  * one: they pass over folders of higher versions than their manifest's. Where an input fails, what was stored
- * of the new version is removed, or with a journal kept for the next run: the old one stays readable.
+ * of the new version is removed; with a journal, and where not the input itself is at fault, it is kept for
+ * the next run. The old version stays readable.
  * @throws seal.plan, seal.input, and what the store, the inputs and the authority throw
  */
 export async function sealDataset(options: SealDatasetOptions): Promise<PublishedManifest> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Twin } from "../../src/twin/start.ts";
-import { IMAGE_ENTRIES } from "../../src/cli/tee-image.ts";
+import { IMAGE_ENTRIES, withoutFor } from "../../src/cli/tee-image.ts";
 import { planImage } from "../../src/launch/sim/image-plan.ts";
 import { makeScratch } from "../compute/fixture.ts";
 import { makeAccount } from "../twin/adls/account.ts";
@@ -36,17 +36,18 @@ test("T309: files are sealed on their way into a data lake, and no plaintext rea
   assert.ok(filesWith(join(project.root, "data"), CANARY).length >= 3);
 });
 
-test("the image of a project without data lakes holds nothing that opens them", () => {
+test("the image of a project without data lakes holds nothing that opens them, and none holds a login", () => {
   const imageRoot = join(import.meta.dirname, "../..");
-  const without = ["store/azure/azure-store.ts", "store/azure/token-access.ts"];
-  const paths = planImage({ imageRoot, entries: IMAGE_ENTRIES, without }).files.map(
-    ({ path }) => path,
-  );
+  const pathsOf = (hasDataLake: boolean): string[] =>
+    planImage({ imageRoot, entries: IMAGE_ENTRIES, without: withoutFor(hasDataLake) }).files.map(
+      ({ path }) => path,
+    );
   assert.deepEqual(
-    paths.filter((path) => path.includes("@azure/")),
+    pathsOf(false).filter((path) => path.includes("@azure/")),
     [],
   );
-  const whole = planImage({ imageRoot, entries: IMAGE_ENTRIES }).files.map(({ path }) => path);
+  const whole = pathsOf(true);
   assert.ok(whole.some((path) => path.startsWith("node_modules/@azure/storage-blob/")));
-  assert.ok(!whole.some((path) => path.startsWith("node_modules/@azure/identity/")));
+  for (const name of ["identity", "keyvault-keys", "keyvault-secrets", "arm-resourcesdeployments"])
+    assert.ok(!whole.some((path) => path.startsWith(`node_modules/@azure/${name}/`)), name);
 });
