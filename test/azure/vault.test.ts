@@ -11,7 +11,7 @@ import { startTwin } from "../../src/twin/start.ts";
 import type { Twin } from "../../src/twin/start.ts";
 import { RESOURCES, TWIN } from "../../src/twin/state-kinds.ts";
 import { writeParquet } from "../compute/fixture.ts";
-import { PPML, runInProcess } from "./ppml.ts";
+import { PPML, runInProcess } from "../cli/ppml.ts";
 
 const VAULT = "ppmlkv";
 const JOB = `

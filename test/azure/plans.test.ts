@@ -3,12 +3,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, test } from "node:test";
-import { addFault, FAULTS } from "../../../src/twin/front/faults.ts";
-import { QUOTAS, SKU_RESTRICTIONS } from "../../../src/twin/arm/capacity.ts";
-import { RESOURCES } from "../../../src/twin/state-kinds.ts";
-import { armClient } from "../../twin/arm/client.ts";
-import { errorOf, type Site, siteIn } from "./in-twin.ts";
-import { FULL, sectionOf, templateOf } from "./sections.ts";
+import { addFault, FAULTS } from "../../src/twin/front/faults.ts";
+import { QUOTAS, SKU_RESTRICTIONS } from "../../src/twin/arm/capacity.ts";
+import { RESOURCES } from "../../src/twin/state-kinds.ts";
+import { armClient } from "../twin/arm/client.ts";
+import { errorOf, type Site, siteIn } from "../provision/azure/in-twin.ts";
+import { FULL, sectionOf, templateOf } from "../provision/azure/sections.ts";
 
 const resourcesIn = ({ twin }: Site, part = "") =>
   twin.base.state

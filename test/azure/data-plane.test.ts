@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { managedIdentityEnvironment } from "../../../src/twin/environment.ts";
-import { KEYS, SECRETS } from "../../../src/twin/keyvault/documents.ts";
-import { addFault } from "../../../src/twin/front/faults.ts";
-import { ROLE_ASSIGNMENTS } from "../../../src/twin/state-kinds.ts";
-import { findIdentity } from "../../../src/twin/use.ts";
-import { runInTwin } from "../../twin/running.ts";
-import { errorOf, type Site, siteIn, type Step } from "./in-twin.ts";
-import { FULL } from "./sections.ts";
+import { managedIdentityEnvironment } from "../../src/twin/environment.ts";
+import { KEYS, SECRETS } from "../../src/twin/keyvault/documents.ts";
+import { addFault } from "../../src/twin/front/faults.ts";
+import { ROLE_ASSIGNMENTS } from "../../src/twin/state-kinds.ts";
+import { findIdentity } from "../../src/twin/use.ts";
+import { runInTwin } from "../twin/running.ts";
+import { errorOf, type Site, siteIn, type Step } from "../provision/azure/in-twin.ts";
+import { FULL } from "../provision/azure/sections.ts";
 
 const SECRET_NAMES = ["enclave-key-pem", "key-pass"];
 const LAKE = "abfss://sealed@ppmldemolake.dfs.core.windows.net";
