@@ -26,7 +26,10 @@ if (missing.length > 0) {
   process.exit(1);
 }
 const wanted = process.argv.slice(2);
-const files = wanted.length > 0 ? wanted : globSync("test/azure/*.test.ts", { cwd: ROOT }).sort();
+const files =
+  wanted.length > 0
+    ? wanted
+    : globSync(["test/azure/*.test.ts", "test/**/*.azure.test.ts"], { cwd: ROOT }).sort();
 const programs = pythonEnvironment({
   name: "azure-venv",
   requirements: join(ROOT, "test", "azure", "requirements.txt"),
