@@ -43,7 +43,7 @@ const azPrograms = pythonEnvironment({
 });
 const env = {
   ...process.env,
-  PPML_CHECKOV: join(programs, "checkov"),
+  PPML_CHECKOV_PYTHON: join(programs, "python"),
   PPML_AZ_PYTHON: join(azPrograms, "python"),
 };
 process.exit(runTestFiles(files, { env }));
