@@ -196,7 +196,7 @@ test("other requests, slow and silent clients, and those that leave are cut off"
   const leaving = await dial(server);
   leaving.write(REQUEST.subarray(0, 10));
   leaving.destroy();
-  await sleep(50);
+  await until(() => server.refusals.length >= 7);
   assert.equal(server.decided.length, 0);
   assert.equal(server.refusals.length, 7);
   assert.match(server.refusals[4]?.message ?? "", /no whole request within 300 ms/);
@@ -215,7 +215,7 @@ test("a client that leaves while it is decided on gets no secret, and the next o
   leaving.destroy();
   await sleep(50);
   gate.resolve();
-  await sleep(50);
+  await until(() => server.refusals.length > 0);
   assert.match(server.refusals[0]?.message ?? "", /left before it took/);
   const next = await dial(server);
   next.write(REQUEST);
@@ -275,3 +275,8 @@ test("a port that is taken is told", async () => {
     (error: unknown) => error instanceof PpmlError && error.code === "broker.state",
   );
 });
+
+/** Waits until it is so, ten seconds at most: what follows says what is missing. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 1000 && !isSo(); tries += 1) await sleep(10);
+}
