@@ -74,3 +74,21 @@ export function requireVersion(
 export function listReply(value: readonly unknown[]): Reply {
   return { status: 200, body: { value } };
 }
+
+/** Makes routes of a type that is both a subscription's and a group's, in the versions that it has. */
+export function routesAtBothScopes(options: {
+  readonly type: string;
+  readonly versions: readonly string[];
+}): (method: string, tail: string, handle: Route["handle"]) => readonly Route[] {
+  const { type, versions } = options;
+  return (method, tail, handle) => {
+    const versioned: Route["handle"] = (request) => {
+      requireVersion(request, versions, type);
+      return handle(request);
+    };
+    return [
+      `/subscriptions/:subscription/resourceGroups/:group/providers/${type}${tail}`,
+      `/subscriptions/:subscription/providers/${type}${tail}`,
+    ].map((path) => route(method, path, versioned));
+  };
+}

@@ -3,7 +3,7 @@ import { requireAllowed } from "../authorize.ts";
 import { beginPolling } from "../async-operations.ts";
 import { ArmRefusal, badRequest, groupNotFound } from "../refusal.ts";
 import { groupIdOf, parseResourceId } from "../resource-id.ts";
-import { listReply, part, requireVersion, route } from "../route.ts";
+import { listReply, part, route, routesAtBothScopes } from "../route.ts";
 import type { ArmRequest, Reply, Route } from "../route.ts";
 import { objectAt, textAt } from "../type-spec.ts";
 import type { ArmContext, Json } from "../type-spec.ts";
@@ -35,6 +35,7 @@ const VERSIONS = [
   "2021-04-01",
   "2020-10-01",
 ];
+const both = routesAtBothScopes({ type: TYPE, versions: VERSIONS });
 
 type Asked = { readonly planned: Planned; readonly location: string | null; readonly id: string };
 
@@ -66,17 +67,6 @@ export function resumeDeployments(context: ArmContext): void {
   for (const { id, document } of context.state.list(DEPLOYMENTS))
     if (!isAtRest(document.state) && !document.isInner)
       context.inBackground(runDeployment(context, id));
-}
-
-function both(method: string, tail: string, handle: Route["handle"]): readonly Route[] {
-  const versioned: Route["handle"] = (request) => {
-    requireVersion(request, VERSIONS, TYPE);
-    return handle(request);
-  };
-  return [
-    `/subscriptions/:subscription/resourceGroups/:group/providers/${TYPE}${tail}`,
-    `/subscriptions/:subscription/providers/${TYPE}${tail}`,
-  ].map((path) => route(method, path, versioned));
 }
 
 function create(request: ArmRequest): Reply {

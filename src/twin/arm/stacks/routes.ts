@@ -7,7 +7,7 @@ import { durationOf } from "../deployments/operations.ts";
 import { newCorrelationId } from "../deployments/run.ts";
 import { ArmRefusal, badRequest, groupNotFound } from "../refusal.ts";
 import { groupIdOf, makeId, parseResourceId } from "../resource-id.ts";
-import { listReply, part, requireVersion, route } from "../route.ts";
+import { listReply, part, routesAtBothScopes } from "../route.ts";
 import type { ArmRequest, Reply, Route } from "../route.ts";
 import { objectAt, textAt } from "../type-spec.ts";
 import type { ArmContext, Json } from "../type-spec.ts";
@@ -17,6 +17,7 @@ import type { StackDocument, StackInput } from "./stack-documents.ts";
 
 const TYPE = "Microsoft.Resources/deploymentStacks";
 const VERSIONS = ["2025-07-01", "2024-03-01", "2022-08-01-preview"];
+const both = routesAtBothScopes({ type: TYPE, versions: VERSIONS });
 
 /** Deployment stacks of a subscription or of a group. */
 export const STACK_ROUTES: readonly Route[] = [
@@ -39,17 +40,6 @@ export const STACK_ROUTES: readonly Route[] = [
 export function resumeStacks(context: ArmContext): void {
   for (const { id, document } of context.state.list(STACKS))
     if (document.task !== null) context.inBackground(runStack(context, id));
-}
-
-function both(method: string, tail: string, handle: Route["handle"]): readonly Route[] {
-  const versioned: Route["handle"] = (request) => {
-    requireVersion(request, VERSIONS, TYPE);
-    return handle(request);
-  };
-  return [
-    `/subscriptions/:subscription/resourceGroups/:group/providers/${TYPE}${tail}`,
-    `/subscriptions/:subscription/providers/${TYPE}${tail}`,
-  ].map((path) => route(method, path, versioned));
 }
 
 function put(request: ArmRequest): Reply {
