@@ -26,7 +26,7 @@ const names = (text: string | undefined) =>
   );
 
 describe("ppml azure, in the double of Azure", () => {
-  test("plan, apply, plan again in under two seconds, up, status, credentials, doctor", async (context) => {
+  test("plan, apply, plan again without changes, up, status, credentials, doctor", async (context) => {
     const site = await siteIn(context);
     const [plan, apply, again, up, status, credentials, doctor] = await site.run(
       "azure plan --out plan.json --detailed-exitcode",
