@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { ensureAzurite } from "../tools/azurite.ts";
 import { measuredCommand } from "./measure.ts";
 import { memoryFolder } from "./memory-folder.ts";
 import { single } from "./table.ts";
@@ -12,6 +13,7 @@ const PPML = join(import.meta.dirname, "../bin/ppml");
 
 /** Medians of the wall time; a plan's includes the `ppml twin exec` around it. */
 export async function benchTwin(options: { readonly quick: boolean }): Promise<readonly Figure[]> {
+  ensureAzurite();
   const folder = mkdtempSync(join(memoryFolder(), "ppml-bench-twin-"));
   try {
     measuredCommand([PPML, "init", "--template", "azure", folder]);

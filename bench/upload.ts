@@ -17,6 +17,7 @@ import { openAzureStore } from "../src/store/azure/azure-store.ts";
 import { openLocalSource } from "../src/store/index.ts";
 import { startAzurite } from "../src/twin/adls/azurite.ts";
 import type { Azurite } from "../src/twin/adls/azurite.ts";
+import { ensureAzurite } from "../tools/azurite.ts";
 import { alternate, measured } from "./measure.ts";
 import type { Median, Side } from "./measure.ts";
 import { memoryFolder } from "./memory-folder.ts";
@@ -38,6 +39,7 @@ type SideName = "sealed" | "plain" | "plain8";
 export async function benchUpload(options: {
   readonly quick: boolean;
 }): Promise<readonly Figure[]> {
+  ensureAzurite();
   const mib = options.quick ? 128 : 1024;
   const folder = mkdtempSync(join(memoryFolder(), "ppml-bench-"));
   try {

@@ -1,6 +1,7 @@
 // `npm run test:azure`: what we make for Azure, against other people's programs.
 import { globSync } from "node:fs";
 import { join } from "node:path";
+import { ensureAzurite } from "./azurite.ts";
 import { runTestFiles } from "./node-tests.ts";
 import { outputOf, pythonEnvironment } from "./python-environment.ts";
 
@@ -25,6 +26,7 @@ if (missing.length > 0) {
   );
   process.exit(1);
 }
+ensureAzurite();
 const wanted = process.argv.slice(2);
 const files =
   wanted.length > 0

@@ -3,6 +3,8 @@ import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createRequire } from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { PpmlError } from "../../base/index.ts";
 
 /** A running Azurite that keeps the blobs of one storage account. */
@@ -17,7 +19,14 @@ export type Azurite = {
 
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
+const VERSION = "3.37.0";
 const ENTRY = "azurite/dist/src/blob/main.js";
+
+/** Where Azurite is looked for when it is not installed beside ppml: a folder with node_modules. */
+export const AZURITE_FOLDER = join(homedir(), ".cache", "ppml", `azurite-${VERSION}`);
+
+/** How to have Azurite where it is missing. */
+export const AZURITE_REMEDY = `install it: npm install --prefix ${AZURITE_FOLDER} azurite@${VERSION}`;
 
 /**
  * Starts Azurite on a free loopback port, for one account. It is optional for users: where the package is
@@ -61,9 +70,6 @@ export async function startAzurite(options: {
   }
 }
 
-/** How to have Azurite where it is missing. */
-export const AZURITE_REMEDY = "install it: npm install --save-dev azurite@3.37.0";
-
 /** Whether Azurite is installed: it is optional for users. */
 export function isAzuriteInstalled(): boolean {
   return resolveEntry() !== null;
@@ -78,11 +84,13 @@ function findAzurite(): string {
 }
 
 function resolveEntry(): string | null {
-  try {
-    return createRequire(import.meta.url).resolve(ENTRY);
-  } catch {
-    return null;
-  }
+  for (const from of [import.meta.url, join(AZURITE_FOLDER, "package.json")])
+    try {
+      return createRequire(from).resolve(ENTRY);
+    } catch {
+      // Not there: the next place, or none.
+    }
+  return null;
 }
 
 function listening(child: ChildProcess): Promise<number> {
