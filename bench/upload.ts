@@ -40,7 +40,7 @@ export async function benchUpload(options: {
   readonly quick: boolean;
 }): Promise<readonly Figure[]> {
   ensureAzurite();
-  const mib = options.quick ? 128 : 1024;
+  const mib = options.quick ? 320 : 1024; // above 256 MiB, so that the peer too uploads in blocks
   const folder = mkdtempSync(join(memoryFolder(), "ppml-bench-"));
   try {
     const input = join(folder, "input");
