@@ -92,7 +92,7 @@ function checkResult(
     ["mode", result.mode, context.mode],
     ["job digest", result.job.digest, release.jobDigest],
     ["job digest of the runtime data", result.runtimeData["job-digest"], release.jobDigest],
-    ["policy", result.policy.digest, release.policy.digest],
+    ["policy", result.policy?.digest ?? null, release.policy.digest],
     ["release's log entry", result.releaseLogIndex, release.logIndex],
     [
       "signing key of the runtime data",

@@ -45,7 +45,9 @@ export async function handOverLogin(
 }
 
 /** What HTTPS_PROXY and NODE_EXTRA_CA_CERTS say. */
-async function networkOf(env: CliContext["env"]): Promise<NonNullable<HandedOver["network"]>> {
+export async function networkOf(
+  env: CliContext["env"],
+): Promise<NonNullable<HandedOver["network"]>> {
   const proxy = env["HTTPS_PROXY"] ?? env["https_proxy"];
   const path = env["NODE_EXTRA_CA_CERTS"];
   const certificates = path === undefined ? [] : [await readFile(path, "utf8")];

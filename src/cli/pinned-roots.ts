@@ -2,11 +2,10 @@ import { join } from "node:path";
 import { z } from "zod";
 import { maaPinShape, parseMaaJwks } from "../attest/index.ts";
 import type { MaaProvider } from "../attest/index.ts";
-import { fromBase64Url, PpmlError, readBoundedFile } from "../base/index.ts";
+import { fromBase64Url, readBoundedFile } from "../base/index.ts";
 import { encodeJcs, parseJson } from "../format/jcs.ts";
 import { modeSchema } from "../format/kek.ts";
 import { base64UrlSchema, ecPublicJwkSchema, parseWith } from "../format/schema.ts";
-import type { LauncherConfig } from "../launch/index.ts";
 import type { Project } from "./config/load.ts";
 
 /** The file that pins a project's public keys: all that verifying a receipt needs. */
@@ -69,20 +68,4 @@ export function maaProvidersOf(roots: PinnedRoots): readonly MaaProvider[] {
     policy: policy === "shared-provider" ? policy : { hashes: policy },
     jwks: parseMaaJwks(encodeJcs(jwks)),
   }));
-}
-
-/** The launcher's configuration, in the bytes that are measured. */
-export function launcherConfigOf(roots: PinnedRoots): Uint8Array {
-  if (roots.mode !== "simulation")
-    throw new PpmlError(
-      "attest.unavailable",
-      "this machine has only the simulated TEE, and the project is for production: run the job on a TEE",
-    );
-  const config: LauncherConfig = {
-    v: 1,
-    mode: roots.mode,
-    profile: "sim",
-    releaseRoot: roots.releaseRoot,
-  };
-  return encodeJcs(config);
 }

@@ -91,6 +91,10 @@ export const ROUTES: Routes = {
         brief: "Open a dataset as its owner",
         load: () => import("./commands/data/open.ts"),
       },
+      accept: {
+        brief: "Take over the result of a job that ran without a broker",
+        load: () => import("./commands/data/accept.ts"),
+      },
       rewrap: {
         brief: "Move sealed data to the current versions of its KEKs",
         load: () => import("./commands/data/rewrap.ts"),

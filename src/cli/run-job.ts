@@ -11,7 +11,8 @@ import type { RunningBroker } from "./broker-process.ts";
 import type { CliContext } from "./context.ts";
 import { settleDataset } from "./owner-manifests.ts";
 import { handOverLogin } from "./hand-over-login.ts";
-import { launcherConfigOf, projectRoots } from "./pinned-roots.ts";
+import { directHostOf } from "./direct-access.ts";
+import { launcherConfigOf } from "./launcher-config.ts";
 import { isAbfsUri, parseAbfsUri } from "../store/index.ts";
 import { encodeLaunchRequest, imageOf } from "./tee-image.ts";
 import type { Workspace } from "./workspace.ts";
@@ -38,20 +39,26 @@ const OVERHEAD_MS = 120_000;
  */
 export async function runInSimulatedTee(
   context: CliContext,
-  options: { readonly workspace: Workspace; readonly broker: RunningBroker; readonly run: JobRun },
+  options: {
+    readonly workspace: Workspace;
+    /** Null for a job that runs without one. */
+    readonly broker: RunningBroker | null;
+    readonly run: JobRun;
+  },
 ): Promise<LaunchResult> {
   const { workspace, broker, run } = options;
   const { project } = workspace;
   const { simulation } = project.config;
   if (simulation === undefined)
     throw new PpmlError("attest.unavailable", "ppml.yaml names no simulated platform");
-  const { client } = broker;
-  for (const dataset of new Set([...Object.values(run.datasets), run.output]))
-    await settleDataset(workspace, { client, dataset });
+  const inputs = Object.values(run.datasets);
+  if (broker !== null)
+    for (const dataset of new Set([...inputs, run.output]))
+      await settleDataset(workspace, { client: broker.client, dataset });
   const job = peekObject({ kind: "job", schema: jobSchema, envelope: run.envelope }).payload;
   const request: LaunchRequest = {
     v: 1,
-    broker: broker.place,
+    authority: broker?.place ?? (await directHostOf(context, { workspace, datasets: inputs })),
     job: run.envelope,
     jobSigner: workspace.owner.publicJwk,
     code: [...run.code],
@@ -67,13 +74,13 @@ export async function runInSimulatedTee(
     },
     ...(await loginFor(context, {
       workspace,
-      datasets: [...Object.values(run.datasets), run.output],
+      datasets: [...inputs, run.output],
     })),
   };
   await using snapshot = await buildSnapshot({
     imageRoot: run.imageRoot,
     ...imageOf(project),
-    config: launcherConfigOf(await projectRoots(project)),
+    config: await launcherConfigOf(project, broker === null ? "direct" : "broker"),
   });
   context.talk(
     `${context.talkStyle.dim("tee")}       SIMULATED sim-snp, measurement ${Buffer.from(snapshot.measurement).toString("hex").slice(0, 24)}…`,

@@ -5,7 +5,8 @@ import type { LaunchRequest } from "../launch/index.ts";
 import type { CliContext } from "./context.ts";
 import type { Project } from "./config/load.ts";
 import { usesDataLake } from "./data-lake.ts";
-import { launcherConfigOf, projectRoots } from "./pinned-roots.ts";
+import { launcherConfigOf } from "./launcher-config.ts";
+import type { JobRelease } from "./launcher-config.ts";
 
 /** What boots first, and what that starts: the entries of the measured image. */
 export const IMAGE_ENTRIES = ["launch/launcher-main.ts", "compute/sql/worker-main.ts"] as const;
@@ -40,15 +41,16 @@ export function imageRootOf(context: CliContext, image: string | undefined): str
     : resolve(context.cwd, image);
 }
 
-/** What a simulated TEE of this image and this project would measure, in hex. */
+/** What a simulated TEE of this image and this project would measure for jobs of that release, in hex. */
 export async function measureTee(
   imageRoot: string,
   project: Project,
+  release: JobRelease,
 ): Promise<{ readonly measurement: string; readonly files: number; readonly bytes: number }> {
   const { measurement, files } = await measureImage({
     imageRoot,
     ...imageOf(project),
-    config: launcherConfigOf(await projectRoots(project)),
+    config: await launcherConfigOf(project, release),
   });
   return {
     measurement: Buffer.from(measurement).toString("hex"),

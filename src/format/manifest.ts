@@ -30,6 +30,14 @@ export function pendingManifestName(waiting: {
   return `manifest.v${waiting.version}.${waiting.digest}.json`;
 }
 
+/** Where the receipt of a manifest waits that no broker accepted yet. @param waiting as above */
+export function waitingReceiptName(waiting: {
+  readonly version: number;
+  readonly digest: string;
+}): string {
+  return `v${waiting.version}/receipt.${waiting.digest}.json`;
+}
+
 /** The version of a manifest that waits under that name; null for a name of another form. */
 export function pendingVersionOf(name: string): number | null {
   const digits = PENDING_MANIFEST.exec(name)?.[1];

@@ -15,6 +15,7 @@ import {
 } from "./schema.ts";
 import { envelopeSchema } from "./signed-object.ts";
 import type { Envelope } from "./signed-object.ts";
+import { kekRuntimeDataSchema } from "./skr/release-key.ts";
 
 /** in-toto predicate types. @see in-toto Attestation Framework v1, "Predicate" */
 export const RELEASE_PREDICATE = "tag:ppml,2026:receipt/release/v1";
@@ -62,32 +63,44 @@ export const releasePredicateSchema = z.strictObject({
 });
 export type ReleasePredicate = z.infer<typeof releasePredicateSchema>;
 
-/** What the attested launcher says of one result. Signed by the TEE's signing key. */
-export const resultPredicateSchema = z.strictObject({
-  v: z.literal(1),
-  mode: modeSchema,
-  profile: teeProfileSchema,
-  simulated: z.boolean(),
-  job: z.strictObject({
-    name: nameSchema,
-    digest: sha256HexSchema,
-    purpose: z.string().max(200),
-    code: z.array(sha256HexSchema),
-  }),
-  policy: z.strictObject({ name: nameSchema, digest: sha256HexSchema }),
-  engine: z.strictObject({ name: z.string().max(40), version: z.string().max(100) }),
-  inputs: z.array(datasetRefSchema).max(100),
-  output: datasetRefSchema.extend({
-    merkleRoot: sha256HexSchema,
-    kekThumbprint: thumbprintSchema,
-    rows: z.int().min(0),
-  }),
-  runtimeData: runtimeDataSchema,
-  evidence: wireEvidenceSchema,
-  releaseLogIndex: z.int().min(0),
-  startedAt: timestampSchema,
-  finishedAt: timestampSchema,
-});
+/**
+ * What the attested launcher says of one result. Signed by the TEE's signing key. Policy, log index and
+ * runtime data with a P-256 key are those of a job that a broker released; a job without a broker has
+ * neither policy nor log index, and runtime data with an RSA key.
+ */
+export const resultPredicateSchema = z
+  .strictObject({
+    v: z.literal(1),
+    mode: modeSchema,
+    profile: teeProfileSchema,
+    simulated: z.boolean(),
+    job: z.strictObject({
+      name: nameSchema,
+      digest: sha256HexSchema,
+      purpose: z.string().max(200),
+      code: z.array(sha256HexSchema),
+    }),
+    /** Null where no job policy applied. */
+    policy: z.strictObject({ name: nameSchema, digest: sha256HexSchema }).nullable(),
+    engine: z.strictObject({ name: z.string().max(40), version: z.string().max(100) }),
+    inputs: z.array(datasetRefSchema).max(100),
+    output: datasetRefSchema.extend({
+      merkleRoot: sha256HexSchema,
+      kekThumbprint: thumbprintSchema,
+      rows: z.int().min(0),
+    }),
+    runtimeData: z.union([runtimeDataSchema, kekRuntimeDataSchema]),
+    evidence: wireEvidenceSchema,
+    releaseLogIndex: z.int().min(0).nullable(),
+    startedAt: timestampSchema,
+    finishedAt: timestampSchema,
+  })
+  .refine(
+    ({ policy, releaseLogIndex, runtimeData }) =>
+      (policy === null) === (releaseLogIndex === null) &&
+      (policy === null) === (runtimeData["tee-pubkey"].kty === "RSA"),
+    "expected policy, releaseLogIndex and an elliptic key together, or none of them",
+  );
 export type ResultPredicate = z.infer<typeof resultPredicateSchema>;
 
 /** What a broker says of a change of its state: a policy put in force, a manifest floor raised. */

@@ -31,11 +31,6 @@ export function checkJob(request: LaunchRequest, nowMs: number): VerifiedObject<
       "format.expired",
       `the job ${job.name} expired at ${job.expiresAt}: sign it again with 'ppml job sign ${job.name}'`,
     );
-  if (job.floors !== undefined)
-    throw new PpmlError(
-      "launch.job",
-      `the job ${job.name} carries manifest floors of its own, as for a run without a broker: sign it again for one with a broker, which knows them`,
-    );
   checkCode(job, request.code);
   checkEnvironment(job);
   const thumbprint = jwkThumbprint(request.output.kek.jwk);

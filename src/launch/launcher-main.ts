@@ -3,14 +3,16 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { asPpmlError } from "../base/index.ts";
+import { asPpmlError, PpmlError } from "../base/index.ts";
 import { openSimChannelAttester } from "../attest/collect/sim-channel.ts";
 import { parseCanonicalJson, parseJson } from "../format/jcs.ts";
 import { parseWith } from "../format/schema.ts";
+import { brokerAuthority } from "./broker-authority.ts";
 import { openBrokerClient } from "./broker-client.ts";
 import { checkOwnStart } from "./check-job.ts";
 import { launcherConfigSchema, launchRequestSchema } from "./messages.ts";
-import type { LaunchEvent } from "./messages.ts";
+import type { LaunchEvent, LauncherConfig, LaunchRequest } from "./messages.ts";
+import type { JobAuthority } from "./job-state.ts";
 import { runJob } from "./run-job.ts";
 
 const ATTESTATION_FD = 3;
@@ -43,7 +45,7 @@ try {
     {
       config,
       attester,
-      broker: openBrokerClient(request.broker),
+      authority: await authorityOf(config, request),
       nodePath: process.execPath,
       workerPath: join(dirname(here), "..", "compute", "sql", `worker-main.${extension}`),
       now: Date.now,
@@ -67,4 +69,22 @@ try {
         },
   );
   process.exitCode = 1;
+}
+
+/** As the measured configuration says; the host only says where the authority is. */
+async function authorityOf(
+  config: LauncherConfig,
+  { authority }: LaunchRequest,
+): Promise<JobAuthority> {
+  if ("direct" in config && "vaultToken" in authority) {
+    // Loaded by those jobs alone.
+    const { directAuthority } = await import("./direct/direct-authority.ts");
+    return directAuthority(config.direct, authority);
+  }
+  if ("releaseRoot" in config && !("vaultToken" in authority))
+    return brokerAuthority(openBrokerClient(authority), config.releaseRoot);
+  throw new PpmlError(
+    "launch.job",
+    "this launcher is measured for jobs with a broker and was given one without, or the other way round: the host has to boot the other configuration",
+  );
 }

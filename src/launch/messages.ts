@@ -1,28 +1,63 @@
 import { z } from "zod";
 import { MAX_CODE_TEXTS, queryNameSchema } from "../format/job.ts";
-import { kekPublicKeySchema, modeSchema } from "../format/kek.ts";
-import { ecPublicJwkSchema, nameSchema, sha256HexSchema } from "../format/schema.ts";
+import { kekPublicKeySchema, kekVersionSchema, modeSchema } from "../format/kek.ts";
+import {
+  base64UrlSchema,
+  ecPublicJwkSchema,
+  nameSchema,
+  sha256HexSchema,
+} from "../format/schema.ts";
 import { envelopeSchema } from "../format/signed-object.ts";
 import { teeProfileSchema } from "../format/attestation-result.ts";
 import { receiptFileSchema } from "../format/receipt.ts";
 
-/** The launcher's configuration: a file of the measured image, so changing it changes the measurement. */
-export const launcherConfigSchema = z.strictObject({
-  v: z.literal(1),
-  mode: modeSchema,
-  profile: teeProfileSchema,
-  /** Only grants by keys that this root certifies are taken. */
-  releaseRoot: ecPublicJwkSchema,
+const launcherBase = { v: z.literal(1), mode: modeSchema, profile: teeProfileSchema };
+
+/** What a launcher without a broker has to know by itself. */
+const directConfigSchema = z.strictObject({
+  /** Who signs the jobs that it takes. */
+  signers: z.array(ecPublicJwkSchema).min(1).max(20),
+  /** `https://NAME.REGION.attest.azure.net`: the provider that the KEKs' release policies name. */
+  attestation: z.string().regex(/^https:\/\/[a-z0-9.-]{1,200}$/),
+  /** DER of the roots of the vault's certificate, base64url. */
+  vaultRoots: z.array(base64UrlSchema.max(20_000)).min(1).max(20),
 });
+export type DirectConfig = z.infer<typeof directConfigSchema>;
+
+/** The launcher's configuration: a file of the measured image, so changing it changes the measurement. */
+export const launcherConfigSchema = z.union([
+  /** Only grants by keys that this root certifies are taken. */
+  z.strictObject({ ...launcherBase, releaseRoot: ecPublicJwkSchema }),
+  /** Only KEKs that Key Vault releases are used. */
+  z.strictObject({ ...launcherBase, direct: directConfigSchema }),
+]);
 export type LauncherConfig = z.infer<typeof launcherConfigSchema>;
+
+const networkSchema = z
+  .strictObject({
+    proxy: z.strictObject({ host: z.string().max(300), port: z.int() }).nullable(),
+    certificates: z.array(z.string().max(1_000_000)).max(100),
+  })
+  .nullable();
+/** The way out that the host names; null for the platform's own roots and no proxy. */
+export type HandedNetwork = z.infer<typeof networkSchema>;
 
 /** What the untrusted host asks the launcher to run. */
 export const launchRequestSchema = z.strictObject({
   v: z.literal(1),
-  /** On a Unix socket, or on TCP with a pinned key: the host's choice, for the grant is checked. */
-  broker: z.union([
+  /**
+   * On a Unix socket, or on TCP with a pinned key: the host's choice, for the grant is checked. Or who
+   * asks Key Vault for a job without a broker: a token that gives the right to ask, and opens nothing.
+   */
+  authority: z.union([
     z.strictObject({ socketPath: z.string().min(1).max(200) }),
     z.strictObject({ url: z.string().min(1).max(500), spkiSha256: sha256HexSchema }),
+    z.strictObject({
+      vaultToken: z.string().min(1).max(16_384),
+      network: networkSchema,
+      /** Key Vault's own id of each version of a KEK that it has, by its version here. */
+      keyVersions: z.record(kekVersionSchema, z.string().max(40)),
+    }),
   ]),
   job: envelopeSchema,
   jobSigner: ecPublicJwkSchema,
@@ -36,12 +71,7 @@ export const launchRequestSchema = z.strictObject({
     .strictObject({
       token: z.string().min(1).max(16_384),
       expiresMs: z.number(),
-      network: z
-        .strictObject({
-          proxy: z.strictObject({ host: z.string().max(300), port: z.int() }).nullable(),
-          certificates: z.array(z.string().max(1_000_000)).max(100),
-        })
-        .nullable(),
+      network: networkSchema,
     })
     .optional(),
 });

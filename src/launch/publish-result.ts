@@ -1,48 +1,19 @@
-import { isPpmlError, PpmlError, toTimestamp, utf8 } from "../base/index.ts";
-import { manifestRoot, manifestSchema, RECEIPT_NAME } from "../format/manifest.ts";
+import { PpmlError, toTimestamp } from "../base/index.ts";
+import { manifestRoot, manifestSchema } from "../format/manifest.ts";
 import type { Manifest, ManifestFile } from "../format/manifest.ts";
-import { RESULT_PREDICATE } from "../format/receipt.ts";
-import type { ReceiptFile, ResultReceipt } from "../format/receipt.ts";
 import { parseWith } from "../format/schema.ts";
-import { signObject } from "../format/signed-object.ts";
-import { isRefusal, publishManifest, RESULT_GROUP } from "../seal/index.ts";
-import type { PublishedManifest } from "../seal/index.ts";
+import { RESULT_GROUP } from "../seal/index.ts";
 import type { WorkerResult } from "../compute/sql/task.ts";
 import type { LaunchResult } from "./messages.ts";
 import type { FinishedJob } from "./job-state.ts";
 
-/**
- * Publishes the result's manifest, signed by the TEE's own key. Accepted it is with its receipt, which
- * enters the broker's log in the same transaction: no result is the latest without a receipt.
- */
+/** Makes the result's manifest and has it published with its receipt, as the authority does it. */
 export async function publishResult(finished: FinishedJob): Promise<LaunchResult> {
-  const { launcher, release, store } = finished;
+  const { launcher } = finished;
   const files = filesOf(finished);
   const finishedAt = toTimestamp(launcher.now());
   const manifest = resultManifest(finished, { files, createdAt: finishedAt });
-  const signer = release.keys.signing;
-  const { broker } = launcher;
-  const entered: ReceiptFile[] = [];
-  await publishManifest({
-    store,
-    manifest,
-    signer,
-    authority: {
-      accept: async (published) => {
-        entered.push(await enterReceipt(finished, { published, finishedAt }));
-      },
-      pinned: async () => (await broker.floor(manifest.datasetId)).minDigest,
-    },
-  });
-  const [receiptFile] = entered;
-  if (receiptFile === undefined)
-    throw new PpmlError("base.internal", "a result was published without its receipt");
-  await store.put(RECEIPT_NAME, [utf8(`${JSON.stringify(receiptFile)}\n`)]);
-  launcher.tell({
-    event: "step",
-    step: "receipt",
-    text: `result ${manifest.name} v${manifest.version} receipted: log entry ${receiptFile.inclusion?.index ?? "unknown"}`,
-  });
+  const file = await launcher.authority.publish(finished, { manifest, finishedAt });
   const { datasetId, name, version } = manifest;
   return {
     datasetId,
@@ -55,7 +26,7 @@ export async function publishResult(finished: FinishedJob): Promise<LaunchResult
       rows: one.rows,
       bytes: files[at]?.length ?? 0,
     })),
-    file: receiptFile,
+    file,
   };
 }
 
@@ -78,29 +49,6 @@ function filesOf({ result, fileNames }: FinishedJob): ManifestFile[] {
       digest: sealed.footerDigest,
     };
   });
-}
-
-/** Has the receipt entered in the log; a version that another run was faster with is refused. */
-async function enterReceipt(
-  finished: FinishedJob,
-  made: { readonly published: PublishedManifest; readonly finishedAt: string },
-): Promise<ReceiptFile> {
-  const { launcher, release, store } = finished;
-  const { manifest, envelope } = made.published;
-  const receipt = signObject("receipt", resultStatement(finished, made), release.keys.signing);
-  try {
-    const { inclusion } = await launcher.broker.postReceipt({ v: 1, receipt, manifest: envelope });
-    return { v: 1, receipt, inclusion };
-  } catch (cause) {
-    if (!isRefusal(cause)) throw cause;
-    for (const name of finished.fileNames) await store.delete(name).catch(() => undefined);
-    const isOvertaken =
-      isPpmlError(cause, "broker.floor") &&
-      (await launcher.broker.floor(manifest.datasetId)).minVersion >= manifest.version;
-    if (!isOvertaken) throw cause;
-    const message = `another run published a result of ${manifest.name} while this one ran: that one stands; run the job again for a newer one`;
-    throw new PpmlError("store.conflict", message, { cause });
-  }
 }
 
 function resultManifest(
@@ -135,53 +83,4 @@ function resultManifest(
     },
     { what: "result manifest" },
   );
-}
-
-function resultStatement(
-  finished: FinishedJob,
-  made: { readonly published: PublishedManifest; readonly finishedAt: string },
-): ResultReceipt {
-  const { launcher, job, release } = finished;
-  const { published } = made;
-  const { manifest } = published;
-  const { config } = launcher;
-  return {
-    _type: "https://in-toto.io/Statement/v1",
-    subject: [{ name: manifest.name, digest: { sha256: published.digest } }],
-    predicateType: RESULT_PREDICATE,
-    predicate: {
-      v: 1,
-      mode: config.mode,
-      profile: config.profile,
-      simulated: config.profile === "sim",
-      job: {
-        name: job.payload.name,
-        digest: job.digest,
-        purpose: job.payload.purpose,
-        code: job.payload.code.map((code) => code.sha256),
-      },
-      policy: release.grant.policy,
-      engine: { name: "sql", version: finished.result.engineVersion },
-      inputs: finished.inputs.map((input) => ({
-        name: input.manifest.payload.name,
-        datasetId: input.manifest.payload.datasetId,
-        version: input.manifest.payload.version,
-        manifestDigest: input.manifest.digest,
-      })),
-      output: {
-        name: manifest.name,
-        datasetId: manifest.datasetId,
-        version: manifest.version,
-        manifestDigest: published.digest,
-        merkleRoot: manifest.merkleRoot,
-        kekThumbprint: job.payload.output.kekThumbprint,
-        rows: rowsOf(finished.result),
-      },
-      runtimeData: release.runtimeData,
-      evidence: release.evidence,
-      releaseLogIndex: release.grant.logIndex,
-      startedAt: toTimestamp(finished.startedMs),
-      finishedAt: made.finishedAt,
-    },
-  };
 }

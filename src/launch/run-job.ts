@@ -1,22 +1,19 @@
 import { PpmlError } from "../base/index.ts";
 import type { WorkerResult } from "../compute/sql/task.ts";
-import type { Grant, ManifestFloor } from "../format/grant.ts";
-import type { Job } from "../format/job.ts";
-import { reportDataOf } from "../format/runtime-data.ts";
-import type { VerifiedObject } from "../format/signed-object.ts";
-import { acceptManifest, checkListing, checkStored, openGrant } from "../open/index.ts";
+import type { ManifestFloor } from "../format/grant.ts";
+import { acceptManifest, checkListing, checkStored } from "../open/index.ts";
 import { openStore } from "../store/index.ts";
 import type { Store, StoreSource } from "../store/index.ts";
 import { checkJob } from "./check-job.ts";
 import { computeResults } from "./compute-results.ts";
 import { storeAccessOf } from "./data-lake.ts";
+import { floorOf } from "./floor-of.ts";
 import { loadCandidate } from "./inputs.ts";
 import type { CandidateInput } from "./inputs.ts";
 import { MAX_EVENT_TEXT } from "./messages.ts";
 import type { LaunchRequest, LaunchResult } from "./messages.ts";
-import type { AcceptedInput, FinishedJob, Launcher, Release } from "./job-state.ts";
+import type { AcceptedInput, FinishedJob, Launcher } from "./job-state.ts";
 import { publishResult, rowsOf } from "./publish-result.ts";
-import { makeTeeKeys, runtimeDataOf } from "./tee-keys.ts";
 
 /**
  * The whole way of a job inside the TEE: check it, attest, get the keys, accept the inputs, run the
@@ -26,6 +23,7 @@ export async function runJob(launcher: Launcher, request: LaunchRequest): Promis
   const { tell } = launcher;
   const startedMs = launcher.now();
   const job = checkJob(request, startedMs);
+  launcher.authority.checkJob(job);
   tell({
     event: "step",
     step: "job",
@@ -35,16 +33,16 @@ export async function runJob(launcher: Launcher, request: LaunchRequest): Promis
     job.payload.inputs.map(async (input) =>
       loadCandidate(input, {
         store: await storeOf(request, input.name),
-        floor: await launcher.broker.floor(input.datasetId),
+        floor: await launcher.authority.floor(job.payload, input.datasetId),
       }),
     ),
   );
   const store = await openStore(request.output.store, storeAccessOf(request));
-  using release = await getRelease(launcher, { request, job, candidates });
+  using release = await launcher.authority.release({ request, job, candidates }, launcher);
   await using stack = new AsyncDisposableStack();
   const inputs: AcceptedInput[] = [];
   for (const candidate of candidates)
-    inputs.push(await acceptInput(candidate, { grant: release.grant, stack }));
+    inputs.push(await acceptInput(candidate, { floors: release.floors, stack }));
   tell({
     event: "step",
     step: "open",
@@ -65,80 +63,15 @@ async function storeOf(request: LaunchRequest, input: string): Promise<Store> {
   return openStore(uri, storeAccessOf(request));
 }
 
-async function getRelease(
-  launcher: Launcher,
-  options: {
-    readonly request: LaunchRequest;
-    readonly job: VerifiedObject<Job>;
-    readonly candidates: readonly CandidateInput[];
-  },
-): Promise<Release> {
-  const { broker, config, tell } = launcher;
-  const { job, candidates } = options;
-  const keys = makeTeeKeys();
-  const challenge = await broker.challenge();
-  const runtimeData = runtimeDataOf({ keys, nonce: challenge.nonce, jobDigest: job.digest });
-  const evidence = await launcher.attester.attest(reportDataOf(runtimeData));
-  tell({
-    event: "step",
-    step: "evidence",
-    text: `${evidence.type} Evidence binds the job, the nonce and the TEE's own keys`,
-  });
-  const wanted = candidates.flatMap((candidate) => candidate.keys);
-  const { jwe } = await broker.release({
-    v: 1,
-    job: options.request.job,
-    runtimeData,
-    evidence,
-    keys: wanted,
-    datasets: [
-      ...new Set([
-        ...job.payload.inputs.map((input) => input.datasetId),
-        job.payload.output.datasetId,
-      ]),
-    ],
-  });
-  const opened = await openGrant({
-    jwe,
-    recipientKey: keys.encryption,
-    releaseRoot: config.releaseRoot,
-    expected: {
-      nonce: challenge.nonce,
-      requestKind: "job",
-      requestDigest: job.digest,
-      mode: config.mode,
-    },
-    nowMs: launcher.now(),
-  });
-  const { grant } = opened;
-  tell({
-    event: "step",
-    step: "release",
-    text: `policy ${grant.policy.name} released ${grant.keys.length} key(s), signed, and encrypted to the TEE's key (log entry ${grant.logIndex})`,
-  });
-  return {
-    grant,
-    localKeys: new Map(
-      grant.keys.flatMap(({ id, kekId }) => {
-        const key = opened.keys.get(id);
-        return key === undefined ? [] : [[id, { kekId, key }] as const];
-      }),
-    ),
-    keys,
-    runtimeData,
-    evidence,
-    [Symbol.dispose]: () => {
-      opened[Symbol.dispose]();
-    },
-  };
-}
-
 async function acceptInput(
   candidate: CandidateInput,
-  options: { readonly grant: Grant; readonly stack: AsyncDisposableStack },
+  options: {
+    readonly floors: readonly ManifestFloor[];
+    readonly stack: AsyncDisposableStack;
+  },
 ): Promise<AcceptedInput> {
   const { input, store, envelope } = candidate;
-  const manifest = acceptManifest(envelope, floorOf(options.grant, input.datasetId));
+  const manifest = acceptManifest(envelope, floorOf(options.floors, input.datasetId));
   const stored: string[] = [];
   for await (const object of store.list("")) stored.push(object.name);
   checkListing(manifest, stored);
@@ -151,20 +84,16 @@ async function acceptInput(
   return { candidate, manifest, sources };
 }
 
-function floorOf(grant: Grant, datasetId: string): ManifestFloor {
-  const floor = grant.floors.find((candidate) => candidate.datasetId === datasetId);
-  if (floor === undefined)
-    throw new PpmlError("release.response", `the grant names no manifest floor for ${datasetId}`);
-  return floor;
-}
-
 async function compute(
   options: Omit<FinishedJob, "result" | "version" | "fileNames" | "wrapped"> & {
     readonly request: LaunchRequest;
   },
 ): Promise<FinishedJob> {
   const { launcher, request, job, release, inputs, store } = options;
-  const version = floorOf(release.grant, job.payload.output.datasetId).minVersion + 1;
+  const version = await launcher.authority.nextVersion(release, {
+    datasetId: job.payload.output.datasetId,
+    store,
+  });
   const computed = await computeResults(launcher, {
     job: job.payload,
     texts: request.code,

@@ -72,7 +72,7 @@ function wordsOf(release: ReleasePredicate): { readonly who: string; readonly gr
 
 function resultLine(result: ResultPredicate): string {
   const { job, output } = result;
-  return `${result.finishedAt} job ${job.name} made ${output.name} version ${output.version}, ${output.rows} rows, under the keys of #${result.releaseLogIndex}${marked(result.simulated)}`;
+  return `${result.finishedAt} job ${job.name} made ${output.name} version ${output.version}, ${output.rows} rows, ${result.releaseLogIndex === null ? "without a broker" : `under the keys of #${result.releaseLogIndex}`}${marked(result.simulated)}`;
 }
 
 function eventLine(entry: EventPredicate): string {

@@ -1,7 +1,7 @@
 import { fromTimestamp, PpmlError } from "../base/index.ts";
 import { appraise } from "../attest/appraise/appraise.ts";
 import { expectedBinding } from "../attest/appraise/binding.ts";
-import { maaClaims } from "../attest/appraise/claims.ts";
+import { maaClaimsOfReport } from "../attest/appraise/claims.ts";
 import type { Evidence } from "../attest/evidence/evidence.ts";
 import { identityOf } from "../attest/explain/identity.ts";
 import { verifySimulatedEvidence } from "../attest/sim/verify-sim.ts";
@@ -15,6 +15,7 @@ import { jwkThumbprint } from "../format/jwk.ts";
 import { receiptSchema } from "../format/receipt.ts";
 import type { ResultPredicate, ResultReceipt } from "../format/receipt.ts";
 import { verifyObject } from "../format/signed-object.ts";
+import { kekReportData, kekRuntimeDataSchema } from "../format/skr/release-key.ts";
 import type { Envelope } from "../format/signed-object.ts";
 import type { CheckList } from "./report.ts";
 import type { ReceiptRoots } from "./receipt-roots.ts";
@@ -58,7 +59,7 @@ export async function checkResult(list: CheckList, context: Context): Promise<st
     list.skip("appraisal", "the Evidence does not verify");
   } else {
     list.run("binding", () => {
-      maaClaims({ evidence, runtimeData });
+      maaClaimsOfReport({ evidence, reportData: bindingOf(evidence.evidence, runtimeData) });
       const detail = `the TEE with ${identityOf(evidence.evidence)} made the signing key for this job`;
       return { value: null, detail };
     });
@@ -71,12 +72,24 @@ export async function checkResult(list: CheckList, context: Context): Promise<st
   checkTimes(list, predicate, context.nowMs);
   return [
     TRUSTED[evidence?.profile ?? predicate.profile],
-    "that the owner approved the job: the job's own signature and the release's log entry say so",
+    ...(predicate.policy === null
+      ? [
+          "NO JOB POLICY APPLIED: the job ran without a broker, so that nobody but its signer decided on its code, its purpose and its output; that the launcher took jobs of this signer alone follows from its measurement",
+        ]
+      : [
+          "that the owner approved the job: the job's own signature and the release's log entry say so",
+        ]),
     "the time: the TEE takes it from its host",
     ...(roots.appraisal === null
       ? ["which code ran: no reference values were given to compare the measurement with"]
       : []),
   ];
+}
+
+/** What the Evidence has to bind. A TEE that is given a KEK binds what MAA compares. */
+function bindingOf(evidence: Evidence, runtimeData: ResultPredicate["runtimeData"]): Uint8Array {
+  const kek = kekRuntimeDataSchema.safeParse(runtimeData);
+  return kek.success ? kekReportData(kek.data) : expectedBinding(evidence, encodeJcs(runtimeData));
 }
 
 function checkSignature(list: CheckList, envelope: Envelope, predicate: ResultPredicate): void {
@@ -145,7 +158,7 @@ function checkAppraisal(
   const { appraisal: policy } = context.roots;
   if (policy === null) return list.skip("appraisal", "no reference values were given");
   list.run("appraisal", () => {
-    const reportData = expectedBinding(evidence.evidence, encodeJcs(predicate.runtimeData));
+    const reportData = bindingOf(evidence.evidence, predicate.runtimeData);
     const { data } = appraise({ evidence, policy, reportData });
     if (data.accepted) return { value: null, detail: `${data.outcomes.length} claims as expected` };
     const failed = data.outcomes.filter(({ outcome }) => outcome !== "met");

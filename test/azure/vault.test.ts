@@ -1,17 +1,10 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
-import { assignRole } from "../../src/twin/first-start.ts";
-import { withTwin } from "../../src/twin/environment.ts";
-import { startTwin } from "../../src/twin/start.ts";
-import type { Twin } from "../../src/twin/start.ts";
-import { RESOURCES, TWIN } from "../../src/twin/state-kinds.ts";
 import { writeParquet } from "../compute/fixture.ts";
-import { PPML, runInProcess } from "../cli/ppml.ts";
+import { makeVaultProject } from "./vault-project.ts";
+import type { VaultProject } from "./vault-project.ts";
 
 const VAULT = "ppmlkv";
 const JOB = `
@@ -33,80 +26,15 @@ jobs:
 `;
 
 describe("a project with its vault in Azure (the double's)", () => {
-  const folder = mkdtempSync(join(tmpdir(), "ppml-azure-"));
-  const cwd = join(folder, "project");
-  let twin: Twin;
-
-  /** Runs ppml as a person would, in the twin's environment. */
-  const ppml = async (...args: readonly string[]) => {
-    const child = spawn(PPML, [...args], {
-      cwd,
-      env: withTwin({ PATH: process.env["PATH"], HOME: folder }, twin.environment),
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
-    const [stdout, stderr, code] = await Promise.all([
-      text(child.stdout),
-      text(child.stderr),
-      ended,
-    ]);
-    return { code, stdout, stderr };
-  };
-  const grant = (role: string): void => {
-    const { ownerObjectId: principalId } = twin.base.state.get(TWIN, "twin") ?? {
-      ownerObjectId: "",
-    };
-    assignRole(twin.base.state, {
-      principalId,
-      role,
-      scope: vaultId(),
-      createdBy: principalId,
-      nowMs: Date.now(),
-    });
-  };
-  const vaultId = (): string =>
-    `/subscriptions/${twin.subscriptionId}/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/${VAULT}`;
-
+  let project: VaultProject;
+  let cwd: string;
+  const ppml: VaultProject["ppml"] = (...args) => project.ppml(...args);
+  const grant: VaultProject["grant"] = (role) => project.grant(role);
   before(async () => {
-    const init = ["init", "project", "--name", "demo", "--template", "empty"];
-    const run = await runInProcess(init, { cwd: folder });
-    assert.equal(run.code, 0, run.stderr);
-    twin = await startTwin({
-      folder: join(folder, "twin"),
-      clock: Date.now,
-      log: () => undefined,
-    });
-    twin.base.state.put(RESOURCES, vaultId().toLowerCase(), {
-      id: vaultId(),
-      name: VAULT,
-      type: "Microsoft.KeyVault/vaults",
-      location: "eastus2",
-      properties: {
-        tenantId: twin.tenantId,
-        sku: { family: "A", name: "premium" },
-        enablePurgeProtection: true,
-        enableRbacAuthorization: true,
-      },
-    });
-    const yaml = readFileSync(join(cwd, "ppml.yaml"), "utf8");
-    writeFileSync(
-      join(cwd, "ppml.yaml"),
-      `${(yaml.split("\ndatasets:")[0] ?? "")
-        .replace("kind: embedded", "kind: azure")
-        .replace("path: .ppml/vault.db", `url: https://${VAULT}.vault.azure.net`)}
-azure:
-  subscription: ${twin.subscriptionId}
-  tenant: ${twin.tenantId}
-  region: eastus2
-  resourceGroup: rg
-  transport: environment
-${JOB}`,
-    );
+    project = await makeVaultProject(JOB);
+    ({ cwd } = project);
   });
-  after(async () => {
-    await twin.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  after(() => project.close());
 
   test("a missing role is told with the command that gives it, and then the KEK is made", async () => {
     const denied = await ppml("key", "create", "flights");

@@ -40,7 +40,7 @@ function jobOf(changes: Partial<Job> = {}): Job {
 function requestOf(job: Job = jobOf(), changes: Partial<LaunchRequest> = {}): LaunchRequest {
   return {
     v: 1,
-    broker: { socketPath: "/run/ppml/broker.sock" },
+    authority: { socketPath: "/run/ppml/broker.sock" },
     job: signObject("job", job, owner),
     jobSigner: owner.publicJwk,
     code: [SQL],

@@ -84,9 +84,13 @@ export const command = defineCommand<Flags, [string]>({
     const receipts = join(project.root, "receipts");
     // Before the job: what is in the way is told before a result and its log entry exist.
     await mkdir(receipts, { recursive: true });
-    const work = (broker: RunningBroker) => runInSimulatedTee(context, { workspace, broker, run });
-    const remote = remoteBroker(flags);
-    const result = await (remote === null ? withBroker(workspace, work) : work(remote));
+    const work = (broker: RunningBroker | null) =>
+      runInSimulatedTee(context, { workspace, broker, run });
+    const isDirect = config.release === "direct";
+    const remote = remoteBroker(flags, isDirect);
+    const result = isDirect
+      ? await work(null)
+      : await (remote === null ? withBroker(workspace, work) : work(remote));
     const path = join(receipts, `${result.name}-v${result.version}.receipt.json`);
     await writeJson(path, result.file, { mode: "replace" });
     const { datasetId, version, rows, bytes, results } = result;
@@ -103,7 +107,7 @@ export const command = defineCommand<Flags, [string]>({
               (one) => ["table", `${one.name}: ${one.rows} rows, ${one.bytes} bytes`] as const,
             ),
             ["receipt", relative(context.cwd, path)],
-            ["next", `ppml data open ${result.name}`],
+            ["next", `ppml data ${isDirect ? "accept" : "open"} ${result.name}`],
           ],
           context.style,
         ),
@@ -124,8 +128,10 @@ function checkTarget(
 }
 
 /** The broker that the flags name; null where one is to be started. @throws cli.usage */
-function remoteBroker(flags: Flags): RunningBroker | null {
+function remoteBroker(flags: Flags, isDirect: boolean): RunningBroker | null {
   const { broker: url, brokerKey: spkiSha256 } = flags;
+  if (isDirect && (url !== undefined || spkiSha256 !== undefined))
+    throw new PpmlError("cli.usage", "the job has release direct: it is given no broker");
   if (url === undefined && spkiSha256 === undefined) return null;
   if (url === undefined || spkiSha256 === undefined)
     throw new PpmlError(

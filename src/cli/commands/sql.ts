@@ -117,6 +117,7 @@ function adHocJob(
     engine: "sql",
     code: `${JOB_NAME}.sql`,
     policy: flags.policy,
+    release: "broker",
     purpose: flags.purpose,
     inputs: Object.fromEntries(names.map((name) => [name, { dataset: name }])),
     output: flags.output,

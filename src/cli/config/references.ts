@@ -115,6 +115,8 @@ function checkJob(config: ProjectConfig, job: JobConfig, add: Add): void {
   const policies = Object.keys(config.policies);
   if (!policies.includes(job.policy))
     add(["policy"], `there is no policy "${job.policy}"${suggestion(job.policy, policies)}`);
+  if (job.release === "direct" && (config.direct === undefined || config.vault.url === undefined))
+    add(["release"], "release direct needs the section direct, and a vault of kind azure");
   for (const [view, input] of Object.entries(job.inputs)) {
     const { dataset, columns = [] } = input;
     if (!datasets.includes(dataset))

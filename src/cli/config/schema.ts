@@ -147,6 +147,12 @@ const jobSchema = z.strictObject({
       "File with the job's code, or a list of files: for sql, exactly one SELECT statement each. Each result is a table that is named by its file.",
     ),
   policy: nameSchema.describe("Name of the policy of this file that must approve the job."),
+  release: z
+    .enum(["broker", "direct"])
+    .default("broker")
+    .describe(
+      "broker: keys by the policy. direct: Key Vault gives exportable KEKs straight to the TEE, and no job policy applies.",
+    ),
   purpose: purposeSchema.describe("What the result is for; the policy names the allowed ones."),
   inputs: z
     .record(nameSchema, inputSchema)
@@ -221,6 +227,21 @@ export const projectSchema = z.strictObject({
     .refine(...sizeBetween(0, 100))
     .optional()
     .describe("Where jobs run, by name: `ppml run JOB --on NAME`."),
+  direct: z
+    .strictObject({
+      attestation: z
+        .string()
+        .regex(
+          /^https:\/\/(?:[a-z0-9-]{1,63}\.){2,3}attest\.azure\.(?:net|us|cn)$/,
+          "expected https://NAME.REGION.attest.azure.net",
+        )
+        .describe("The provider of Azure Attestation that the KEKs' release policies name."),
+      vaultRoots: pathSchema.describe(
+        "File of the certificate roots (PEM) that the vault's answers have to lead to.",
+      ),
+    })
+    .optional()
+    .describe("For jobs with release direct; both are part of their launcher's measurement."),
   dataLake: dataLakeSchema.optional().describe("How stores in Azure Data Lake are reached."),
   azure: azureSectionSchema.optional().describe("What `ppml azure` makes in Azure."),
 });

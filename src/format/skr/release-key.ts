@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { sha256, toHex } from "../../base/index.ts";
+import { concatBytes, sha256, toHex } from "../../base/index.ts";
 import { encodeJcs } from "../jcs.ts";
 import { base64UrlSchema, ecPublicJwkSchema, sha256HexSchema } from "../schema.ts";
 import type { SkrPolicy } from "./skr-policy.ts";
@@ -31,6 +31,11 @@ export const kekRuntimeDataSchema = z.strictObject({
   "job-digest": sha256HexSchema,
 });
 export type KekRuntimeData = z.infer<typeof kekRuntimeDataSchema>;
+
+/** The 64 bytes of report data, as MAA compares them: SHA-256 of the JCS form, zero-padded. */
+export function kekReportData(runtimeData: KekRuntimeData): Uint8Array {
+  return concatBytes(sha256(encodeJcs(runtimeData)), new Uint8Array(32));
+}
 
 /** SHA-256 (hex) of a release policy's JCS form: what tells two policies apart. */
 export function skrPolicyDigest(policy: SkrPolicy): string {

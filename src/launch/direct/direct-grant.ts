@@ -68,7 +68,7 @@ export async function grantDirectly(
 }
 
 /** The floors of a job that runs without a broker. @throws launch.job */
-function requireDirectJob(
+export function requireDirectJob(
   job: VerifiedObject<Job>,
   signers: readonly EcPublicJwk[],
 ): readonly ManifestFloor[] {

@@ -1,15 +1,7 @@
 import { constants, createPrivateKey, createPublicKey, privateDecrypt } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { z } from "zod";
-import {
-  concatBytes,
-  fromBase64Url,
-  isPpmlError,
-  PpmlError,
-  Secret,
-  sha256,
-  toHex,
-} from "../../base/index.ts";
+import { fromBase64Url, isPpmlError, PpmlError, Secret, sha256, toHex } from "../../base/index.ts";
 import { requestBytes } from "../../attest/collateral/http.ts";
 import type { HttpPorts } from "../../attest/collateral/http.ts";
 import type { Attester } from "../../attest/collect/attester.ts";
@@ -19,6 +11,7 @@ import type { WrappedLocalKey } from "../../format/kek.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
 import { parseWith } from "../../format/schema.ts";
 import { parseKeyHsm, unwrapKeyHsm } from "../../format/skr/key-hsm.ts";
+import { kekReportData } from "../../format/skr/release-key.ts";
 import type { KekRuntimeData } from "../../format/skr/release-key.ts";
 import { kekRuntimeDataOf } from "./kek-keys.ts";
 import type { KekTeeKeys } from "./kek-keys.ts";
@@ -63,8 +56,7 @@ export async function attestDirectly(options: DirectRelease): Promise<DirectEvid
   const { attester, keys, nonce, jobDigest, attestation: endpoint, http } = options;
   const runtimeData = kekRuntimeDataOf({ keys, nonce, jobDigest });
   const bytes = encodeJcs(runtimeData);
-  // MAA compares the first 32 bytes with the SHA-256 of the runtime data.
-  const evidence = await attester.attest(concatBytes(sha256(bytes), new Uint8Array(32)));
+  const evidence = await attester.attest(kekReportData(runtimeData));
   const token = await requestMaaToken({ http, endpoint, evidence, runtimeData: bytes, nonce });
   return { runtimeData, evidence, token };
 }

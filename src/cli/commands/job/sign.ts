@@ -3,6 +3,7 @@ import { jobSchema } from "../../../format/job.ts";
 import { parseWith } from "../../../format/schema.ts";
 import { envelopeDigest, signObject } from "../../../format/signed-object.ts";
 import { defineCommand } from "../../command.ts";
+import { floorsOf } from "../../direct-access.ts";
 import { buildJob, findJob, jobPath, saveEnvelope } from "../../job-object.ts";
 import { loadQueries } from "../../job-queries.ts";
 import { renderFields } from "../../output/table.ts";
@@ -28,7 +29,9 @@ export const command = defineCommand<VaultFlags, [string]>({
     const config = findJob(project, name);
     const queries = await loadQueries(project, config);
     const built = await buildJob(workspace, { name, config, queries, nowMs: context.clock() });
-    const job = parseWith(jobSchema, built, { what: "job", code: "config.invalid" });
+    const floors = config.release === "direct" ? await floorsOf(workspace, config) : null;
+    const whole = floors === null ? built : { ...built, floors };
+    const job = parseWith(jobSchema, whole, { what: "job", code: "config.invalid" });
     const envelope = signObject("job", job, owner);
     const path = jobPath(project, name);
     await saveEnvelope(path, envelope);
@@ -42,6 +45,9 @@ export const command = defineCommand<VaultFlags, [string]>({
             ["file", relative(context.cwd, path)],
             ["digest", digest],
             ...job.code.map((code) => ["query", `${code.name} SHA-256 ${code.sha256}`] as const),
+            ...(floors === null
+              ? []
+              : [["release", "without a broker: no job policy will apply"] as const]),
             ["signer", owner.keyId],
             ["valid until", job.expiresAt],
           ],

@@ -1,12 +1,12 @@
-import { isPpmlError, PpmlError } from "../../../base/index.ts";
-import { envelopeDigest, signObject, verifyObject } from "../../../format/signed-object.ts";
+import { PpmlError } from "../../../base/index.ts";
+import { envelopeDigest, signObject } from "../../../format/signed-object.ts";
 import type { BrokerClient } from "../../../launch/index.ts";
-import { checkPolicy, nextPolicy, policySchema } from "../../../release/index.ts";
-import type { Policy } from "../../../release/index.ts";
+import { checkPolicy, nextPolicy } from "../../../release/index.ts";
 import { withBroker } from "../../broker-process.ts";
 import { defineCommand } from "../../command.ts";
 import { renderFields } from "../../output/table.ts";
 import { loadPolicyFile } from "../../policy-file.ts";
+import { policyInForce } from "../../policy-in-force.ts";
 import { vaultFlags } from "../../vault.ts";
 import type { VaultFlags } from "../../vault.ts";
 import { openWorkspace } from "../../workspace.ts";
@@ -72,7 +72,7 @@ async function applyOne(
       `policy ${name} cannot take effect: ${errors.map(({ path, message }) => `${path}: ${message}`).join("; ")}`,
       { detail: { errors } },
     );
-  const inForce = await currentPolicy(workspace, options);
+  const inForce = await policyInForce(workspace, options);
   const next = nextPolicy(file, inForce?.policy ?? null);
   if (next === null && inForce !== null)
     return { name, version: inForce.policy.version, digest: inForce.digest, changed: false };
@@ -80,23 +80,4 @@ async function applyOne(
   const envelope = signObject("policy", next, workspace.owner);
   await client.applyPolicy(envelope);
   return { name, version: next.version, digest: envelopeDigest(envelope), changed: true };
-}
-
-async function currentPolicy(
-  workspace: Workspace,
-  options: { readonly client: BrokerClient; readonly name: string },
-): Promise<{ readonly policy: Policy; readonly digest: string } | null> {
-  try {
-    const { object } = await options.client.policy(options.name);
-    const { payload, digest } = verifyObject({
-      kind: "policy",
-      schema: policySchema,
-      envelope: object,
-      signers: [workspace.owner.publicJwk],
-    });
-    return { policy: payload, digest };
-  } catch (error) {
-    if (isPpmlError(error, "release.policy")) return null;
-    throw error;
-  }
 }

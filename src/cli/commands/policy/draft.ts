@@ -1,10 +1,12 @@
 import { relative } from "node:path";
 import { simulationPolicy } from "../../../attest/index.ts";
 import { explainPolicy, releasePolicyFor } from "../../../release/index.ts";
-import type { PolicyFile } from "../../../release/index.ts";
+import type { PolicyFile, SkrPolicy } from "../../../release/index.ts";
 import { defineCommand } from "../../command.ts";
+import { directReleasePolicy } from "../../direct-access.ts";
 import { buildJob } from "../../job-object.ts";
 import { loadQueries, queryDigest } from "../../job-queries.ts";
+import type { JobRelease } from "../../launcher-config.ts";
 import { policyArgument, policyPath } from "../../policy-file.ts";
 import { imageRootOf, measureTee } from "../../tee-image.ts";
 import { findKek, vaultFlags } from "../../vault.ts";
@@ -81,7 +83,10 @@ async function jobPolicy(
   },
 ): Promise<PolicyFile> {
   const { name, jobs } = options;
-  const { measurement } = await measureTee(options.imageRoot, workspace.project);
+  const measured = await measureWays(workspace.project, {
+    imageRoot: options.imageRoot,
+    ways: new Set(jobs.map(([, job]) => job.release)),
+  });
   const codeDigests = new Set<string>();
   const outputKeks = new Set<string>();
   const keks = new Set<string>();
@@ -99,8 +104,8 @@ async function jobPolicy(
   return {
     v: 1,
     name,
-    appraisal: simulationPolicy([measurement]),
-    release: releasePolicyFor({ mode: workspace.vault.mode, measurements: [measurement] }),
+    appraisal: simulationPolicy(Object.values(measured)),
+    release: releaseOf(workspace, measured),
     jobs: {
       signers: [workspace.owner.publicJwk],
       codeDigests: [...codeDigests],
@@ -111,6 +116,29 @@ async function jobPolicy(
     grants: await kekIds(workspace, [...keks]),
     ownerOpen: [],
   };
+}
+
+type Measured = Readonly<Partial<Record<JobRelease, string>>>;
+
+async function measureWays(
+  project: Workspace["project"],
+  of: { readonly imageRoot: string; readonly ways: ReadonlySet<JobRelease> },
+): Promise<Measured> {
+  const measured: Partial<Record<JobRelease, string>> = {};
+  for (const way of of.ways)
+    measured[way] = (await measureTee(of.imageRoot, project, way)).measurement;
+  return measured;
+}
+
+/** Our own issuer, which a broker speaks for, and the provider of Azure Attestation where none does. */
+function releaseOf({ project, vault }: Workspace, measured: Measured): SkrPolicy {
+  const { mode } = vault;
+  const { direct } = measured;
+  const policies = [
+    releasePolicyFor({ mode, measurements: Object.values(measured) }),
+    ...(direct === undefined ? [] : [directReleasePolicy(project, [direct])]),
+  ];
+  return { version: "1.0.0", anyOf: policies.flatMap(({ anyOf }) => anyOf) };
 }
 
 /** The group of the columns not named is always needed: its key opens a table's footer. */
