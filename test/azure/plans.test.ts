@@ -173,6 +173,32 @@ describe("ppml azure, in the double of Azure", () => {
     assert.ok(resourcesIn(site).length > half);
   });
 
+  test("two applies at once: of one plan they end as one, of two plans one wins; the next run has what is left", async (context) => {
+    const site = await siteIn(context);
+    await site.run("azure plan --out plan.json");
+    const apply = "azure apply plan.json --yes --json";
+    const both = await Promise.all([site.start(apply).ended, site.start(apply).ended]);
+    assert.deepEqual(
+      both.map(([step]) => `${step?.code} ${json<{ how: string }>(step?.stdout).how}`).toSorted(),
+      ["0 applied", "0 joined"],
+      both.map(([step]) => step?.stdout).join("\n"),
+    );
+    site.write({ tags: { team: "one" } });
+    await site.run("azure plan --out one.json");
+    const one = site.start("azure apply one.json --yes --json");
+    site.write({ tags: { team: "one" }, aks: { ...FULL.aks, nodeCount: 5 } });
+    const [two] = await site.run("azure plan --out two.json --json");
+    const second = await site.run("azure apply two.json --yes --json");
+    const [first] = await one.ended;
+    // Which of them Azure has first is chance; nothing is ever lost or half-made.
+    for (const step of [first, two, second[0]])
+      if (step?.code !== 0)
+        assert.match(errorOf(step).code, /^provision\.(?:busy|plan_stale|failed)$/, step?.stdout);
+    const [last, again] = await site.run("up --yes --json", "azure plan --detailed-exitcode");
+    assert.equal(last?.code, 0, last?.stdout);
+    assert.equal(again?.code, 0, again?.stdout);
+  });
+
   test("killed while Azure works: the next apply of the plan waits for it, and begins nothing anew", async (context) => {
     const site = await siteIn(context, { paceMs: 150 });
     await site.run("azure plan --out plan.json");

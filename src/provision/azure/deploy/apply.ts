@@ -1,4 +1,4 @@
-import { PpmlError } from "../../../base/index.ts";
+import { isPpmlError, PpmlError } from "../../../base/index.ts";
 import type { ArmTemplate } from "../arm/resource.ts";
 import type { AzureSection } from "../config/azure-section.ts";
 import {
@@ -61,7 +61,14 @@ export async function applyPlan(input: ApplyInput): Promise<ApplyResult> {
     unmanaged: unmanagedOf(now.changes),
     tags: section.tags,
   });
-  return { how: "applied", stack: await follow(input, putting) };
+  try {
+    return { how: "applied", stack: await follow(input, putting) };
+  } catch (error) {
+    // Two calls began at one moment, and Azure took the other one's: it may be of the same plan.
+    const isBusy = isPpmlError(error, "provision.busy");
+    if (!isBusy || (await port.stack())?.description !== descriptionOf(plan)) throw error;
+    return { how: "joined", stack: await follow(input) };
+  }
 }
 
 /** What the stack keeps of the plan: by it a second call knows whose work is going on. */
