@@ -3,11 +3,21 @@ import type { KeyObject } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { duplexPair } from "node:stream";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { fromBase64Url, Secret } from "../../src/base/index.ts";
 import { makeSandbox, probeIsolation } from "../../src/compute/sandbox.ts";
-import { runSqlWorker } from "../../src/compute/sql/run-worker.ts";
-import type { QueryResult, WorkerResult, WorkerTask } from "../../src/compute/sql/task.ts";
+import type { Isolation } from "../../src/compute/sandbox.ts";
+import { runSqlWorker, serveWorker } from "../../src/compute/sql/run-worker.ts";
+import type { WorkerServices } from "../../src/compute/sql/run-worker.ts";
+import type {
+  QueryResult,
+  WorkerOrder,
+  WorkerResult,
+  WorkerTask,
+} from "../../src/compute/sql/task.ts";
+import { openWorkerChannel } from "../../src/compute/sql/worker-channel.ts";
+import { runTask } from "../../src/compute/sql/worker.ts";
 import { signingKeyOf } from "../../src/format/jwk.ts";
 import type { KekPublicKey } from "../../src/format/kek.ts";
 import type { Manifest } from "../../src/format/manifest.ts";
@@ -142,6 +152,11 @@ export type TestInput = {
   readonly columns: readonly string[] | null;
 };
 
+/** Found out once: it starts a process, and the answer is the machine's. */
+let isolation: Isolation | null = null;
+/** For results that no test opens: making an RSA key costs as much as a small query. */
+let unopened: TestKek | null = null;
+
 type RunOptions = {
   readonly inputs: readonly TestInput[];
   readonly keks: readonly TestKek[];
@@ -151,6 +166,8 @@ type RunOptions = {
   readonly inherits?: boolean;
   /** Told of each range that the worker asks for. */
   readonly onRead?: () => void;
+  /** True: the worker's code runs in this process, where nothing is asked of its own. */
+  readonly here?: boolean;
 };
 
 /** Runs a query in a real worker over sealed datasets, with the keys of `keks` only. */
@@ -179,13 +196,15 @@ export async function runQueries(
     for (const [id, key] of releaseKeys(dataset.manifest, options.keks)) localKeys.set(id, key);
   }
   const settings = { memoryMiB: 512, timeoutSeconds: 60, threads: 2, ...options.settings };
+  isolation ??= probeIsolation();
   using sandbox = makeSandbox({
     mode: "simulation",
-    isolation: probeIsolation(),
+    isolation: options.here === true ? "none" : isolation,
     tmpfsBytes: (settings.memoryMiB / 2) * 1024 * 1024,
   });
+  const kek = options.resultKek ?? (unopened ??= makeTestKek("test/results"));
   using keys = makeResultKeys({
-    kek: (options.resultKek ?? makeTestKek("test/results")).publicKey,
+    kek: kek.publicKey,
     count: options.queries.length,
   });
   const chunks: Uint8Array[][] = options.queries.map(() => []);
@@ -199,34 +218,59 @@ export async function runQueries(
     },
     progress: () => undefined,
   });
-  const result = await runSqlWorker({
-    task: {
-      queries: options.queries.map((sql, at) => ({ name: `q${at}`, sql })),
-      settings,
-      workDirectory: sandbox.workDirectory,
-      inputs: options.inputs.map(({ dataset, columns }) => ({
-        name: dataset.name,
-        datasetId: dataset.manifest.datasetId,
-        columns: columns === null ? null : [...columns],
-        files: dataset.manifest.files,
-      })),
-      output:
-        options.resultKek === undefined
-          ? { kind: "rows", limit: 1000 }
-          : { kind: "table", keyMetadata: keys.tables.map(({ keyMetadata }) => keyMetadata) },
+  const task: WorkerOrder = {
+    queries: options.queries.map((sql, at) => ({ name: `q${at}`, sql })),
+    settings,
+    workDirectory: sandbox.workDirectory,
+    inputs: options.inputs.map(({ dataset, columns }) => ({
+      name: dataset.name,
+      datasetId: dataset.manifest.datasetId,
+      columns: columns === null ? null : [...columns],
+      files: dataset.manifest.files,
+    })),
+    output:
+      options.resultKek === undefined
+        ? { kind: "rows", limit: 1000 }
+        : { kind: "table", keyMetadata: keys.tables.map(({ keyMetadata }) => keyMetadata) },
+  };
+  const watched: WorkerServices = {
+    ...services,
+    ...(options.inherits === false ? { descriptor: () => null } : {}),
+    read: (at) => {
+      options.onRead?.();
+      return services.read(at);
     },
-    sandbox,
-    nodePath: process.execPath,
-    entryPath: join(import.meta.dirname, "../../src/compute/sql/worker-main.ts"),
-    environment: [],
-    services: {
-      ...services,
-      ...(options.inherits === false ? { descriptor: () => null } : {}),
-      read: (at) => {
-        options.onRead?.();
-        return services.read(at);
-      },
-    },
-  });
+  };
+  const result = await (options.here === true
+    ? runHere(task, watched)
+    : runSqlWorker({
+        task,
+        services: watched,
+        sandbox,
+        nodePath: process.execPath,
+        entryPath: join(import.meta.dirname, "../../src/compute/sql/worker-main.ts"),
+        environment: [],
+      }));
   return { ...result, outputs: chunks.map((parts) => new Uint8Array(Buffer.concat(parts))) };
+}
+
+/** As worker-main.ts and its launcher do it, over a pair of streams in place of the process. */
+async function runHere(order: WorkerOrder, services: WorkerServices): Promise<WorkerResult> {
+  const [launcherEnd, workerEnd] = duplexPair();
+  const channel = openWorkerChannel(workerEnd);
+  const descriptors = order.inputs.map(({ files }, input) =>
+    files.map((_, file) => services.descriptor({ input, file })),
+  );
+  const [served] = await Promise.allSettled([
+    serveWorker(launcherEnd, services),
+    runTask({ ...order, descriptors }, channel).then(
+      (result) => channel.done(result),
+      (error: unknown) => channel.fail(error),
+    ),
+  ]);
+  channel.task.catch(() => undefined);
+  workerEnd.destroy();
+  launcherEnd.destroy();
+  if (served.status === "rejected") throw served.reason;
+  return served.value;
 }
