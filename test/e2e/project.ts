@@ -17,6 +17,10 @@ export type TestProject = {
   run(...args: readonly string[]): Ran;
   /** As `run`; throws where the exit code is not 0. */
   must(...args: readonly string[]): Ran;
+  /** As `run`, in this process: for commands whose own process is not what is tested. */
+  runHere(...args: readonly string[]): Promise<Ran>;
+  /** As `must`, in this process. */
+  mustHere(...args: readonly string[]): Promise<Ran>;
 };
 
 const YAML = `
@@ -61,18 +65,16 @@ export async function makeTestProject(options: {
     });
     return { status: done.status ?? 1, stdout: done.stdout, stderr: done.stderr };
   };
-  const must = (...args: readonly string[]): Ran => {
-    const done = run(...args);
-    if (done.status !== 0) throw new Error(`ppml ${args.join(" ")}: ${done.stderr}`);
-    return done;
-  };
+  const must = (...args: readonly string[]): Ran => succeeded(args, run(...args));
   mkdirSync(root);
   // In this process: each process of its own costs a third of a second.
-  const inProcess = async (...args: readonly string[]): Promise<void> => {
-    const { code, stderr } = await runInProcess(args, { cwd: root });
-    if (code !== 0) throw new Error(`ppml ${args.join(" ")}: ${stderr}`);
+  const runHere = async (...args: readonly string[]): Promise<Ran> => {
+    const { code, stdout, stderr } = await runInProcess(args, { cwd: root });
+    return { status: code ?? 1, stdout, stderr };
   };
-  await inProcess("init", ".", "--template", "empty", "--name", "test");
+  const mustHere = async (...args: readonly string[]): Promise<Ran> =>
+    succeeded(args, await runHere(...args));
+  await mustHere("init", ".", "--template", "empty", "--name", "test");
   const path = join(root, "ppml.yaml");
   const head = readFileSync(path, "utf8").split("\ndatasets:")[0] ?? "";
   writeFileSync(path, head + YAML);
@@ -84,13 +86,18 @@ export async function makeTestProject(options: {
     `SELECT i AS id, '${options.canary}' || i AS note FROM range(5000) t(i)`,
     ", COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1",
   );
-  for (const name of ["ordinary", "sensitive", "results"]) await inProcess("key", "create", name);
-  await inProcess("data", "seal");
-  await inProcess("job", "sign", "answer");
-  await inProcess("policy", "draft", "analysis");
-  await inProcess("policy", "draft", "owner");
-  await inProcess("policy", "apply");
-  return { root, temporary, run, must };
+  for (const name of ["ordinary", "sensitive", "results"]) await mustHere("key", "create", name);
+  await mustHere("data", "seal");
+  await mustHere("job", "sign", "answer");
+  await mustHere("policy", "draft", "analysis");
+  await mustHere("policy", "draft", "owner");
+  await mustHere("policy", "apply");
+  return { root, temporary, run, must, runHere, mustHere };
+}
+
+function succeeded(args: readonly string[], done: Ran): Ran {
+  if (done.status !== 0) throw new Error(`ppml ${args.join(" ")}: ${done.stderr}`);
+  return done;
 }
 
 /** The files below `folder`, by their whole path. */

@@ -26,12 +26,12 @@ writeFileSync(
 const LONGEST = "SELECT id, length(note) AS n FROM people ORDER BY n DESC, id LIMIT 3";
 const longest = at("queries", "longest.sql");
 writeFileSync(longest, LONGEST);
-approve();
+await approve();
 
-function approve(): void {
-  project.must("job", "sign", "answer");
-  project.must("policy", "draft", "analysis", "--force");
-  project.must("policy", "apply", "analysis");
+async function approve(): Promise<void> {
+  await project.mustHere("job", "sign", "answer");
+  await project.mustHere("policy", "draft", "analysis", "--force");
+  await project.mustHere("policy", "apply", "analysis");
 }
 
 const storedTables = (): string[] =>
@@ -62,10 +62,12 @@ test("a job of two queries gives one dataset of two tables, with one receipt ove
     names.join(" "),
     /^v1\/answer-[0-9a-f]{8}\.parquet v1\/longest-[0-9a-f]{8}\.parquet$/,
   );
-  project.must("receipt", "verify", run.receipt, "--policy", "analysis");
-  project.must("data", "verify", "answers");
+  await project.mustHere("receipt", "verify", run.receipt, "--policy", "analysis");
+  await project.mustHere("data", "verify", "answers");
 
-  const opened = JSON.parse(project.must("data", "open", "answers", "--json").stdout) as {
+  const opened = JSON.parse(
+    (await project.mustHere("data", "open", "answers", "--json")).stdout,
+  ) as {
     tables: { name: string; schema: { name: string }[]; rows: string[][] }[];
   };
   assert.deepEqual(
@@ -75,14 +77,14 @@ test("a job of two queries gives one dataset of two tables, with one receipt ove
       ["longest", ["id", "n"], ["1000", String(CANARY.length + 4)]],
     ],
   );
-  const shown = project.must("data", "open", "answers", "--table", "longest").stdout;
+  const shown = (await project.mustHere("data", "open", "answers", "--table", "longest")).stdout;
   assert.match(shown, /longest: 3 of 3 rows/);
   assert.doesNotMatch(shown, /people/);
-  const none = project.run("data", "open", "answers", "--table", "nosuch");
+  const none = await project.runHere("data", "open", "answers", "--table", "nosuch");
   assert.equal(none.status, 2);
   assert.match(none.stderr, /has no table nosuch; it has answer, longest/);
 
-  project.must("data", "open", "answers", "--out", "plain");
+  await project.mustHere("data", "open", "answers", "--out", "plain");
   assert.deepEqual(readdirSync(at("plain")).sort(), ["answer.parquet", "longest.parquet"]);
   const engine = await DuckDBInstance.create(":memory:");
   const connection = await engine.connect();
@@ -92,8 +94,8 @@ test("a job of two queries gives one dataset of two tables, with one receipt ove
   engine.closeSync();
 });
 
-test("the signed job names each query, and the host cannot swap them", () => {
-  const shown = JSON.parse(project.must("job", "show", "answer", "--json").stdout) as {
+test("the signed job names each query, and the host cannot swap them", async () => {
+  const shown = JSON.parse((await project.mustHere("job", "show", "answer", "--json")).stdout) as {
     job: { code: { name: string }[] };
   };
   assert.deepEqual(
@@ -105,39 +107,39 @@ test("the signed job names each query, and the host cannot swap them", () => {
     at("ppml.yaml"),
     signed.replace("answer.sql, queries/longest.sql", "longest.sql, queries/answer.sql"),
   );
-  const swapped = project.run("run", "answer");
+  const swapped = await project.runHere("run", "answer");
   writeFileSync(at("ppml.yaml"), signed);
   assert.equal(swapped.status, 1);
   assert.match(swapped.stderr, /the query answer is not the one that was signed[\s\S]*launch\.job/);
 });
 
-test("T161: a job with one approved and one other query gets no key", () => {
+test("T161: a job with one approved and one other query gets no key", async () => {
   writeFileSync(longest, `${LONGEST} -- changed`);
-  project.must("job", "sign", "answer");
+  await project.mustHere("job", "sign", "answer");
   const before = storedTables();
-  const refused = project.run("run", "answer");
+  const refused = await project.runHere("run", "answer");
   assert.equal(refused.status, 1);
   assert.match(refused.stderr, /longest has the digest[\s\S]*release\.job/);
   assert.deepEqual(storedTables(), before);
   writeFileSync(longest, LONGEST);
-  project.must("job", "sign", "answer");
+  await project.mustHere("job", "sign", "answer");
 });
 
-test("T162: where a later query fails over the data, no result of the job is left, and the old one stands", () => {
+test("T162: where a later query fails over the data, no result of the job is left, and the old one stands", async () => {
   const before = storedTables();
   writeFileSync(longest, "SELECT note::INTEGER AS n FROM people");
-  approve();
-  const failed = project.run("run", "answer");
+  await approve();
+  const failed = await project.runHere("run", "answer");
   assert.equal(failed.status, 1);
   assert.match(failed.stderr, /query longest: [\s\S]*compute\.sql/);
   assert.doesNotMatch(failed.stderr, /CANARY/);
   assert.deepEqual(storedTables(), before);
-  assert.match(project.must("data", "open", "answers").stdout, /answers v1: 2 tables/);
+  assert.match((await project.mustHere("data", "open", "answers")).stdout, /answers v1: 2 tables/);
   writeFileSync(longest, LONGEST);
-  approve();
+  await approve();
 });
 
-test("the results of several queries are no one table that another job could read", () => {
+test("the results of several queries are no one table that another job could read", async () => {
   const own = readFileSync(at("ppml.yaml"), "utf8");
   const next = `
   next:
@@ -152,7 +154,7 @@ test("the results of several queries are no one table that another job could rea
     at("ppml.yaml"),
     `${own.replace("policies:", "  later:\n    store: sealed/later\n    groups: [{ name: all, kek: results }]\npolicies:")}${next}`,
   );
-  const refused = project.run("job", "sign", "next");
+  const refused = await project.runHere("job", "sign", "next");
   writeFileSync(at("ppml.yaml"), own);
   assert.equal(refused.status, 1);
   assert.match(refused.stderr, /answers holds the results of 2 queries[\s\S]*launch\.job/);

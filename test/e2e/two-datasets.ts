@@ -55,11 +55,11 @@ export async function makeTwoDatasets(folder: string): Promise<TestProject> {
       `k,v\n${row.repeat(WORDS_BYTES / row.length)}`,
     );
   }
-  project.must("data", "seal", "tables", "words");
-  for (const job of ["total", "count"]) project.must("job", "sign", job);
-  project.must("policy", "draft", "analysis", "--force");
+  await project.mustHere("data", "seal", "tables", "words");
+  for (const job of ["total", "count"]) await project.mustHere("job", "sign", job);
+  await project.mustHere("policy", "draft", "analysis", "--force");
   const grants = ["ordinary", "sensitive", "results"].flatMap((kek) => ["--grant", kek]);
-  project.must("policy", "draft", "owner", "--force", ...grants);
-  project.must("policy", "apply");
+  await project.mustHere("policy", "draft", "owner", "--force", ...grants);
+  await project.mustHere("policy", "apply");
   return project;
 }

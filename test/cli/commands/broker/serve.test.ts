@@ -21,14 +21,14 @@ import {
   simulatedGuest,
   tlsChannel,
 } from "../../../broker/rcar/guest.ts";
-import { PPML, ppml } from "../../ppml.ts";
+import { PPML, runInProcess } from "../../ppml.ts";
 import type { Run } from "../../ppml.ts";
 
 const MEASUREMENT = "a1".repeat(48);
 const PATH = "default/passwords/db";
 
 let root: string;
-const run = (...args: readonly string[]): Promise<Run> => ppml(args, { cwd: root });
+const run = (...args: readonly string[]): Promise<Run> => runInProcess(args, { cwd: root });
 const must = async (...args: readonly string[]): Promise<Run> => {
   const done = await run(...args);
   assert.equal(done.code, 0, `ppml ${args.join(" ")}: ${done.stderr}`);

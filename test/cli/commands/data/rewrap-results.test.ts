@@ -11,8 +11,8 @@ let project: TestProject;
 before(async () => {
   const sql = "SELECT count(*) AS n FROM people";
   project = await makeTestProject({ folder: scratch.path, canary: "x", sql });
-  project.must("run", "answer");
-  for (const name of ["ordinary", "results"]) project.must("key", "rotate", name);
+  await project.mustHere("run", "answer");
+  for (const name of ["ordinary", "results"]) await project.mustHere("key", "rotate", name);
 });
 after(() => {
   scratch[Symbol.dispose]();
@@ -20,9 +20,9 @@ after(() => {
 
 const manifest = () => readFileSync(join(project.root, "sealed/answers/manifest.json"), "utf8");
 
-test("a result that is named is refused with the reason and what to do, and is not touched", () => {
+test("a result that is named is refused with the reason and what to do, and is not touched", async () => {
   const was = manifest();
-  const run = project.run("data", "rewrap", "answers");
+  const run = await project.runHere("data", "rewrap", "answers");
   assert.equal(run.status, 1);
   assert.match(
     run.stderr,
@@ -36,20 +36,20 @@ test("a result that is named is refused with the reason and what to do, and is n
   assert.equal(manifest(), was);
 });
 
-test("re-wrapping all says which results stay; a table becomes a file of the new version", () => {
-  const run = project.must("data", "rewrap", "--json");
+test("re-wrapping all says which results stay; a table becomes a file of the new version", async () => {
+  const run = await project.mustHere("data", "rewrap", "--json");
   const { rewrapped, results } = JSON.parse(run.stdout);
   assert.deepEqual(results, ["answers"]);
   assert.deepEqual(
     rewrapped.map((one: { dataset: string; changed: boolean }) => [one.dataset, one.changed]),
     [["people", true]],
   );
-  const people = project.run("data", "rewrap");
+  const people = await project.runHere("data", "rewrap");
   assert.equal(people.status, 0);
   assert.match(people.stderr, /answers: a result, not re-wrapped: its manifest is signed/);
   assert.match(people.stderr, /keep the old version of its KEK enabled/);
-  project.must("key", "rotate", "sensitive");
-  const again = project.must("data", "rewrap", "people");
+  await project.mustHere("key", "rotate", "sensitive");
+  const again = await project.mustHere("data", "rewrap", "people");
   const stored = readdirSync(join(project.root, "sealed/people"), { recursive: true }).map(String);
   assert.match(again.stdout, /people +v3 +now/);
   assert.deepEqual(
@@ -58,13 +58,13 @@ test("re-wrapping all says which results stay; a table becomes a file of the new
   );
 });
 
-test("the remedy works: the job signed and run again seals its result under the current version", () => {
-  project.must("job", "sign", "answer");
-  project.must("policy", "draft", "analysis", "--force");
-  project.must("policy", "apply");
-  project.must("run", "answer");
+test("the remedy works: the job signed and run again seals its result under the current version", async () => {
+  await project.mustHere("job", "sign", "answer");
+  await project.mustHere("policy", "draft", "analysis", "--force");
+  await project.mustHere("policy", "apply");
+  await project.mustHere("run", "answer");
   const [version] = JSON.parse(
-    project.must("key", "show", "results", "--json").stdout,
+    (await project.mustHere("key", "show", "results", "--json")).stdout,
   ).kek.versions.slice(-1);
   assert.ok(
     Buffer.from(JSON.parse(manifest()).payload, "base64").toString().includes(version.kekVersion),
