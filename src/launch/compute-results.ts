@@ -7,7 +7,7 @@ import type { WorkerOrder, WorkerResult } from "../compute/sql/task.ts";
 import { isolationNotice } from "../compute/work-directory.ts";
 import type { Job } from "../format/job.ts";
 import type { KekPublicKey, WrappedLocalKey } from "../format/kek.ts";
-import { makeResultKeys } from "../seal/index.ts";
+import { makeResultKeys } from "../seal/table-key.ts";
 import type { Store, StoreSource } from "../store/index.ts";
 import type { LauncherConfig, LaunchEvent } from "./messages.ts";
 import { makeResultSink } from "./put-results.ts";

@@ -6,7 +6,7 @@ import type { WrappedLocalKey } from "../format/kek.ts";
 import type { ManifestFloor } from "../format/grant.ts";
 import { peekObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
-import { loadEnvelope, loadPinned } from "../seal/index.ts";
+import { loadEnvelope, loadPinned } from "../seal/stored-manifest.ts";
 import type { Store } from "../store/index.ts";
 
 type JobInput = Job["inputs"][number];

@@ -2,7 +2,7 @@ import { PpmlError, toTimestamp } from "../base/index.ts";
 import { manifestRoot, manifestSchema } from "../format/manifest.ts";
 import type { Manifest, ManifestFile } from "../format/manifest.ts";
 import { parseWith } from "../format/schema.ts";
-import { RESULT_GROUP } from "../seal/index.ts";
+import { RESULT_GROUP } from "../seal/table-key.ts";
 import type { WorkerResult } from "../compute/sql/task.ts";
 import type { LaunchResult } from "./messages.ts";
 import type { FinishedJob } from "./job-state.ts";

@@ -1,7 +1,8 @@
 import { PpmlError } from "../base/index.ts";
 import type { WorkerResult } from "../compute/sql/task.ts";
 import type { ManifestFloor } from "../format/grant.ts";
-import { acceptManifest, checkListing, checkStored } from "../open/index.ts";
+import { acceptManifest, checkListing } from "../open/accept-manifest.ts";
+import { checkStored } from "../open/check-stored.ts";
 import { openStore } from "../store/index.ts";
 import type { Store, StoreSource } from "../store/index.ts";
 import { checkJob } from "./check-job.ts";

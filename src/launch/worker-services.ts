@@ -2,8 +2,9 @@ import { PpmlError, Secret } from "../base/index.ts";
 import { KEY_OF } from "../compute/sql/task.ts";
 import type { Progress } from "../compute/sql/task.ts";
 import type { WorkerServices } from "../compute/sql/run-worker.ts";
-import { parseKeyMaterial, toWrappedLocalKey, unwrapDek } from "../format/parquet/index.ts";
-import { parseSealedFileHeader, unwrapFileDek } from "../format/sealed-file/index.ts";
+import { parseKeyMaterial, toWrappedLocalKey, unwrapDek } from "../format/parquet/key-material.ts";
+import { parseSealedFileHeader } from "../format/sealed-file/header.ts";
+import { unwrapFileDek } from "../format/sealed-file/unwrap-file-dek.ts";
 import type { StoreSource } from "../store/index.ts";
 
 /** Local keys that a release gave to this launcher, by id; they never leave it. */

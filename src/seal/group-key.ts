@@ -1,7 +1,7 @@
 import { PpmlError } from "../base/index.ts";
 import type { Secret } from "../base/index.ts";
 import type { KekPublicKey, WrappedLocalKey } from "../format/kek.ts";
-import { makeLocalKey, wrapLocalKey } from "../key/index.ts";
+import { makeLocalKey, wrapLocalKey } from "../key/wrap.ts";
 
 /** The local key of one column group for one sealing: it wraps the DEKs of all its files. */
 export type GroupKey = Disposable & {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Secret, toBase64Url } from "../base/index.ts";
-import { encodeKeyMaterial, toKeyMaterial, wrapDek } from "../format/parquet/index.ts";
+import { encodeKeyMaterial, toKeyMaterial, wrapDek } from "../format/parquet/key-material.ts";
 import type { TableKey } from "../format/parquet/index.ts";
 import type { KekPublicKey, WrappedLocalKey } from "../format/kek.ts";
 import { makeGroupKey } from "./group-key.ts";

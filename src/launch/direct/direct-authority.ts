@@ -11,7 +11,7 @@ import {
 } from "../../format/manifest.ts";
 import type { ReceiptFile } from "../../format/receipt.ts";
 import { envelopeDigest, peekObject, signObject } from "../../format/signed-object.ts";
-import { loadEnvelope } from "../../seal/index.ts";
+import { loadEnvelope } from "../../seal/stored-manifest.ts";
 import type { Store } from "../../store/index.ts";
 import { floorOf } from "../floor-of.ts";
 import type { AskingJob, FinishedJob, JobAuthority, MadeResult, Release } from "../job-state.ts";

@@ -14,6 +14,7 @@ import { after, describe, test } from "node:test";
 import { toHex } from "../../../src/base/index.ts";
 import { measureImage } from "../../../src/launch/sim/image.ts";
 import { planImage } from "../../../src/launch/sim/image-plan.ts";
+import { IMAGE_ENTRIES, withoutFor } from "../../../src/cli/tee-image.ts";
 import { config, copyRoot, makeClone, makeRoot } from "./fixture.ts";
 
 const roots: string[] = [];
@@ -76,6 +77,19 @@ test("an image is the modules that the entries reach, their packages whole, and 
     "src/worker/main.ts",
   ]);
   assert.deepEqual(plan.entryPaths, ["src/launch/main.ts", "src/worker/main.ts"]);
+});
+
+test("the TEE's image holds no code that keeps KEKs, opens vaults or decides on a release", () => {
+  const plan = planImage({
+    imageRoot: join(import.meta.dirname, "../../.."),
+    entries: IMAGE_ENTRIES,
+    without: withoutFor(true),
+  });
+  const modules = plan.files.map(({ path }) => path).filter((path) => path.startsWith("src/"));
+  assert.deepEqual(
+    modules.filter((path) => /^src\/(?:key|broker|release|cli)\//.test(path)).sort(),
+    ["src/key/public-key.ts", "src/key/wrap.ts"],
+  );
 });
 
 test("in an installed package the image is its .js files, and packages beside it are found", () => {
