@@ -17,10 +17,7 @@ const scratch = makeScratch();
 let project: TestProject;
 before(async () => {
   const sql = "SELECT count(*) AS n FROM people";
-  project = await makeTestProject({ folder: scratch.path, canary: "x", sql });
-  const grants = ["ordinary", "sensitive", "results"].flatMap((kek) => ["--grant", kek]);
-  await must("policy", "draft", "owner", "--force", ...grants);
-  await must("policy", "apply");
+  project = await makeTestProject({ folder: scratch.path, canary: "x", sql, ownerOpens: true });
 });
 after(() => {
   scratch[Symbol.dispose]();

@@ -53,6 +53,10 @@ export async function makeTestProject(options: {
   readonly folder: string;
   readonly canary: string;
   readonly sql: string;
+  /** The owner's policy lets the owner open every dataset. */
+  readonly ownerOpens?: boolean;
+  /** Adds to the project before it is sealed; gives the names of jobs to sign too. */
+  readonly extend?: (root: string) => Promise<readonly string[]>;
 }): Promise<TestProject> {
   const root = join(options.folder, "project");
   const temporary = join(options.folder, "tmp");
@@ -86,11 +90,14 @@ export async function makeTestProject(options: {
     `SELECT i AS id, '${options.canary}' || i AS note FROM range(5000) t(i)`,
     ", COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1",
   );
-  for (const name of ["ordinary", "sensitive", "results"]) await mustHere("key", "create", name);
+  const jobs = ["answer", ...((await options.extend?.(root)) ?? [])];
+  const keks = ["ordinary", "sensitive", "results"];
+  for (const name of keks) await mustHere("key", "create", name);
   await mustHere("data", "seal");
-  await mustHere("job", "sign", "answer");
+  for (const job of jobs) await mustHere("job", "sign", job);
+  const grants = options.ownerOpens === true ? keks.flatMap((kek) => ["--grant", kek]) : [];
   await mustHere("policy", "draft", "analysis");
-  await mustHere("policy", "draft", "owner");
+  await mustHere("policy", "draft", "owner", ...grants);
   await mustHere("policy", "apply");
   return { root, temporary, run, must, runHere, mustHere };
 }
