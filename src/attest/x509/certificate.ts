@@ -80,9 +80,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
   if (!equalBytes(derEncoding(expectTag(innerAlgorithm, DER.sequence)), derEncoding(algorithm)))
     throw invalid("the signature algorithms inside and outside differ");
   const times = readDerSequence(expectTag(validity, DER.sequence));
-  const key = derEncoding(expectTag(spki, DER.sequence));
-  let publicKey: KeyObject | null = null;
-  return {
+  return new ParsedCertificate({
     tbs: derEncoding(tbs),
     algorithm: derEncoding(algorithm),
     algorithmOid: readDerOid(readDerSequence(algorithm)[0]),
@@ -93,17 +91,60 @@ export function parseCertificate(der: Uint8Array): Certificate {
     commonName: readCommonName(expectTag(subject, DER.sequence)),
     notBeforeMs: readDerTime(times[0]),
     notAfterMs: readDerTime(times[1]),
-    spki: key,
-    // Importing a key costs as much as a signature's verification, and not every key is used.
-    get publicKey() {
-      publicKey ??= readPublicKey(key, importSpki);
-      return publicKey;
-    },
-    get issuerKey() {
-      return readPublicKey(key, importIssuerSpki);
-    },
-    ...readExtensions(expectTag(extensions, 0xa3)),
-  };
+    spki: derEncoding(expectTag(spki, DER.sequence)),
+    extended: readExtensions(expectTag(extensions, 0xa3)),
+  });
+}
+
+type Extended = Pick<Certificate, "basicConstraints" | "keyUsage" | "extensions">;
+type Read = Omit<Certificate, "publicKey" | "issuerKey" | keyof Extended> & {
+  readonly extended: Extended;
+};
+
+/** A class for speed alone: objects whose literals have getters and spreads are slow to make and to read. */
+class ParsedCertificate implements Certificate {
+  readonly tbs: Uint8Array;
+  readonly algorithm: Uint8Array;
+  readonly algorithmOid: string;
+  readonly signature: Uint8Array;
+  readonly serial: Uint8Array;
+  readonly issuer: Uint8Array;
+  readonly subject: Uint8Array;
+  readonly commonName: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly spki: Uint8Array;
+  readonly basicConstraints: Certificate["basicConstraints"];
+  readonly keyUsage: KeyUsage | null;
+  readonly extensions: Certificate["extensions"];
+  #publicKey: KeyObject | null = null;
+
+  constructor(read: Read) {
+    this.tbs = read.tbs;
+    this.algorithm = read.algorithm;
+    this.algorithmOid = read.algorithmOid;
+    this.signature = read.signature;
+    this.serial = read.serial;
+    this.issuer = read.issuer;
+    this.subject = read.subject;
+    this.commonName = read.commonName;
+    this.notBeforeMs = read.notBeforeMs;
+    this.notAfterMs = read.notAfterMs;
+    this.spki = read.spki;
+    this.basicConstraints = read.extended.basicConstraints;
+    this.keyUsage = read.extended.keyUsage;
+    this.extensions = read.extended.extensions;
+  }
+
+  /** Importing a key costs a quarter of a signature's verification, and not every key is used. */
+  get publicKey(): KeyObject {
+    this.#publicKey ??= readPublicKey(this.spki, importSpki);
+    return this.#publicKey;
+  }
+
+  get issuerKey(): KeyObject {
+    return readPublicKey(this.spki, importIssuerSpki);
+  }
 }
 
 /**

@@ -65,17 +65,36 @@ const NONE_KNOWN: KnownCertificates = { find: () => null, isSigned: () => false 
 
 /** The trust anchor that a certificate stands for. */
 export function trustAnchorOf(certificate: Certificate): TrustAnchor {
-  const { subject, commonName, serial, spki } = certificate;
-  return {
-    name: subject,
-    commonName,
-    serial,
-    spki,
-    get publicKey() {
-      return certificate.issuerKey;
-    },
-    known: NONE_KNOWN,
-  };
+  return new CertificateAnchor(certificate);
+}
+
+/** The same trust anchor, with certificates of which it is settled that it signed them. */
+export function withKnown(anchor: TrustAnchor, known: KnownCertificates): TrustAnchor {
+  const { name, commonName, serial, spki, publicKey } = anchor;
+  return { name, commonName, serial, spki, publicKey, known };
+}
+
+/** A class, as `ParsedCertificate` is one: a verification makes four of them. */
+class CertificateAnchor implements TrustAnchor {
+  readonly name: Uint8Array;
+  readonly commonName: string;
+  readonly serial: Uint8Array;
+  readonly spki: Uint8Array;
+  readonly known = NONE_KNOWN;
+  readonly #certificate: Certificate;
+
+  constructor(certificate: Certificate) {
+    this.name = certificate.subject;
+    this.commonName = certificate.commonName;
+    this.serial = certificate.serial;
+    this.spki = certificate.spki;
+    this.#certificate = certificate;
+  }
+
+  /** Made when it is asked for: nobody asks where the certificate below is known by its bytes. */
+  get publicKey(): KeyObject {
+    return this.#certificate.issuerKey;
+  }
 }
 
 /**

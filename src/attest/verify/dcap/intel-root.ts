@@ -1,5 +1,5 @@
 import { parseCertificate } from "../../x509/certificate.ts";
-import { ECDSA_P256_SHA256, trustAnchorOf } from "../../x509/chain.ts";
+import { ECDSA_P256_SHA256, trustAnchorOf, withKnown } from "../../x509/chain.ts";
 import type { TrustAnchor } from "../../x509/chain.ts";
 import { knownCertificates } from "../../x509/known-certificates.ts";
 import { decodePemBody } from "../../x509/pem.ts";
@@ -19,5 +19,5 @@ export function intelTrustAnchor(): TrustAnchor {
 function parseAnchor(): TrustAnchor {
   const root = trustAnchorOf(parseCertificate(decodePemBody(INTEL_ROOT_BODY)));
   const known = knownCertificates(root, { bodies: INTEL_BODIES, algorithm: ECDSA_P256_SHA256 });
-  return { ...root, known };
+  return withKnown(root, known);
 }

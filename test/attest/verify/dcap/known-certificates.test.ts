@@ -15,7 +15,7 @@ import {
 import { intelTrustAnchor } from "../../../../src/attest/verify/dcap/intel-root.ts";
 import { verifyQuoteUnder } from "../../../../src/attest/verify/dcap/verify-quote.ts";
 import { parseCertificate } from "../../../../src/attest/x509/certificate.ts";
-import { ECDSA_P256_SHA256, trustAnchorOf } from "../../../../src/attest/x509/chain.ts";
+import { ECDSA_P256_SHA256, trustAnchorOf, withKnown } from "../../../../src/attest/x509/chain.ts";
 import type { TrustAnchor } from "../../../../src/attest/x509/chain.ts";
 import { knownCertificates } from "../../../../src/attest/x509/known-certificates.ts";
 import { decodePemBody } from "../../../../src/attest/x509/pem.ts";
@@ -33,7 +33,7 @@ function pinned(of: SimDcapPki, certificates?: readonly Uint8Array[]): TrustAnch
   const { root, pckCa, tcbSigner } = of.certificates;
   const anchor = trustAnchorOf(parseCertificate(root));
   const bodies = (certificates ?? [root, pckCa, tcbSigner]).map(bodyOf);
-  return { ...anchor, known: knownCertificates(anchor, { bodies, algorithm: ECDSA_P256_SHA256 }) };
+  return withKnown(anchor, knownCertificates(anchor, { bodies, algorithm: ECDSA_P256_SHA256 }));
 }
 
 function verifyPinned(
