@@ -23,15 +23,14 @@ const TELL = `
   const tell = (value) => writeSync(1, JSON.stringify(value) + "\\n");
 `;
 
-/** Boots one entry of this source; resolves to how it ended, its events and the measurement. */
+/** Boots one entry of this source; resolves to how it ended, its events and where it lay. */
 async function boot(
   source: string,
   options: { request?: Uint8Array; timeoutMs?: number; onEvent?: (event: unknown) => void } = {},
 ) {
   const root = makeRoot({ "src/main.ts": TELL + source });
   roots.push(root);
-  const image = { imageRoot: root, entries: ["main.ts"], config };
-  await using snapshot = await buildSnapshot(image);
+  await using snapshot = await buildSnapshot({ imageRoot: root, entries: ["main.ts"], config });
   const events: unknown[] = [];
   const started = performance.now();
   const exit = await bootSimulatedTee({
@@ -41,11 +40,9 @@ async function boot(
     timeoutMs: options.timeoutMs ?? 60_000,
     onEvent: options.onEvent ?? ((event) => events.push(event)),
   });
-  const { measurement } = await measureImage(image);
   return {
     exit,
     events,
-    measurement,
     directory: snapshot.directory,
     ms: performance.now() - started,
   };

@@ -1,19 +1,13 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { appendFile, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { runInProcess } from "../../ppml.ts";
 
-const MAIN = fileURLToPath(new URL("../../../../src/cli/main.ts", import.meta.url));
-
-function ppml(cwd: string, line: string): Promise<{ readonly code: number; readonly out: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [MAIN, ...line.split(" ")], { cwd }, (_, out) => {
-      resolve({ code: child.exitCode ?? -1, out });
-    });
-  });
+async function ppml(cwd: string, line: string) {
+  const { code, stdout } = await runInProcess(line.split(" "), { cwd });
+  return { code, out: stdout };
 }
 
 test("a rotated KEK's data is re-wrapped, and verify refuses a file that was extended", async () => {
