@@ -1,6 +1,8 @@
 import { createPublicKey } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { compactDecrypt, compactVerify, decodeProtectedHeader } from "jose";
+import { decodeProtectedHeader } from "jose/decode/protected_header";
+import { compactDecrypt } from "jose/jwe/compact/decrypt";
+import { compactVerify } from "jose/jws/compact/verify";
 import { fromTimestamp, PpmlError, Secret, sha256, toHex } from "../base/index.ts";
 import {
   GRANT_JWE_TYPE,

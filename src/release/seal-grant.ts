@@ -1,4 +1,5 @@
-import { CompactEncrypt, CompactSign } from "jose";
+import { CompactEncrypt } from "jose/jwe/compact/encrypt";
+import { CompactSign } from "jose/jws/compact/sign";
 import { PpmlError, Secret, sha256, toHex, toTimestamp } from "../base/index.ts";
 import { encodeGrantBundle, grantSchema, GRANT_JWE_TYPE, GRANT_JWS_TYPE } from "../format/grant.ts";
 import type { Grant, ManifestFloor } from "../format/grant.ts";

@@ -1,6 +1,6 @@
 import { createPublicKey } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { CompactSign } from "jose";
+import { CompactSign } from "jose/jws/compact/sign";
 import { PpmlError, utf8 } from "../../base/index.ts";
 import type { JsonObject } from "../evidence/maa-evidence.ts";
 import { TRUSTEE_PROFILE } from "./ear.ts";

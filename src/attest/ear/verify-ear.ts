@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { compactVerify } from "jose";
+import { compactVerify } from "jose/jws/compact/verify";
 import { z } from "zod";
 import { PpmlError, toTimestamp } from "../../base/index.ts";
 import { parseWith } from "../../format/schema.ts";

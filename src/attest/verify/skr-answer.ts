@@ -1,4 +1,4 @@
-import { compactVerify } from "jose";
+import { compactVerify } from "jose/jws/compact/verify";
 import { z } from "zod";
 import { fromBase64, PpmlError } from "../../base/index.ts";
 import { parseWith } from "../../format/schema.ts";
