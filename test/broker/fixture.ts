@@ -1,5 +1,6 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import type { KeyObject } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,7 +28,7 @@ import { reportDataOf } from "../../src/format/runtime-data.ts";
 import type { RuntimeData } from "../../src/format/runtime-data.ts";
 import { envelopeDigest, signObject } from "../../src/format/signed-object.ts";
 import type { Envelope } from "../../src/format/signed-object.ts";
-import { createEmbeddedVault } from "../../src/key/embedded/embedded-vault.ts";
+import { createEmbeddedVault, openEmbeddedVault } from "../../src/key/embedded/embedded-vault.ts";
 import type { EmbeddedVault } from "../../src/key/embedded/embedded-vault.ts";
 import { kekThumbprint } from "../../src/key/public-key.ts";
 import { createRootKeyFile } from "../../src/key/root-key.ts";
@@ -80,6 +81,36 @@ export type Fixture = {
 
 const sharedPki = createSimulationPki({ nowMs: NOW_MS });
 
+/** The files of the vault that was made first, by its mode: making its RSA keys takes half a second. */
+const made = new Map<string, { readonly root: Uint8Array; readonly vault: Uint8Array }>();
+
+/** A vault of its own for each fixture; its keys are the same for all of a test file. */
+async function openVault(dir: string, mode: "simulation" | "production"): Promise<EmbeddedVault> {
+  const path = join(dir, "vault.db");
+  const root = { kind: "file", path: join(dir, "root.key") } as const;
+  const files = made.get(mode);
+  if (files !== undefined) {
+    writeFileSync(root.path, files.root, { mode: 0o600 });
+    writeFileSync(path, files.vault, { mode: 0o600 });
+    return openEmbeddedVault({ path, root });
+  }
+  await createRootKeyFile({ path: root.path });
+  const vault = await createEmbeddedVault({ path, mode, root });
+  await Promise.all(
+    ["ordinary", "sensitive", "results"].map((name) =>
+      vault.createKek({ name, kind: "unwrap-only" }),
+    ),
+  );
+  made.set(mode, { root: readFileSync(root.path), vault: readFileSync(path) });
+  return vault;
+}
+
+function kekNamed(keks: readonly KekInfo[], name: string): KekInfo {
+  const found = keks.find((kek) => kek.name === name);
+  if (found === undefined) throw new Error(`the vault has no ${name}`);
+  return found;
+}
+
 export async function makeFixture(
   mode: "simulation" | "production" = "simulation",
   options: {
@@ -89,15 +120,13 @@ export async function makeFixture(
   } = {},
 ): Promise<Fixture> {
   const dir = await mkdtemp(join(tmpdir(), "ppml-broker-"));
-  const rootPath = join(dir, "root.key");
-  await createRootKeyFile({ path: rootPath });
-  const root = { kind: "file", path: rootPath } as const;
-  const vault = await createEmbeddedVault({ path: join(dir, "vault.db"), mode, root });
-  const [open, secret, result] = await Promise.all([
-    vault.createKek({ name: "ordinary", kind: "unwrap-only" }),
-    vault.createKek({ name: "sensitive", kind: "unwrap-only" }),
-    vault.createKek({ name: "results", kind: "unwrap-only" }),
-  ]);
+  const vault = await openVault(dir, mode);
+  const keks = await vault.listKeks();
+  const [open, secret, result] = [
+    kekNamed(keks, "ordinary"),
+    kekNamed(keks, "sensitive"),
+    kekNamed(keks, "results"),
+  ];
   const owner = newSigningKey();
   const platform = simulatedPlatformOf(sharedPki);
   const time = { nowMs: NOW_MS };
