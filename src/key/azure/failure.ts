@@ -12,22 +12,53 @@ export type Asked = {
   readonly role?: string;
 };
 
-/** The least role of Azure that gives each data action, as its last parts name it. */
-const ROLES: readonly (readonly [action: RegExp, vault: string, hsm: string])[] = [
+/** A role that gives an action; `hsm` is empty where Managed HSM has none. */
+type Remedy = {
+  readonly vault: string;
+  readonly hsm: string;
+  /** Of a role that opens or gives out KEKs: it is proposed at the KEK, never at the vault. */
+  readonly at?: "key";
+  /** What the role gives beside the action. */
+  readonly beware?: string;
+};
+
+const MANAGES =
+  "The role opens data too: give it to who manages keys, never to a broker or a workload";
+
+/** The narrowest built-in role that gives each data action, as its last parts name it. */
+const ROLES: readonly (readonly [action: RegExp, remedy: Remedy])[] = [
   [
     /keys\/release\/action$/i,
-    "Key Vault Crypto Service Release User",
-    "Managed HSM Crypto Service Release User",
+    {
+      vault: "Key Vault Crypto Service Release User",
+      hsm: "Managed HSM Crypto Service Release User",
+      at: "key",
+    },
   ],
-  [/keys\/deletedKeys\//i, "Key Vault Crypto Officer", "Managed HSM Crypto Officer"],
   [
-    /keys\/(?:read|read\/action|wrap\/action|unwrap\/action)$/i,
-    "Key Vault Crypto Service Encryption User",
-    "Managed HSM Crypto Service Encryption User",
+    /keys\/(?:read|read\/action|deletedKeys\/read\/action)$/i,
+    { vault: "Key Vault Reader", hsm: "Managed HSM Crypto Auditor" },
   ],
-  [/keys\//i, "Key Vault Crypto Officer", "Managed HSM Crypto User"],
-  [/secrets\/(?:getSecret|readMetadata)\/action$/i, "Key Vault Secrets User", ""],
-  [/secrets\//i, "Key Vault Secrets Officer", ""],
+  [
+    /keys\/unwrap\/action$/i,
+    {
+      vault: "Key Vault Crypto Service Encryption User",
+      hsm: "Managed HSM Crypto Service Encryption User",
+      at: "key",
+      beware:
+        "Only a broker's identity may have it: whoever has it opens what is sealed for that KEK, whatever the policies say",
+    },
+  ],
+  [
+    /keys\/deletedKeys\//i,
+    { vault: "Key Vault Crypto Officer", hsm: "Managed HSM Crypto Officer", beware: MANAGES },
+  ],
+  [
+    /keys\/(?!wrap\/|encrypt\/|decrypt\/)/i,
+    { vault: "Key Vault Crypto Officer", hsm: "Managed HSM Crypto User", beware: MANAGES },
+  ],
+  [/secrets\/(?:getSecret|readMetadata)\/action$/i, { vault: "Key Vault Secrets User", hsm: "" }],
+  [/secrets\//i, { vault: "Key Vault Secrets Officer", hsm: "" }],
 ];
 
 /**
@@ -82,16 +113,23 @@ export function statusOf(error: unknown): number {
 function missingRole(message: string, asked: Asked): string {
   const action = /Action: '([^'\r\n]{1,200})'/.exec(message)?.[1] ?? "";
   const objectId = /oid=([0-9a-f-]{36})/i.exec(message)?.[1] ?? "OBJECT-ID";
-  const scope = /Resource: '([^'\r\n]{1,400})'/.exec(message)?.[1] ?? "";
+  const resource = /Resource: '([^'\r\n]{1,400})'/.exec(message)?.[1] ?? "";
   const isHsm = /managedHsm/i.test(action);
-  const [, vault = "", hsm = ""] = ROLES.find(([pattern]) => pattern.test(action)) ?? [];
-  const role = asked.role ?? (isHsm ? hsm : vault);
+  const remedy = ROLES.find(([pattern]) => pattern.test(action))?.[1];
+  const role = asked.role ?? remedy?.[isHsm ? "hsm" : "vault"] ?? "";
   if (role === "") return `the identity ${objectId} may not do ${action}: ask the vault's owner`;
-  const at = scope.replace(/\/(?:keys|secrets)\/[^/]+$/, "");
+  const lacks = `the identity ${objectId} lacks the role "${role}" (action ${action})`;
+  // Azure names a key with or without its version, which is no scope.
+  const key = /\/keys\/[^/]+/.exec(resource)?.[0] ?? null;
+  const beware = remedy?.beware === undefined ? "" : `. ${remedy.beware}`;
+  if (remedy?.at === "key" && key === null)
+    return `${lacks}: ask the vault's owner for it at that KEK, not at the vault${beware}`;
+  const at = remedy?.at === "key" ? key : "";
+  const vault = resource.replace(/\/(?:keys|secrets)\/.*$/, "");
   const command = isHsm
-    ? `az keyvault role assignment create --hsm-name ${asked.host.split(".")[0] ?? ""} --role "${role}" --assignee-object-id ${objectId} --scope /keys`
-    : `az role assignment create --role "${role}" --assignee-object-id ${objectId} --scope ${at}`;
-  return `the identity ${objectId} lacks the role "${role}" (action ${action}): ${command}. A new assignment may take ten minutes to count`;
+    ? `az keyvault role assignment create --hsm-name ${asked.host.split(".")[0] ?? ""} --role "${role}" --assignee-object-id ${objectId} --scope ${at === "" ? "/keys" : at}`
+    : `az role assignment create --role "${role}" --assignee-object-id ${objectId} --scope ${vault}${at}`;
+  return `${lacks}: ${command}. A new assignment may take ten minutes to count${beware}`;
 }
 
 function noVault({ host }: Asked): string {

@@ -228,6 +228,7 @@ describe("Key Vault as a vault", () => {
     const { request } = await wrapped(officer, kek.kekId);
     const denied = await failureOf(vault.unwrap(request));
     assert.match(denied.message, /lacks the role "Key Vault Crypto Service Encryption User"/);
+    assert.match(denied.message, /--scope [^ ]*\/keys\/a\. /);
     const { vault: broker } = open({ name, roles: ["Key Vault Crypto Service Encryption User"] });
     (await broker.unwrap(request))[Symbol.dispose]();
   });
