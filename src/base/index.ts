@@ -16,5 +16,6 @@ export {
 } from "./bytes.ts";
 export { ERROR_CODES, type ErrorCode } from "./error-codes.ts";
 export { asPpmlError, type ErrorDetail, isPpmlError, PpmlError, unreachable } from "./error.ts";
+export { tryFileLock } from "./file-lock.ts";
 export { Secret } from "./secret.ts";
 export { type Clock, fromTimestamp, toTimestamp } from "./time.ts";

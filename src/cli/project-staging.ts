@@ -1,15 +1,12 @@
-import type { DatabaseSync } from "node:sqlite";
 import { link, lstat, mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { PpmlError } from "../base/index.ts";
+import { PpmlError, tryFileLock } from "../base/index.ts";
 
 /** The folder in which `ppml init` makes everything before the first name of the project exists. */
 export const STAGING = ".ppml.new";
 
 /** The keys and the state of a project: taking this name is what completes an init. */
 export const STATE_FOLDER = ".ppml";
-
-const SQLITE_BUSY = 5;
 
 /** A locked staging folder. Disposing drops the lock; `remove` takes the folder away. */
 export type Staging = Disposable & {
@@ -84,31 +81,23 @@ async function lockStaging(root: string): Promise<Staging> {
       if (!(await isCommitted(root, tree))) await takeBack(root, tree);
       await rm(folder, { recursive: true, force: true });
     },
-    [Symbol.dispose]: () => lock.close(),
+    [Symbol.dispose]: () => lock[Symbol.dispose](),
   };
 }
 
-/** SQLite's file lock: Node has no flock, and the kernel drops it however the process ends. */
-async function takeLock(root: string, path: string): Promise<DatabaseSync> {
-  const { DatabaseSync: Database } = await import("node:sqlite");
-  let lock: DatabaseSync | undefined;
-  try {
-    lock = new Database(path, { timeout: 0 });
-    lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
-    return lock;
-  } catch (cause) {
-    lock?.close();
-    if (cause instanceof Error && "errcode" in cause && cause.errcode === SQLITE_BUSY)
-      throw busy(root, cause);
+async function takeLock(root: string, path: string): Promise<Disposable> {
+  const lock = await tryFileLock(path).catch((cause: unknown) => {
     throw new PpmlError(
       "cli.exists",
       `${join(root, STAGING)} is left of an earlier ppml init and cannot be used: remove that folder, it holds nothing that is in use`,
       { cause },
     );
-  }
+  });
+  if (lock === null) throw busy(root);
+  return lock;
 }
 
-function busy(root: string, cause: unknown): PpmlError {
+function busy(root: string, cause?: unknown): PpmlError {
   return new PpmlError(
     "cli.exists",
     `another ppml init is at work in ${root}: wait until it has ended; nothing was changed`,

@@ -39,10 +39,34 @@ export async function collectInputs(
     found.map(async ({ path, name, size }) => ({
       name,
       size,
-      kind: kind === "auto" ? await kindOf(path) : kind,
+      kind: kind === "auto" ? requireMeant(dataset, name, await kindOf(path)) : kind,
       open: () => openLocalSource(path, { name, followLink: true }),
     })),
   );
+}
+
+/**
+ * Refuses what would be sealed as bytes and is meant as a table: then a column that has a KEK of its own
+ * would lie under that of the others. @throws seal.plan
+ */
+function requireMeant(
+  { name: dataset, config }: { readonly name: string; readonly config: DatasetConfig },
+  name: string,
+  kind: "table" | "file",
+): "table" | "file" {
+  if (kind === "table") return kind;
+  const apart = config.groups.find(({ columns }) => columns !== undefined);
+  if (apart !== undefined)
+    throw new PpmlError(
+      "seal.plan",
+      `${name} of ${dataset} is no Parquet file and would be sealed whole, the columns of group ${apart.name} (${apart.columns?.join(", ") ?? ""}) with all others: write it as Parquet, or make it a dataset of one group`,
+    );
+  if (/\.parquet$/i.test(name))
+    throw new PpmlError(
+      "seal.plan",
+      `${name} of ${dataset} is named as Parquet and is none: empty, cut off, or something else; put the whole file there, or say "kind: file" if its bytes are to be sealed as they are`,
+    );
+  return kind;
 }
 
 async function filesOf(path: string): Promise<Found[]> {

@@ -9,6 +9,7 @@ import type { Store } from "../store/index.ts";
 import type { RunningBroker } from "./broker-process.ts";
 import type { DatasetConfig } from "./config/schema.ts";
 import type { CliContext } from "./context.ts";
+import { lockDataset } from "./dataset-lock.ts";
 import { renderTable } from "./output/table.ts";
 import { ownersAuthority, settleDataset } from "./owner-manifests.ts";
 import { collectInputs } from "./seal-inputs.ts";
@@ -49,6 +50,7 @@ export async function sealIntoStore(
   const store = await workspace.store(name);
   const inputs = await collectInputs(workspace.project, { name, config });
   const total = inputs.reduce((sum, input) => sum + input.size, 0);
+  using _ = await lockDataset(workspace.project, name);
   using progress = context.progress({ label: `sealing ${name}`, total });
   const startedMs = context.clock();
   const groups = await Promise.all(

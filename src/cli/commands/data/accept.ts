@@ -6,6 +6,7 @@ import type { BrokerClient } from "../../../launch/index.ts";
 import { publishManifest } from "../../../seal/index.ts";
 import { withBroker } from "../../broker-process.ts";
 import { defineCommand } from "../../command.ts";
+import { lockDataset } from "../../dataset-lock.ts";
 import { simulatedMark } from "../../output/style.ts";
 import { renderFields } from "../../output/table.ts";
 import { ownersAuthority, settleDataset } from "../../owner-manifests.ts";
@@ -64,6 +65,7 @@ async function accept(
 ): Promise<{ readonly waiting: WaitingResult; readonly path: string }> {
   const { client, dataset, nowMs } = of;
   const { project, owner } = workspace;
+  using _ = await lockDataset(project, dataset);
   const jobs = await directJobsOf(workspace, dataset);
   const floor = await settleDataset(workspace, { client, dataset });
   const store = await workspace.store(dataset);

@@ -7,6 +7,7 @@ import type { RewrapProof } from "../../../seal/index.ts";
 import { withBroker } from "../../broker-process.ts";
 import { defineCommand } from "../../command.ts";
 import type { CliContext } from "../../context.ts";
+import { lockDataset } from "../../dataset-lock.ts";
 import { ownersAuthority, settleDataset } from "../../owner-manifests.ts";
 import { renderTable } from "../../output/table.ts";
 import { loadStoredManifest } from "../../stored-manifest.ts";
@@ -96,6 +97,7 @@ async function rewrapOne(
 ): Promise<Rewrapped | null> {
   const { workspace, name, isAsked, client } = options;
   const { owner, vault } = workspace;
+  using _ = await lockDataset(workspace.project, name);
   const store = await workspace.store(name);
   const floor = await settleDataset(workspace, { client, dataset: name });
   const stored = await loadStoredManifest(store, name);
