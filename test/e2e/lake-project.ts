@@ -6,6 +6,7 @@ import { withTwin } from "../../src/twin/environment.ts";
 import type { Twin } from "../../src/twin/start.ts";
 import { runInProcess } from "../cli/ppml.ts";
 import { writeParquet } from "../compute/fixture.ts";
+import { peopleYaml } from "./project.ts";
 
 const PPML = join(import.meta.dirname, "../../bin/ppml");
 
@@ -35,36 +36,14 @@ export type LakeProject = {
   };
 };
 
-const YAML = `
-dataLake:
-  transport: environment
-datasets:
-  people:
-    source: data/people.parquet
-    store: ${LAKE}/people
-    groups:
-      - { name: ordinary, kek: ordinary }
-      - { name: sensitive, kek: sensitive, columns: [note] }
-  files:
+const FILES = `  files:
     source: data/files
     store: ${LAKE}/in/files
     groups: [{ name: all, kek: ordinary }]
-  answers:
-    store: ${LAKE}/answers
-    groups: [{ name: all, kek: results }]
-policies:
-  analysis: { file: policies/analysis.json }
-  owner: { file: policies/owner.json }
-jobs:
-  answer:
-    engine: sql
-    code: queries/answer.sql
-    policy: analysis
-    purpose: a test
-    inputs: { people: { dataset: people } }
-    output: answers
-    limits: { memoryMiB: 512, timeoutSeconds: 60, threads: 2 }
 `;
+const YAML = `
+dataLake:
+  transport: environment${peopleYaml(LAKE, FILES)}`;
 
 /** Makes the project; nothing is sealed yet. */
 export async function makeLakeProject(options: {

@@ -23,16 +23,22 @@ export type TestProject = {
   mustHere(...args: readonly string[]): Promise<Ran>;
 };
 
-const YAML = `
+/**
+ * The sections of ppml.yaml from `datasets` on: the table `people`, its job `answer`, the policies.
+ * @param place where the stores are
+ * @param more datasets besides, as YAML
+ */
+export function peopleYaml(place: string, more = ""): string {
+  return `
 datasets:
   people:
     source: data/people.parquet
-    store: sealed/people
+    store: ${place}/people
     groups:
       - { name: ordinary, kek: ordinary }
       - { name: sensitive, kek: sensitive, columns: [note] }
-  answers:
-    store: sealed/answers
+${more}  answers:
+    store: ${place}/answers
     groups: [{ name: all, kek: results }]
 policies:
   analysis: { file: policies/analysis.json }
@@ -47,6 +53,7 @@ jobs:
     output: answers
     limits: { memoryMiB: 512, timeoutSeconds: 60, threads: 2 }
 `;
+}
 
 /** Makes a project with one table, whose column `note` holds `canary` in every row, uncompressed. */
 export async function makeTestProject(options: {
@@ -81,7 +88,7 @@ export async function makeTestProject(options: {
   await mustHere("init", ".", "--template", "empty", "--name", "test");
   const path = join(root, "ppml.yaml");
   const head = readFileSync(path, "utf8").split("\ndatasets:")[0] ?? "";
-  writeFileSync(path, head + YAML);
+  writeFileSync(path, head + peopleYaml("sealed"));
   mkdirSync(join(root, "data"), { recursive: true });
   mkdirSync(join(root, "queries"), { recursive: true });
   writeFileSync(join(root, "queries", "answer.sql"), options.sql);
