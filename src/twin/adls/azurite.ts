@@ -22,6 +22,15 @@ const STOP_TIMEOUT_MS = 10_000;
 const VERSION = "3.37.0";
 const ENTRY = "azurite/dist/src/blob/main.js";
 
+/**
+ * Runs in Azurite before it: its standard input is a pipe of ours, which ends however we end, by
+ * SIGKILL too. Then Azurite writes what it has and ends, so that no two ever keep one folder.
+ */
+const LIFELINE = `process.stdin.on("error", () => {}).on("close", () => {
+  setTimeout(() => process.exit(1), 3000);
+  process.kill(process.pid, "SIGTERM");
+}).resume();`;
+
 /** Where Azurite is looked for when it is not installed beside ppml: a folder with node_modules. */
 export const AZURITE_FOLDER = join(homedir(), ".cache", "ppml", `azurite-${VERSION}`);
 
@@ -29,7 +38,7 @@ export const AZURITE_FOLDER = join(homedir(), ".cache", "ppml", `azurite-${VERSI
 export const AZURITE_REMEDY = `install it: npm install --prefix ${AZURITE_FOLDER} azurite@${VERSION}`;
 
 /**
- * Starts Azurite on a free loopback port, for one account. It is optional for users: where the package is
+ * Starts Azurite on a free loopback port, for one account; it ends with this process. It is optional for users: where the package is
  * not installed, the message says how to install it.
  * @param options.folder where the blobs are kept; null for memory only
  * @throws azure.unreachable where it is not installed or does not start
@@ -43,15 +52,16 @@ export async function startAzurite(options: {
   const key = options.key ?? new Uint8Array(randomBytes(64));
   const place = folder === null ? ["--inMemoryPersistence"] : ["--location", folder];
   const flags = ["--silent", "--disableTelemetry", "--skipApiVersionCheck"];
+  const lifeline = ["--import", `data:text/javascript,${encodeURIComponent(LIFELINE)}`];
   const child = spawn(
     process.execPath,
-    [findAzurite(), "--blobHost", "127.0.0.1", "--blobPort", "0", ...place, ...flags],
+    [...lifeline, findAzurite(), "--blobHost", "127.0.0.1", "--blobPort", "0", ...place, ...flags],
     {
       env: {
         PATH: process.env["PATH"],
         AZURITE_ACCOUNTS: `${account}:${Buffer.from(key).toString("base64")}`,
       },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe"],
     },
   );
   const end = (): void => void child.kill("SIGKILL");
