@@ -1,4 +1,5 @@
 import { isRestError } from "@azure/core-rest-pipeline";
+import type { RestError } from "@azure/core-rest-pipeline";
 import { PpmlError, isPpmlError } from "../base/index.ts";
 import type { ErrorCode } from "../base/index.ts";
 
@@ -9,6 +10,9 @@ const LOGIN_ERRORS = new Set([
   "AuthenticationRequiredError",
   "CredentialUnavailableError",
 ]);
+
+/** Where the local double says what it lacks: its answers to HEAD have no body. */
+const TWIN_MESSAGE = "ppml-twin-message";
 
 /** What is asked of Azure, for the message: "read the key https://..."; never a secret. */
 type Asked = { readonly what: string };
@@ -49,17 +53,29 @@ function judge(status: number | undefined): { readonly code: ErrorCode; readonly
     return { code: "azure.conflict", remedy: "somebody else changed it, or its name is taken" };
   if (status === 429)
     return { code: "azure.throttled", remedy: "its limit is reached: try again later" };
+  if (status === 501)
+    return { code: "azure.failed", remedy: "what answered cannot do this: trying again is no use" };
   return { code: "azure.failed", remedy: "try again, or read the message" };
 }
 
-function serviceMessage(error: Error & { readonly details?: unknown }): string {
+function serviceMessage(error: RestError): string {
   const { details } = error;
+  const ofTwin = error.response?.headers.get(TWIN_MESSAGE);
+  if (ofTwin !== undefined) return decoded(ofTwin);
   if (typeof details === "object" && details !== null && "error" in details) {
     const inner = details.error;
     if (typeof inner === "object" && inner !== null && "message" in inner)
       return String(inner.message);
   }
   return error.message;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function oneLine(text: string): string {

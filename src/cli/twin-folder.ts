@@ -1,7 +1,8 @@
 import { join, resolve } from "node:path";
 import { isPpmlError, PpmlError } from "../base/index.ts";
 import { openSimulatedPlatform } from "../attest/index.ts";
-import { startTwin } from "../twin/index.ts";
+import { isAbfsUri } from "../store/index.ts";
+import { AZURITE_REMEDY, isAzuriteInstalled, startTwin } from "../twin/index.ts";
 import type { Twin } from "../twin/index.ts";
 import type { CommonFlags } from "./command.ts";
 import { commonFlags } from "./command.ts";
@@ -107,6 +108,11 @@ export async function twinNotes(
   ];
   const project = await projectAround(context);
   const azure = project?.config.azure;
+  const stores = Object.values(project?.config.datasets ?? {}).map(({ store }) => store);
+  if ((azure?.storage !== undefined || stores.some(isAbfsUri)) && !isAzuriteInstalled())
+    notes.push(
+      `Storage does not answer here: Azurite, which keeps the double's blobs, is missing; ${AZURITE_REMEDY}`,
+    );
   if (azure === undefined) return notes;
   if (azure.transport === "direct")
     notes.push(

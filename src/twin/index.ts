@@ -1,3 +1,4 @@
+export { AZURITE_REMEDY, isAzuriteInstalled } from "./adls/azurite.ts";
 export { managedIdentityEnvironment, type TwinEnvironment, withTwin } from "./environment.ts";
 export { addFault, type Fault, FAULT_KINDS, FAULTS } from "./front/faults.ts";
 export { findRunning, type RunningTwin } from "./lock.ts";

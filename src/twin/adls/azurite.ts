@@ -35,7 +35,11 @@ const LIFELINE = `process.stdin.on("error", () => {}).on("close", () => {
 export const AZURITE_FOLDER = join(homedir(), ".cache", "ppml", `azurite-${VERSION}`);
 
 /** How to have Azurite where it is missing. */
-export const AZURITE_REMEDY = `install it: npm install --prefix ${AZURITE_FOLDER} azurite@${VERSION}`;
+export const AZURITE_REMEDY = `install it: npm install --prefix ${forShell(AZURITE_FOLDER)} azurite@${VERSION}`;
+
+function forShell(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
 
 /**
  * Starts Azurite on a free loopback port, for one account; it ends with this process. It is optional for users: where the package is

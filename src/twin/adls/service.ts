@@ -7,6 +7,7 @@ import type { TwinState } from "../state.ts";
 import { AZURITE_REMEDY, isAzuriteInstalled } from "./azurite.ts";
 import { createStorageAccess } from "./access.ts";
 import { openStorageAccounts } from "./accounts.ts";
+import type { ContainerOf } from "./accounts.ts";
 import { createBlobService } from "./blob-service.ts";
 import type { AdlsServices } from "./blob-service.ts";
 import { createDfsService } from "./dfs-service.ts";
@@ -27,26 +28,30 @@ const PATHS = defineKind(
 /** The two keys of a storage account, by its ARM id in small letters. */
 const KEYS = defineKind("storage-account-keys", z.strictObject({ keys: z.array(z.base64()) }));
 
+/** What ARM did with filesystems while there was no Azurite, by ACCOUNT/FILESYSTEM: done at its start. */
+const OWED = defineKind(
+  "adls-filesystem-owed",
+  z.strictObject({ action: z.enum(["put", "delete"]) }),
+);
+
 const CONTAINER_TYPE = "microsoft.storage/storageaccounts/blobservices/containers";
 const KEY_BYTES = 64;
 const shared = new WeakMap<TwinBase, AdlsServices>();
 
 /**
- * The blob endpoint as a service of the twin: Azurite keeps the blobs, in the twin's folder. Null where it
- * is not installed: then storage does not answer.
+ * The blob endpoint as a service of the twin: Azurite keeps the blobs, in the twin's folder. Where it is
+ * not installed every call is refused with how to install it, and after that the next call is served.
  */
-export function blobService(base: TwinBase): TwinService | null {
-  if (!isAzuriteInstalled()) {
+export function blobService(base: TwinBase): TwinService {
+  if (!isAzuriteInstalled())
     base.log(
       `storage does not answer: Azurite, which keeps the blobs, is missing: ${AZURITE_REMEDY}`,
     );
-    return null;
-  }
   const services = servicesOf(base);
   const service = createBlobService(services);
   return {
     ...service,
-    onResource: (change) => followArm(services, change),
+    onResource: (change) => followArm({ state: base.state, services }, change),
     close: async () => {
       await service.close?.();
       await services.accounts[Symbol.asyncDispose]();
@@ -54,9 +59,9 @@ export function blobService(base: TwinBase): TwinService | null {
   };
 }
 
-/** The Data Lake endpoint as a service of the twin: ours, over the same blobs. Null as above. */
-export function dfsService(base: TwinBase): TwinService | null {
-  return isAzuriteInstalled() ? createDfsService(servicesOf(base)) : null;
+/** The Data Lake endpoint as a service of the twin: ours, over the same blobs. */
+export function dfsService(base: TwinBase): TwinService {
+  return createDfsService(servicesOf(base));
 }
 
 /**
@@ -74,7 +79,11 @@ function servicesOf(base: TwinBase): AdlsServices {
   const paths = openPathTable(rowsOf(state));
   const folder = join(base.folder, "azurite");
   const services = {
-    accounts: openStorageAccounts({ authority, folder }),
+    accounts: openStorageAccounts({
+      authority,
+      folder,
+      onStart: (account) => payOwed(state, account),
+    }),
     access: createStorageAccess({
       authority,
       paths,
@@ -111,16 +120,42 @@ function keysIn(
   return keys;
 }
 
-/** A filesystem that a deployment makes or takes away is one of the account at once. */
-async function followArm(services: AdlsServices, change: ResourceChange): Promise<null> {
+/**
+ * A filesystem that a deployment makes or takes away is one of the account at once; without Azurite, as
+ * soon as there is one: a deployment does not fail for what its caller may do without.
+ */
+async function followArm(
+  { state, services }: { readonly state: TwinState; readonly services: AdlsServices },
+  change: ResourceChange,
+): Promise<null> {
+  const { action } = change;
   if (change.type.toLowerCase() !== CONTAINER_TYPE) return null;
+  if (action !== "put" && action !== "delete") return null;
   const [accountName = "", , filesystem = ""] = change.name.split("/");
-  const account = await services.accounts.open(accountName);
-  const container = account.container(filesystem);
-  if (change.action === "put") await container.createIfNotExists();
-  if (change.action === "delete") {
-    await container.deleteIfExists();
-    services.paths.drop({ account: accountName, filesystem });
+  if (action === "delete") services.paths.drop({ account: accountName, filesystem });
+  if (!isAzuriteInstalled()) {
+    state.put(OWED, `${accountName}/${filesystem}`, { action });
+    return null;
   }
+  const account = await services.accounts.open(accountName);
+  await doWithFilesystem(account.container(filesystem), action);
   return null;
+}
+
+async function payOwed(
+  state: TwinState,
+  { name, container }: { readonly name: string; readonly container: ContainerOf },
+): Promise<void> {
+  for (const { id, document } of state.list(OWED, { prefix: `${name}/` })) {
+    await doWithFilesystem(container(id.slice(name.length + 1)), document.action);
+    state.remove(OWED, id);
+  }
+}
+
+async function doWithFilesystem(
+  container: ReturnType<ContainerOf>,
+  action: "put" | "delete",
+): Promise<void> {
+  if (action === "put") await container.createIfNotExists();
+  else await container.deleteIfExists();
 }

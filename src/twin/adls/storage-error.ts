@@ -1,5 +1,8 @@
 import type { ServerResponse } from "node:http";
 
+/** The header that says why the double cannot do what Azure can, percent-encoded. */
+const TWIN_MESSAGE = "ppml-twin-message";
+
 /** A refusal of the double, with the code and status that Azure Storage has for it. */
 export class StorageRefusal extends Error {
   readonly status: number;
@@ -57,6 +60,8 @@ export function sendRefusal(
     "content-type": endpoint === "dfs" ? "application/json;charset=utf-8" : "application/xml",
     "content-length": Buffer.byteLength(body),
     "x-ms-error-code": code,
+    // An answer to HEAD has no body: what Azure itself would never say goes with it in a header.
+    ...(status === 501 ? { [TWIN_MESSAGE]: encodeURIComponent(message) } : {}),
     ...refusal.headers,
   });
   response.end(response.req.method === "HEAD" ? undefined : body);
