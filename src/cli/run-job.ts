@@ -6,7 +6,7 @@ import { parseWith } from "../format/schema.ts";
 import { peekObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
 import { bootSimulatedTee, buildSnapshot, launchEventSchema } from "../launch/index.ts";
-import type { LaunchEvent, LaunchRequest, LaunchResult } from "../launch/index.ts";
+import type { LaunchEvent, LaunchRequest, LaunchResult, TeeExit } from "../launch/index.ts";
 import type { RunningBroker } from "./broker-process.ts";
 import type { CliContext } from "./context.ts";
 import { settleDataset } from "./owner-manifests.ts";
@@ -52,6 +52,8 @@ export async function runInSimulatedTee(
   if (simulation === undefined)
     throw new PpmlError("attest.unavailable", "ppml.yaml names no simulated platform");
   const inputs = Object.values(run.datasets);
+  // Before any key is released for a result that could not be stored.
+  await (await workspace.store(run.output)).checkPut?.();
   if (broker !== null)
     for (const dataset of new Set([...inputs, run.output]))
       await settleDataset(workspace, { client: broker.client, dataset });
@@ -86,20 +88,42 @@ export async function runInSimulatedTee(
     `${context.talkStyle.dim("tee")}       SIMULATED sim-snp, measurement ${Buffer.from(snapshot.measurement).toString("hex").slice(0, 24)}…`,
   );
   using follower = followEvents(context);
+  const { timeoutSeconds } = job.engine.settings;
   const exit = await bootSimulatedTee({
     snapshot,
     platform: openSimulatedPlatform(project.resolve(simulation.platform)),
     launchRequest: encodeLaunchRequest(request),
-    timeoutMs: job.engine.settings.timeoutSeconds * 1000 + OVERHEAD_MS,
+    timeoutMs: timeoutSeconds * 1000 + OVERHEAD_MS,
     onEvent: follower.take,
   });
   const last = follower.last();
   if (last?.event === "done") return last.result;
   if (last?.event === "failed") throw failureOf(last);
-  throw new PpmlError(
+  throw endedSilently(exit, timeoutSeconds);
+}
+
+/**
+ * The error of a TEE that ended without its own.
+ * @param timeoutSeconds the job's limit
+ */
+export function endedSilently(exit: TeeExit, timeoutSeconds: number): PpmlError {
+  const detail = { stderr: exit.stderr.slice(0, 2000) };
+  if (exit.timedOut)
+    return new PpmlError(
+      "compute.timeout",
+      `the TEE was ended: it took longer than the job's time limit of ${timeoutSeconds} s and ${OVERHEAD_MS / 1000} s more to start, attest and store`,
+      {
+        detail: {
+          ...detail,
+          remedy:
+            "look whether the stores of its inputs and its output answer; if the job needs more time, raise limits.timeoutSeconds in ppml.yaml and sign it again",
+        },
+      },
+    );
+  return new PpmlError(
     "launch.failed",
     `the TEE ended (${exit.signal ?? `exit ${exit.exitCode ?? 0}`}) before it answered`,
-    { detail: { stderr: exit.stderr.slice(0, 2000) } },
+    { detail },
   );
 }
 

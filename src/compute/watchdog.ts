@@ -10,6 +10,8 @@ const RUNTIME_MIB = 512;
 export type Watchdog = Disposable & {
   /** The limit that was passed, or null. */
   verdict(): PpmlError | null;
+  /** Rejects with the verdict; otherwise it stays open. */
+  readonly passed: Promise<never>;
 };
 
 /** Starts to watch a running child. Memory is its anonymous resident set, read from /proc. */
@@ -18,9 +20,12 @@ export function watch(
   limits: { readonly timeoutSeconds: number; readonly memoryMiB: number },
 ): Watchdog {
   let error: PpmlError | null = null;
+  const passed = Promise.withResolvers<never>();
+  passed.promise.catch(() => undefined);
   const stop = (found: PpmlError): void => {
     error ??= found;
     child.kill("SIGKILL");
+    passed.reject(error);
   };
   const timeout = setTimeout(() => {
     stop(
@@ -36,6 +41,7 @@ export function watch(
   }, POLL_MS);
   return {
     verdict: () => error,
+    passed: passed.promise,
     [Symbol.dispose]: () => {
       clearTimeout(timeout);
       clearInterval(poll);

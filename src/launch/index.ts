@@ -21,5 +21,11 @@ export {
 } from "./messages.ts";
 export type { Launcher } from "./job-state.ts";
 export { runJob } from "./run-job.ts";
-export { bootSimulatedTee, buildSnapshot, measureImage, type Snapshot } from "./sim/index.ts";
+export {
+  bootSimulatedTee,
+  buildSnapshot,
+  measureImage,
+  type Snapshot,
+  type TeeExit,
+} from "./sim/index.ts";
 export { makeWorkerServices } from "./worker-services.ts";

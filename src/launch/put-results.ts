@@ -1,7 +1,5 @@
 import { PpmlError } from "../base/index.ts";
 import type { Store } from "../store/index.ts";
-import { makeHandover } from "./worker-services.ts";
-import type { Handover } from "./worker-services.ts";
 
 /** Where the sealed results of a job go while it runs. */
 export type ResultSink = {
@@ -13,7 +11,14 @@ export type ResultSink = {
   readonly abandon: (reason: unknown) => Promise<void>;
 };
 
-type Putting = { readonly handover: Handover; readonly stored: Promise<unknown> };
+/** An object that is being put: its chunks are given one at a time, each once the store has room. */
+type Putting = {
+  readonly give: (bytes: Uint8Array) => Promise<void>;
+  /** Ends the object; resolves when it is stored. */
+  readonly end: () => Promise<void>;
+  /** Ends the put without an object. */
+  readonly fail: (reason: unknown) => Promise<void>;
+};
 
 /**
  * Stores results under their names as they come. No manifest lists them yet: a reader sees none of
@@ -24,8 +29,7 @@ export function makeResultSink(store: Store, names: readonly string[]): ResultSi
   let at = -1;
   let putting: Putting | null = null;
   const end = async (): Promise<void> => {
-    await putting?.handover.end();
-    await putting?.stored;
+    await putting?.end();
     putting = null;
   };
   return {
@@ -38,7 +42,7 @@ export function makeResultSink(store: Store, names: readonly string[]): ResultSi
         at = query;
         putting = begin(store, name);
       }
-      await putting?.handover.give(bytes);
+      await putting?.give(bytes);
     },
     finish: async () => {
       await end();
@@ -49,17 +53,37 @@ export function makeResultSink(store: Store, names: readonly string[]): ResultSi
         );
     },
     abandon: async (reason) => {
-      await putting?.handover.fail(reason).catch(() => undefined);
-      await putting?.stored.catch(() => undefined);
+      await putting?.fail(reason);
       for (const name of names.slice(0, at + 1)) await store.delete(name).catch(() => undefined);
     },
   };
 }
 
 function begin(store: Store, name: string): Putting {
-  const handover = makeHandover();
-  const stored = store.put(name, handover.chunks);
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = writable.getWriter();
+  const stored = store.put(name, readable);
   // Its failure is seen where it is awaited; until then it must not end the process.
   stored.catch(() => undefined);
-  return { handover, stored };
+  // A store that fails before it asks for bytes never would: without the race they wait for ever.
+  const whileStoring = async (step: Promise<unknown>): Promise<void> => {
+    try {
+      await Promise.race([stored, step]);
+    } catch (error) {
+      // Where the store gave up, its own reason says more than the stream that it left.
+      await stored;
+      throw error;
+    }
+  };
+  return {
+    give: (bytes) => whileStoring(writer.ready.then(() => writer.write(bytes))),
+    end: async () => {
+      await whileStoring(writer.close());
+      await stored;
+    },
+    fail: async (reason) => {
+      await whileStoring(writer.abort(reason)).catch(() => undefined);
+      await stored.catch(() => undefined);
+    },
+  };
 }

@@ -82,26 +82,3 @@ function releasedKey(
     );
   return found.key;
 }
-
-/** Chunks that one side gives and the other iterates, one at a time. */
-export type Handover = {
-  readonly give: (bytes: Uint8Array) => Promise<void>;
-  readonly end: () => Promise<void>;
-  readonly fail: (error: unknown) => Promise<void>;
-  readonly chunks: AsyncIterable<Uint8Array>;
-};
-
-/** Makes a handover: `give` resolves when the consumer has room. */
-export function makeHandover(): Handover {
-  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-  const writer = writable.getWriter();
-  return {
-    give: async (bytes) => {
-      await writer.ready;
-      await writer.write(bytes);
-    },
-    end: () => writer.close(),
-    fail: (error) => writer.abort(error),
-    chunks: readable,
-  };
-}

@@ -28,6 +28,20 @@ export function storeError(error: unknown, name: string): PpmlError {
   });
 }
 
+/** Says of a store's own folder that it cannot be made or written; errors of ours pass as they are. */
+export function folderError(error: unknown, path: string): PpmlError {
+  if (isPpmlError(error)) return error;
+  const message = error instanceof Error ? error.message : "unknown error";
+  return new PpmlError("store.io", `the store ${path} cannot be written: ${message}`, {
+    cause: error,
+    detail: {
+      path,
+      errno: errorNumber(error),
+      remedy: "give yourself the right to write there, or name another folder as the store",
+    },
+  });
+}
+
 /** The errno's name ("ENOENT") of an error of node:fs; "" for another. */
 export function errorNumber(error: unknown): string {
   if (!(error instanceof Error) || !("code" in error)) return "";

@@ -1,9 +1,16 @@
 import { fstatSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
-import { lstat, mkdir, realpath, rmdir } from "node:fs/promises";
+import { access, constants, lstat, mkdir, realpath, rmdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { isPpmlError, PpmlError } from "../base/index.ts";
-import { checkParents, errorNumber, localEtag, storeError, syncFolder } from "./local-io.ts";
+import {
+  checkParents,
+  errorNumber,
+  folderError,
+  localEtag,
+  storeError,
+  syncFolder,
+} from "./local-io.ts";
 import { listLocal } from "./local-list.ts";
 import { withRootLock } from "./local-lock.ts";
 import { planReplace, writePlan } from "./local-replace.ts";
@@ -32,6 +39,7 @@ export function openLocalStore(path: string): Store {
     uri: pathToFileURL(local.path).href,
     putsAtOnce: 1,
     put: (name, chunks, options) => put(local, name, { chunks, options: options ?? {} }),
+    checkPut: () => checkPut(local),
     head: (name) => head(local, name),
     source: (name) => source(local, name),
     list: (prefix) => list(local, prefix),
@@ -94,6 +102,26 @@ async function replace(
   } finally {
     await discardTemporary(file);
   }
+}
+
+/** The folder, or the nearest one above it that exists, is one that this user may write to. */
+async function checkPut(local: LocalStore): Promise<void> {
+  try {
+    let folder = local.path;
+    let found = await findRoot(local).catch(missingIsNull);
+    while (found === null && folder !== dirname(folder)) {
+      folder = dirname(folder);
+      found = await realpath(folder).catch(missingIsNull);
+    }
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw folderError(error, local.path);
+  }
+}
+
+function missingIsNull(error: unknown): null {
+  if (errorNumber(error) === "ENOENT") return null;
+  throw error;
 }
 
 async function head(local: LocalStore, name: string): Promise<StoredObject | null> {
@@ -234,7 +262,7 @@ async function makePlace(local: LocalStore, name: string): Promise<Place> {
   try {
     await mkdir(local.path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
       // Said in findRoot, of the folder and not of the object.
-      if (errorNumber(error) !== "EEXIST") throw error;
+      if (errorNumber(error) !== "EEXIST") throw folderError(error, local.path);
     });
     const root = await findRoot(local);
     // One after the other, each checked before the next is made in it: a link must not lead out.

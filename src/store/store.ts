@@ -88,6 +88,13 @@ export type Store = {
   ) => Promise<{ readonly etag: string; readonly size: number }>;
 
   /**
+   * Tells early that nothing can be put, without writing; only stores that know it cheaply have it.
+   * It promises nothing: what counts is the put.
+   * @throws store.io, store.name
+   */
+  readonly checkPut?: () => Promise<void>;
+
+  /**
    * Tells an object's size and etag; null where there is none.
    * @throws store.name, store.io
    */

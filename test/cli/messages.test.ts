@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { endedSilently } from "../../src/cli/run-job.ts";
 import { makeScratch } from "../compute/fixture.ts";
 import { runInProcess } from "./ppml.ts";
 
@@ -94,6 +95,30 @@ describe("messages say what is wrong, and what to do", () => {
       await refused("data seal", "store.name", told);
       await refused("data verify people", "store.name", told);
     });
+  });
+
+  test("an output store that cannot be written is told before any key is released", async () => {
+    writeFileSync(at("sealed/developers"), "");
+    await refused(
+      "run developers",
+      "store.name",
+      /sealed\/developers is a file, expected a folder/,
+    );
+    rmSync(at("sealed/developers"));
+    // Where it can be written, it goes on to the release, which no policy allows.
+    await refused("run developers", "release.policy", /analysis/);
+  });
+
+  test("a TEE that is ended at its time limit is not told by its signal", () => {
+    const killed = { exitCode: null, signal: "SIGKILL", stderr: "" } as const;
+    const { code, message, detail } = endedSilently({ ...killed, timedOut: true }, 45);
+    assert.equal(code, "compute.timeout");
+    assert.match(message, /time limit of 45 s and 120 s more/);
+    assert.match(
+      String(detail["remedy"]),
+      /limits\.timeoutSeconds in ppml\.yaml and sign it again/,
+    );
+    assert.match(endedSilently({ ...killed, timedOut: false }, 45).message, /SIGKILL/);
   });
 
   test("help shows arguments that may be left out in brackets", async () => {

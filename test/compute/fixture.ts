@@ -166,6 +166,8 @@ type RunOptions = {
   readonly inherits?: boolean;
   /** Told of each range that the worker asks for. */
   readonly onRead?: () => void;
+  /** Awaited for each piece of a result that the worker gives. */
+  readonly onOutput?: () => Promise<void>;
   /** True: the worker's code runs in this process, where nothing is asked of its own. */
   readonly here?: boolean;
 };
@@ -214,7 +216,7 @@ export async function runQueries(
     resultDeks: keys.tables.map(({ dek }) => dek),
     output: ({ query, bytes }) => {
       chunks[query]?.push(Uint8Array.from(bytes));
-      return Promise.resolve();
+      return options.onOutput?.() ?? Promise.resolve();
     },
     progress: () => undefined,
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { after, test } from "node:test";
-import { utf8 } from "../../src/base/index.ts";
+import { PpmlError, utf8 } from "../../src/base/index.ts";
 import { makeResultSink } from "../../src/launch/put-results.ts";
 import { openLocalStore } from "../../src/store/index.ts";
 import type { Store } from "../../src/store/index.ts";
@@ -58,4 +59,35 @@ test("results of a job that fails in the midst of one are taken back", async () 
   assert.deepEqual(await listed(store), ["v1/a.parquet"]);
   await sink.abandon(new Error("the second query failed"));
   assert.deepEqual(await listed(store), []);
+});
+
+test("a store that cannot be written ends the job with its own error, before and after it takes bytes", async () => {
+  const blocked = `${scratch.path}/file`;
+  writeFileSync(blocked, "");
+  const full: Store = {
+    ...newStore(),
+    put: async (_name, chunks) => {
+      for await (const _ of chunks) throw new PpmlError("store.io", "the disk is full: /full");
+      throw new Error("no bytes came");
+    },
+  };
+  for (const [store, message] of [
+    [
+      openLocalStore(`${blocked}/store`),
+      new RegExp(`the store ${blocked}/store cannot be written`),
+    ],
+    [full, /the disk is full: \/full/],
+  ] as const) {
+    const sink = makeResultSink(store, NAMES);
+    const give = async (): Promise<void> => {
+      for (let part = 0; part < 8; part += 1) await sink.give({ query: 0, bytes: utf8("x") });
+    };
+    await assert.rejects(give, { code: "store.io", message });
+    await assert.rejects(sink.finish(), { code: "store.io", message });
+    await sink.abandon(new Error("the store failed"));
+  }
+  // One byte, so that the failure is met at the end.
+  const sink = makeResultSink(full, NAMES.slice(0, 1));
+  await sink.give({ query: 0, bytes: utf8("x") }).catch(() => undefined);
+  await assert.rejects(sink.finish(), { code: "store.io" });
 });

@@ -202,6 +202,24 @@ describe("half-written files", () => {
       });
   });
 
+  test("a store that cannot be written says so before anything is put, with its path", async () => {
+    await store.checkPut?.();
+    await openLocalStore(join(root, "not/made/yet")).checkPut?.();
+    assert.deepEqual(stored(), []);
+    writeFileSync(join(outside, "file"), "");
+    const below = join(outside, "file", "store");
+    const message = new RegExp(`the store ${below} cannot be written: ENOTDIR`);
+    for (const attempt of [
+      () => openLocalStore(below).checkPut?.(),
+      () => openLocalStore(below).put("object", [bytes("x")]),
+    ])
+      await assert.rejects(async () => attempt(), { code: "store.io", message });
+    await assert.rejects(async () => openLocalStore(join(outside, "file")).checkPut?.(), {
+      code: "store.name",
+      message: /is a file, expected a folder/,
+    });
+  });
+
   test("a writer that is killed leaves the old object, and its leftover goes later", async () => {
     await store.put("object", [bytes("old")]);
     const module = join(import.meta.dirname, "../../src/store/index.ts");

@@ -76,7 +76,8 @@ export async function runSqlWorker(options: {
   let failure: unknown = null;
   try {
     await sendFrame(channel, { type: FRAME.task, payload: utf8(JSON.stringify(task)) });
-    served = await serveWorker(channel, services);
+    // A service that hangs, such as a store that does not answer, must not outlast the job's limits.
+    served = await Promise.race([serveWorker(channel, services), watchdog.passed]);
   } catch (error) {
     failure = error;
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { PpmlError } from "../../../src/base/index.ts";
 import {
   fileInput,
   makeScratch,
@@ -234,6 +235,36 @@ test("a job that passes its time limit is ended", async () => {
       inputs: [{ dataset: people, columns: COLUMNS }],
       keks: [ordinary],
       settings: { timeoutSeconds: 2 },
+    }),
+    { code: "compute.timeout" },
+  );
+});
+
+test("a store that fails in mid-read ends the job with its own error", async () => {
+  let reads = 0;
+  await assert.rejects(
+    runQuery({
+      sql: "SELECT sum(team) FROM people",
+      inputs: [{ dataset: people, columns: COLUMNS }],
+      keks: [ordinary],
+      inherits: false,
+      onRead: () => {
+        if ((reads += 1) > 2) throw new PpmlError("store.io", "the store went away");
+      },
+    }),
+    { code: "store.io", message: /the store went away/ },
+  );
+});
+
+test("a store that never takes a result does not outlast the job's time limit", async () => {
+  await assert.rejects(
+    runQuery({
+      sql: "SELECT 1 AS one",
+      inputs: [],
+      keks: [],
+      resultKek: ordinary,
+      settings: { timeoutSeconds: 1 },
+      onOutput: () => new Promise<never>(() => undefined),
     }),
     { code: "compute.timeout" },
   );
