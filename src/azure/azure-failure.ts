@@ -1,5 +1,6 @@
 import { isRestError } from "@azure/core-rest-pipeline";
 import type { RestError } from "@azure/core-rest-pipeline";
+import { NO_ANSWER } from "./deadline.ts";
 import { PpmlError, isPpmlError } from "../base/index.ts";
 import type { ErrorCode } from "../base/index.ts";
 
@@ -32,6 +33,12 @@ export function toAzureFailure(error: unknown, { what }: Asked): Error {
     );
   if (!isRestError(error)) return error;
   const status = error.statusCode;
+  if (error.code === NO_ANSWER)
+    return new PpmlError(
+      "azure.unreachable",
+      `cannot ${what}: ${oneLine(error.message)} from ${hostOf(error)}: check the network, the proxy and Azure's status, then run it again; what was asked may have been done all the same`,
+      { cause: error },
+    );
   const service = oneLine(`${error.code ?? ""} ${serviceMessage(error)}`.trim());
   const { code, remedy } = judge(status);
   const came = status === undefined ? service : `${status} ${service}`;
@@ -56,6 +63,10 @@ function judge(status: number | undefined): { readonly code: ErrorCode; readonly
   if (status === 501)
     return { code: "azure.failed", remedy: "what answered cannot do this: trying again is no use" };
   return { code: "azure.failed", remedy: "try again, or read the message" };
+}
+
+function hostOf({ request }: RestError): string {
+  return request === undefined ? "Azure" : new URL(request.url).host;
 }
 
 function serviceMessage(error: RestError): string {

@@ -6,6 +6,8 @@ import {
   EnvironmentCredential,
   WorkloadIdentityCredential,
 } from "@azure/identity";
+import { deadlineOf, withDeadline } from "./deadline.ts";
+import type { OnWait } from "./deadline.ts";
 import { azureHttpClient } from "./transport.ts";
 import type { AzureTransport } from "./transport.ts";
 
@@ -31,8 +33,13 @@ export function connectAzure(options: {
   readonly transport: AzureTransport;
   /** The tenant to log in to; the credential's own where it is not given. */
   readonly tenantId?: string;
+  readonly onWait?: OnWait | undefined;
 }): AzureConnection {
-  const httpClient = azureHttpClient(options.transport);
+  const { onWait } = options;
+  const httpClient = withDeadline(azureHttpClient(options.transport), {
+    deadlineMs: deadlineOf,
+    ...(onWait === undefined ? {} : { onWait }),
+  });
   const clientOptions = { httpClient, retryOptions: RETRIES };
   const { tenantId } = options;
   const identityOptions = { ...clientOptions, ...(tenantId === undefined ? {} : { tenantId }) };

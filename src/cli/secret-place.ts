@@ -5,7 +5,7 @@ import { fileSink } from "../provision/index.ts";
 import type { SecretSink } from "../provision/index.ts";
 import { loadProject } from "./config/load.ts";
 import type { CliContext } from "./context.ts";
-import { azurePlaceOf } from "./vault.ts";
+import { azurePlaceOf, waitingFor } from "./vault.ts";
 
 /** The flag that sets a secret in the project's Key Vault instead of a file. */
 export const vaultSecretFlag = {
@@ -46,5 +46,5 @@ export async function secretPlace(
       "--vault needs a project whose vault is in Azure (vault.kind: azure in ppml.yaml)",
     );
   const { transport, tenantId } = azurePlaceOf(project);
-  return openVaultSecrets({ url, transport, tenantId, replace });
+  return openVaultSecrets({ url, transport, tenantId, replace, onWait: waitingFor(context) });
 }

@@ -10,6 +10,7 @@ import {
   type Vault,
   type VaultRoot,
 } from "../key/index.ts";
+import type { OnWait } from "../azure/index.ts";
 // Not in the stage's index: the measured image follows that one, and has no use of Azure's SDKs.
 import { openAzureVault } from "../key/azure/open.ts";
 import { type ProjectFlags, projectFlags } from "./command.ts";
@@ -45,14 +46,18 @@ export async function openProjectVault(
   flags: VaultFlags,
 ): Promise<OpenVault & { readonly project: Project }> {
   const project = await loadProject({ cwd: context.cwd, folder: flags.project });
-  const open = await openVaultOf(project, { passphraseFile: flags.passphraseFile });
+  const { passphraseFile } = flags;
+  const open = await openVaultOf(project, { passphraseFile, onWait: waitingFor(context) });
   return { ...open, project };
 }
 
 /** Opens the vault of a loaded project; its mode must be the project's. */
 export async function openVaultOf(
   project: Project,
-  options: { readonly passphraseFile?: string | undefined } = {},
+  options: {
+    readonly passphraseFile?: string | undefined;
+    readonly onWait?: OnWait | undefined;
+  } = {},
 ): Promise<OpenVault> {
   const vaultUrl = project.config.vault.url;
   return await withVaultRoot(project, options, async (from) => {
@@ -64,7 +69,11 @@ export async function openVaultOf(
       throw new PpmlError("config.invalid", "a vault in Azure goes with a root-key file");
     const root = await loadRootKeyFile({ path: from.path });
     try {
-      const vault = await openAzureVault({ url: vaultUrl, ...azurePlaceOf(project) });
+      const vault = await openAzureVault({
+        url: vaultUrl,
+        onWait: options.onWait,
+        ...azurePlaceOf(project),
+      });
       return {
         vault,
         root,
@@ -78,6 +87,11 @@ export async function openVaultOf(
       throw error;
     }
   });
+}
+
+/** Shows on stderr which host of Azure a command waits for. */
+export function waitingFor(context: Pick<CliContext, "progress">): OnWait {
+  return (host) => context.progress({ label: `Waiting for ${host}; Ctrl-C ends it` });
 }
 
 /** How a project's vault in Azure is reached, and for which mode. */

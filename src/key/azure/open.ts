@@ -1,4 +1,4 @@
-import type { AzureTransport } from "../../azure/index.ts";
+import type { AzureTransport, OnWait } from "../../azure/index.ts";
 import type { Mode } from "../../format/kek.ts";
 import type { AzureVault } from "./azure-vault.ts";
 import type { VaultSecrets } from "./secrets.ts";
@@ -9,6 +9,8 @@ type Place = {
   readonly transport: AzureTransport;
   /** The tenant to log in to; the credential's own where it is null. */
   readonly tenantId: string | null;
+  /** Told when a call has waited for some seconds. */
+  readonly onWait?: OnWait | undefined;
 };
 
 /**
@@ -37,7 +39,7 @@ export async function openVaultSecrets(
   return secrets.vaultSecrets({ url, replace, connection: await connect(options) });
 }
 
-async function connect({ transport, tenantId }: Place) {
+async function connect({ transport, tenantId, onWait }: Place) {
   const azure = await import("../../azure/index.ts");
-  return azure.connectAzure({ transport, ...(tenantId === null ? {} : { tenantId }) });
+  return azure.connectAzure({ transport, onWait, ...(tenantId === null ? {} : { tenantId }) });
 }
