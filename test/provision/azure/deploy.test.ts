@@ -272,7 +272,20 @@ describe("destroy", () => {
 
 describe("failures of ARM", () => {
   const told: readonly (readonly [code: string, message: string, remedy: RegExp])[] = [
-    ["VaultAlreadyExists", "The vault name 'x' is already in use.", /names are unique/],
+    ["ConflictError", "A vault exists in deleted state.", /still has this name.*recover: true/],
+    [
+      "StorageAccountAlreadyTaken",
+      "It is already taken.",
+      /choose another in azure\.storage\.account/,
+    ],
+    ["AlreadyInUse", "The name is already in use.", /choose another in azure\.registry\.name/],
+    ["NameAlreadyExists", "It is already in use.", /choose another in .*azure\.attestation\.name/],
+    [
+      "VaultAlreadyExists",
+      // Azure's own words: they speak of deleted vaults, whatever has the name.
+      "The vault name 'x' is already in use. Vault names are globally unique so it is possible that the name is already taken. If you are sure that the vault name was not taken then it is possible that a vault with the same name was recently deleted but not purged after being placed in a recoverable state.",
+      /^a vault has this name, or one that was deleted keeps it.*choose another in azure\.keyVault\.name\. Only where `az keyvault list-deleted` shows it/,
+    ],
     ["StorageAccountAlreadyTaken", "taken", /names are unique/],
     ["OperationNotAllowed", "exceeding approved standardDCASv6Family Cores quota", /ask for more/],
     ["OperationNotAllowed", "another operation is in progress", /another change/],

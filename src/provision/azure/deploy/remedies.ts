@@ -3,19 +3,29 @@ import type { ArmFailure } from "./arm-port.ts";
 /** What ARM's codes mean for a person, and what to do. The first that matches is taken. */
 const REMEDIES: readonly (readonly [code: RegExp, message: RegExp, remedy: string])[] = [
   [
-    /^(?:ConflictError|VaultAlreadyExists|Conflict)$/i,
-    /deleted state|soft.?delet|recover/i,
+    /^(?:ConflictError|Conflict|VaultAlreadyExists)$/i,
+    /(?:in|a) (?:soft.?)?deleted state|soft.?deleted/i,
     "a deleted vault still has this name: set azure.keyVault.recover: true to bring it back with its keys, or choose another name (purge protection keeps anybody from purging it)",
   ],
   [
-    /^(?:VaultAlreadyExists|VaultNameNotValid|VaultNameNotAvailable)$/i,
+    /^VaultAlreadyExists$/i,
+    /./,
+    "a vault has this name, or one that was deleted keeps it; it may be somebody else's, as names are unique in all of Azure: choose another in azure.keyVault.name. Only where `az keyvault list-deleted` shows it, azure.keyVault.recover: true brings it back with its keys",
+  ],
+  [
+    /^(?:VaultNameNotValid|VaultNameNotAvailable)$/i,
     /./,
     "the vault's name is taken or not allowed: names are unique in all of Azure; choose another in azure.keyVault.name",
   ],
   [
-    /^(?:StorageAccountAlreadyTaken|StorageAccountAlreadyExists|AlreadyInUse)$/i,
+    /^(?:StorageAccountAlreadyTaken|StorageAccountAlreadyExists|StorageAccountInAnotherResourceGroup)$/i,
     /./,
-    "the name is taken by somebody else: names are unique in all of Azure; choose another",
+    "the name is taken, perhaps by somebody else: names are unique in all of Azure; choose another in azure.storage.account",
+  ],
+  [
+    /^(?:AlreadyInUse|NameAlreadyExists|NameNotAvailable|NameUnavailable)$/i,
+    /./,
+    "the name is taken, perhaps by somebody else: names of registries are unique in all of Azure, those of attestation providers in their region; choose another in azure.registry.name or azure.attestation.name",
   ],
   [
     /^(?:QuotaExceeded|OperationNotAllowed|ErrCode_InsufficientVCPUQuota|InsufficientVCPUQuota)$/i,
