@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { fromTimestamp, PpmlError, toBase64Url, toHex, toTimestamp } from "../base/index.ts";
 import type { Clock } from "../base/index.ts";
 import { releaseKeySchema } from "../format/grant.ts";
-import type { ReleaseKey } from "../format/grant.ts";
+import type { ManifestFloor, ReleaseKey } from "../format/grant.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
 import type { SigningKey } from "../format/jwk.ts";
 import type { Mode } from "../format/kek.ts";
@@ -18,6 +18,7 @@ import type { CertifiedReleaseKey } from "../release/seal-grant.ts";
 import type { BrokerState, CompleteEvidence, MaaProvidersFor } from "./broker-state.ts";
 import { BrokerDatabase } from "./database.ts";
 import type { BrokerIdentity, StoredReleaseKey } from "./database.ts";
+import { floorOf } from "./floors.ts";
 import { requirePrivateFolder } from "./listen.ts";
 import { checkLogMark, logMarkPath, markedSize, saveLogMark } from "./log-mark.ts";
 import { LogStore } from "./log-store.ts";
@@ -224,6 +225,23 @@ export async function checkBrokerState(options: {
   ] as const;
   for (const [name, expected] of named) await loadOwn({ dir, root, name, expected });
   return identity;
+}
+
+/**
+ * Reads datasets' floors from a broker's state without changing it; version 0 for a dataset whose
+ * manifest it never accepted.
+ * @throws broker.state
+ */
+export function readBrokerFloors(options: {
+  readonly dir: string;
+  readonly root: RootKey;
+  readonly datasetIds: readonly string[];
+}): ManifestFloor[] {
+  const { dir, root, datasetIds } = options;
+  requirePrivateFolder(dir);
+  using db = BrokerDatabase.open(join(dir, FILES.db), root);
+  checkLogMark(db, logMarkPath(dir));
+  return datasetIds.map((datasetId) => floorOf(db, datasetId));
 }
 
 function randomFromSystem(length: number): Uint8Array {

@@ -6,6 +6,7 @@ export {
   checkBrokerState,
   createBrokerState,
   openBrokerState,
+  readBrokerFloors,
 } from "./create.ts";
 export { BrokerDatabase, type BrokerIdentity } from "./database.ts";
 export { type Listener, listenOnSocket } from "./listen.ts";

@@ -63,11 +63,12 @@ export async function openWorkspace(context: CliContext, flags: VaultFlags): Pro
  * that a job can name its output before it exists.
  * @see docs/format.md section "Manifest"
  */
-export function datasetIdOf(owner: SigningKey, name: string): string {
+export function datasetIdOf(owner: Pick<SigningKey, "keyId">, name: string): string {
   return toHex(sha256(utf8(`ppml dataset id v1\n${owner.keyId}\n${name}`))).slice(0, 32);
 }
 
-function findDataset(project: Project, name: string): DatasetConfig {
+/** A dataset of ppml.yaml. @throws config.invalid */
+export function findDataset(project: Project, name: string): DatasetConfig {
   const { datasets } = project.config;
   const found = Object.hasOwn(datasets, name) ? datasets[name] : undefined;
   if (found !== undefined) return found;

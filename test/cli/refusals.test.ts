@@ -114,7 +114,12 @@ test("sealing again mends an emptied, a damaged and a rolled-back store at once"
     return sealed[0]?.version ?? 0;
   };
   const first = await versionOf();
+  const found = async (words: RegExp) => {
+    const { code, stdout } = await run("data verify");
+    assert.deepEqual([code, words.test(stdout)], [1, true], stdout);
+  };
   renameSync(store, `${store}-old`);
+  await found(new RegExp(`accepted v${first}, the store has no manifest: it was removed`));
   assert.equal(await versionOf(), first + 1, "emptied");
   writeFileSync(join(store, "manifest.json"), Buffer.from("ff00fe7b", "hex"));
   assertRefused(await run("data verify people"), {
@@ -124,8 +129,25 @@ test("sealing again mends an emptied, a damaged and a rolled-back store at once"
   assert.equal(await versionOf(), first + 2, "damaged");
   rmSync(store, { recursive: true });
   renameSync(`${store}-old`, store);
+  await found(new RegExp(`accepted v${first + 2}, the store has v${first}: it was rolled back`));
   assert.equal(await versionOf(), first + 3, "rolled back");
-  await succeeds("data verify people");
+  // What was never sealed is no error.
+  const { stderr } = await succeeds("data verify");
+  assert.doesNotMatch(stderr, /not compared/);
+});
+
+test("data verify checks what it can without the broker's state, and says what it did not compare", async () => {
+  for (const hidden of [".ppml/broker", ".ppml/root.key"]) {
+    renameSync(join(cwd, hidden), join(cwd, `${hidden}.kept`));
+    const { stdout, stderr } = await succeeds("data verify people");
+    assert.match(stdout, /people .* as listed/);
+    assert.match(stderr, /not compared with the broker's state/);
+    const { notCompared } = JSON.parse((await succeeds("data verify people --json")).stdout) as {
+      notCompared: string | null;
+    };
+    assert.match(notCompared ?? "", new RegExp(hidden));
+    renameSync(join(cwd, `${hidden}.kept`), join(cwd, hidden));
+  }
 });
 
 test("files that people keep are written whole or not at all", async () => {
