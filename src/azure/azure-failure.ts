@@ -36,7 +36,7 @@ export function toAzureFailure(error: unknown, { what }: Asked): Error {
   if (error.code === NO_ANSWER)
     return new PpmlError(
       "azure.unreachable",
-      `cannot ${what}: ${oneLine(error.message)} from ${hostOf(error)}: check the network, the proxy and Azure's status, then run it again; what was asked may have been done all the same`,
+      `cannot ${what}: ${oneLine(error.message)} from ${hostOf(error)}: check the network, the proxy and Azure's status, then run it again${mayBeDone(error)}`,
       { cause: error },
     );
   const service = oneLine(`${error.code ?? ""} ${serviceMessage(error)}`.trim());
@@ -63,6 +63,11 @@ function judge(status: number | undefined): { readonly code: ErrorCode; readonly
   if (status === 501)
     return { code: "azure.failed", remedy: "what answered cannot do this: trying again is no use" };
   return { code: "azure.failed", remedy: "try again, or read the message" };
+}
+
+function mayBeDone({ request }: RestError): string {
+  const isRead = request?.method === "GET" || request?.method === "HEAD";
+  return isRead ? "" : "; what was asked may have been done all the same";
 }
 
 function hostOf({ request }: RestError): string {

@@ -93,6 +93,21 @@ describe("ppml up and the data plane, in the double of Azure", () => {
     state.put(KEYS, id, made);
   });
 
+  test("apply says which roles wait for their secret, and gives none", async () => {
+    const [, applied, shown] = await site.run(
+      "azure plan --out plan.json",
+      "azure apply plan.json --yes --json",
+      "azure apply plan.json --yes",
+    );
+    assert.equal(applied?.code, 0, applied?.stdout);
+    const { secretRoles } = JSON.parse(applied.stdout) as { secretRoles: unknown };
+    const waiting = SECRET_NAMES.map((name) => `spark on ${name}`);
+    assert.deepEqual(secretRoles, { given: [], waiting });
+    assert.match(shown?.stdout ?? "", /The role of spark on key-pass waits for the secret/);
+    const assignments = site.twin.base.state.list(ROLE_ASSIGNMENTS);
+    assert.ok(!assignments.some(({ id }) => id.includes("/secrets/")));
+  });
+
   test("killed among its steps, up is finished by the next run, and a third has nothing to do", async () => {
     const { state } = site.twin.base;
     const { child, ended } = site.start("up --yes --json");
@@ -122,6 +137,7 @@ describe("ppml up and the data plane, in the double of Azure", () => {
     assert.match(third?.stderr ?? "", /secret https:\S+\/key-pass: there already\./);
     const { secretRoles } = JSON.parse(second.stdout) as { secretRoles: { waiting: string[] } };
     assert.deepEqual(secretRoles.waiting, []);
+    assert.match(third?.stdout ?? "", /spark on enclave-key-pem/);
     // The kill may have been before or after each step: what counts is that it all stands now.
     assert.ok(state.list(ROLE_ASSIGNMENTS).some(({ id }) => id.includes("/secrets/key-pass/")));
   });

@@ -3,6 +3,7 @@ import { type AzureSection, type SecretRole, secretRoles } from "../../provision
 import { principalIdOf } from "./identity-principal.ts";
 
 const ROLES_API = "2022-04-01";
+const VAULT_API = "2026-02-01";
 
 /** Which roles on secrets stand now, and which wait for their secret; texts for people. */
 export type SecretRolesGiven = {
@@ -42,9 +43,32 @@ export async function takeSecretRoles(
     );
 }
 
+/**
+ * Whether the vault has a secret, by ARM. It is asked before each role: of the parts of a resource ARM
+ * has been seen to take rights on what is not there, and a role on nothing helps nobody.
+ * @see github.com/Azure/azure-powershell/issues/3771
+ */
+async function isSecretThere(connection: AzureConnection, role: SecretRole): Promise<boolean> {
+  const { armRequest, toAzureFailure } = await import("../../azure/index.ts");
+  const [path = ""] = role.id.split(/\/providers\/Microsoft\.Authorization\//i);
+  try {
+    const call = { method: "GET", path, apiVersion: VAULT_API } as const;
+    return (await armRequest(connection, call)).status !== 404;
+  } catch (error) {
+    // Who may give roles and not look is told by the role's own answer.
+    if (isRefused(error)) return true;
+    throw toAzureFailure(error, { what: `look for the secret ${role.secret}` });
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && "statusCode" in error && error.statusCode === 403;
+}
+
 /** False where the secret is not there. */
 async function give(connection: AzureConnection, role: SecretRole): Promise<boolean> {
   const { armRequest, toAzureFailure } = await import("../../azure/index.ts");
+  if (!(await isSecretThere(connection, role))) return false;
   try {
     const principalId = await principalIdOf(connection, {
       name: role.identity,

@@ -6,13 +6,14 @@ import { requireAllowed } from "./authorize.ts";
 import { checkCapacity, REGIONS } from "./capacity.ts";
 import { checkBody, checkReferences, locationOf } from "./check-body.ts";
 import { requireNameFree, takeDeleted } from "./names.ts";
-import { ArmRefusal, badRequest, groupNotFound } from "./refusal.ts";
+import { ArmRefusal, badRequest, groupNotFound, resourceNotFound } from "./refusal.ts";
 import { groupIdOf, parseResourceId } from "./resource-id.ts";
 import type { ResourceId } from "./resource-id.ts";
 import { INPUTS, READY_TIMES } from "./state-kinds.ts";
 import { typeSpec } from "./type-table.ts";
 import { textAt } from "./type-spec.ts";
 import type { ArmContext, Json, ResourceInput, TypeSpec } from "./type-spec.ts";
+import { isVaultObject, vaultObject } from "./vault-objects.ts";
 import { keepSystemIdentity } from "./types/shapes.ts";
 
 /** Which resources a PUT may refer to; all that are there where it is not given. */
@@ -187,15 +188,19 @@ function requirePlace(context: ArmContext, { id, isVisible = everything }: PutRe
   }
   const above = parseResourceId(parent ?? (id.isExtension ? id.scope : ""));
   const wanted = parent === null ? ofControlPlane(above) : above;
-  if (wanted === null || isThere(wanted.key) || isSubnet(wanted)) return;
+  if (wanted === null || isSubnet(wanted)) return;
+  if (isVaultObject(wanted)) {
+    if (vaultObject(state, wanted) !== null && isVisible(wanted.key)) return;
+  } else if (isThere(wanted.key)) return;
+  if (id.isExtension) throw resourceNotFound(wanted.id);
   throw new ArmRefusal(404, "ParentResourceNotFound", {
     message: `Failed to perform 'write' on resource(s) of type '${id.type}', because the parent resource '${wanted.id}' could not be found.`,
   });
 }
 
-/** Keys, secrets and containers may be given rights before they are there: ARM does not look for them. */
+/** Containers may be given rights before they are there: who has them is not asked here. */
 function ofControlPlane(id: ResourceId | null): ResourceId | null {
-  if (id === null || id.parent === null) return id;
+  if (id === null || id.parent === null || isVaultObject(id)) return id;
   const spec = typeSpec(id.type);
   if (spec !== null && spec.isOfDataPlane !== true) return id;
   return ofControlPlane(parseResourceId(id.parent));

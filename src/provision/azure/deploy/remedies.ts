@@ -68,9 +68,9 @@ const REMEDIES: readonly (readonly [code: RegExp, message: RegExp, remedy: strin
     "a policy of your organisation forbids it: the message names it; change ppml.yaml to what it allows, or ask its owner for an exemption",
   ],
   [
-    /^(?:ParentResourceNotFound)$/i,
+    /^(?:ParentResourceNotFound|ResourceNotFound)$/i,
     /./,
-    "a role is given on a part that is not there: KEKs of a vault in another group are made first, by `ppml key create`",
+    "what the message names is not there, or in another group: names and ids in existing: have to be right, and KEKs of a vault in another group are made first, by `ppml key create`",
   ],
   [
     /^(?:PrincipalNotFound)$/i,

@@ -11,6 +11,7 @@ import { listReply, part, route } from "../route.ts";
 import type { ArmRequest, Reply, Route } from "../route.ts";
 import { INPUTS, UNREGISTERED } from "../state-kinds.ts";
 import { typeSpec } from "../type-table.ts";
+import { isVaultObject, vaultObject } from "../vault-objects.ts";
 import type { Json } from "../type-spec.ts";
 
 const GROUP_TYPE = "Microsoft.Resources/resourceGroups";
@@ -63,7 +64,9 @@ function get(request: ArmRequest): Reply {
   if (id === null) return listOfType(request, text);
   requireSpec(id.type, apiVersion);
   requireAllowed(context, principal, { action: `${id.type}/read`, scope: id.id });
-  const document = getResource(context, id.key);
+  const document = isVaultObject(id)
+    ? vaultObject(context.state, id)
+    : getResource(context, id.key);
   if (document === null) throw resourceNotFound(id.id);
   return { status: 200, body: document };
 }

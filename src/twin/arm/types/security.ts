@@ -156,6 +156,28 @@ const vaultKeys: TypeSpec = {
   complete: ({ properties }) => ({ properties: { ...properties } }),
 };
 
+const vaultSecrets: TypeSpec = {
+  type: "Microsoft.KeyVault/vaults/secrets",
+  isOfDataPlane: true,
+  apiVersions: vaults.apiVersions,
+  name: vaultKeys.name,
+  isTracked: false,
+  top: { tags: z.record(z.string(), z.string()).optional() },
+  properties: z.strictObject({
+    value: z.string(),
+    contentType: z.string().optional(),
+    attributes: z
+      .strictObject({
+        enabled: z.boolean().optional(),
+        nbf: z.int().optional(),
+        exp: z.int().optional(),
+      })
+      .optional(),
+  }),
+  writeOnly: ["value"],
+  complete: ({ properties }) => ({ properties: { ...properties } }),
+};
+
 const identities: TypeSpec = {
   type: "Microsoft.ManagedIdentity/userAssignedIdentities",
   apiVersions: ["2024-11-30", "2025-05-31-preview", "2023-07-31-preview", "2023-01-31"],
@@ -358,6 +380,7 @@ export const SECURITY_TYPES: readonly TypeSpec[] = [
   vaults,
   managedHsms,
   vaultKeys,
+  vaultSecrets,
   identities,
   federatedCredentials,
   roleAssignments,
