@@ -3,16 +3,12 @@ import { equalBytes, isPpmlError, PpmlError } from "../base/index.ts";
 import { createSchema, dataVersionOf, schemaFault } from "../key/checked-schema.ts";
 import { EMPTY_LOG, nextMark, RowSet, rowMacOf } from "./state-mac.ts";
 import type { LogMark, StateKeys, Value } from "./state-mac.ts";
+import { stateError } from "./state-error.ts";
 import { COLUMNS, SCHEMA, TABLE_NAMES } from "./tables.ts";
 import type { TableName } from "./tables.ts";
 
 /** A verified row's values, in the order of its table's columns. */
 export type Row = readonly Value[];
-
-/** The error of a database that is not as this program wrote it. */
-export function stateError(path: string, what: string, cause?: unknown): PpmlError {
-  return new PpmlError("broker.state", `${path}: ${what}`, { detail: { path }, cause });
-}
 
 type Verified = {
   readonly dataVersion: number;
@@ -149,7 +145,9 @@ export class AuthenticRows {
       this.#undo();
       throw isPpmlError(error) || !isDatabaseError(error)
         ? error
-        : stateError(this.#path, `it could not be read or written (${error.message})`, error);
+        : stateError(this.#path, `it could not be read or written (${error.message})`, {
+            cause: error,
+          });
     }
   }
 
@@ -211,7 +209,7 @@ export class AuthenticRows {
     if (!isRight)
       throw stateError(
         this.#path,
-        "rows or log entries were added, removed or put back, or it was made under another vault's root key: restore the folder as a whole from a backup",
+        "rows or log entries were added, removed or put back, or it was made under another vault's root key",
       );
     return { dataVersion, revision, log, rows };
   }
@@ -241,7 +239,7 @@ export class AuthenticRows {
   #changed(table: string): PpmlError {
     return stateError(
       this.#path,
-      `a row of table ${table} was changed, added, removed or put back: restore the folder as a whole from a backup`,
+      `a row of table ${table} was changed, added, removed or put back`,
     );
   }
 }

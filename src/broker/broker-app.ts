@@ -91,7 +91,8 @@ export function createBrokerApp(options: {
       const message = `the broker ${isState ? "cannot use its database" : "failed"}; its own log says why`;
       const code = isState ? "broker.state" : "base.internal";
       if (c.req.path.startsWith(RCAR_PREFIX)) return rcarRefusal(c, { code, message, status: 500 });
-      return respond(c, 500, { code, message, detail: {} });
+      const remedy = "`ppml doctor` in the broker's project looks at its files";
+      return respond(c, 500, { code, message, detail: isState ? { remedy } : {} });
     }
     codes.set(c.req.raw, error.code);
     if (c.req.path.startsWith(RCAR_PREFIX)) return refuseGuest(c, error);

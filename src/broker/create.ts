@@ -22,6 +22,7 @@ import { floorOf } from "./floors.ts";
 import { requirePrivateFolder } from "./listen.ts";
 import { checkLogMark, logMarkPath, markedSize, saveLogMark } from "./log-mark.ts";
 import { LogStore } from "./log-store.ts";
+import { restoreRemedy } from "./state-error.ts";
 import { RcarSessions } from "./rcar/sessions.ts";
 
 const DAY_MS = 86_400_000;
@@ -137,7 +138,7 @@ export async function openBrokerState(options: {
   readonly maaProviders: MaaProvidersFor;
 }): Promise<BrokerState> {
   const { dir, vault, root, clock } = options;
-  requirePrivateFolder(dir);
+  requirePrivateFolder(dir, { missing: restoreRemedy(dir) });
   const db = BrokerDatabase.open(join(dir, FILES.db), root);
   try {
     keepLogMark(db, dir);
@@ -189,7 +190,7 @@ export function acceptBrokerLog(options: { readonly dir: string; readonly root: 
   readonly before: number | null;
 } {
   const { dir, root } = options;
-  requirePrivateFolder(dir);
+  requirePrivateFolder(dir, { missing: restoreRemedy(dir) });
   using db = BrokerDatabase.open(join(dir, FILES.db), root);
   const path = logMarkPath(dir);
   const before = markedSize(db, path);
@@ -207,7 +208,7 @@ export async function checkBrokerState(options: {
   readonly root: RootKey;
 }): Promise<BrokerIdentity> {
   const { dir, root } = options;
-  requirePrivateFolder(dir);
+  requirePrivateFolder(dir, { missing: restoreRemedy(dir) });
   using db = BrokerDatabase.open(join(dir, FILES.db), root);
   checkLogMark(db, logMarkPath(dir));
   const { identity, releaseKey } = db;
@@ -238,7 +239,7 @@ export function readBrokerFloors(options: {
   readonly datasetIds: readonly string[];
 }): ManifestFloor[] {
   const { dir, root, datasetIds } = options;
-  requirePrivateFolder(dir);
+  requirePrivateFolder(dir, { missing: restoreRemedy(dir) });
   using db = BrokerDatabase.open(join(dir, FILES.db), root);
   checkLogMark(db, logMarkPath(dir));
   return datasetIds.map((datasetId) => floorOf(db, datasetId));
@@ -304,9 +305,8 @@ async function loadOwn(options: {
   const key = await loadSigningKey({ path: join(dir, name), root, purpose: "service" });
   // The files say no more than "service": one of them in another's place has to be noticed here.
   if (key.keyId !== jwkThumbprint(expected))
-    throw new PpmlError(
-      "broker.state",
-      `${join(dir, name)} is not the key that broker.db names: restore the folder as a whole from a backup`,
-    );
+    throw new PpmlError("broker.state", `${join(dir, name)} is not the key that broker.db names`, {
+      detail: { path: join(dir, name), remedy: restoreRemedy(dir) },
+    });
   return key;
 }

@@ -14,8 +14,9 @@ import {
 import { envelopeSchema } from "../format/signed-object.ts";
 import { schemaFault } from "../key/checked-schema.ts";
 import type { RootKey } from "../key/root-key.ts";
-import { AuthenticRows, stateError } from "./authentic-rows.ts";
+import { AuthenticRows } from "./authentic-rows.ts";
 import type { Row } from "./authentic-rows.ts";
+import { isOfPlace, stateError } from "./state-error.ts";
 import { EMPTY_LOG, nextMark, stateKeysOf } from "./state-mac.ts";
 import type { LogMark, StateKeys, Value } from "./state-mac.ts";
 import { COLUMNS, SCHEMA } from "./tables.ts";
@@ -84,7 +85,7 @@ export class BrokerDatabase implements Disposable {
       // SQLite gives its journals the rights of this file.
       closeSync(openSync(path, "wx", 0o600));
     } catch (cause) {
-      throw stateError(path, "it exists already, or its folder cannot be written", cause);
+      throw stateError(path, "it exists already, or its folder cannot be written", { cause });
     }
     const db = connect(path);
     const salt = Uint8Array.from(randomBytes(SALT_BYTES));
@@ -99,7 +100,7 @@ export class BrokerDatabase implements Disposable {
     } catch (cause) {
       db.close();
       unlinkSync(path);
-      throw stateError(path, "it could not be made", cause);
+      throw stateError(path, "it could not be made", { cause });
     }
   }
 
@@ -115,9 +116,9 @@ export class BrokerDatabase implements Disposable {
       throw stateError(
         path,
         isMissing
-          ? "it is missing: `ppml init` makes it; restore the folder from a backup"
+          ? "it is missing"
           : `it cannot be opened for writing (${cause instanceof Error ? cause.message : "unknown"})`,
-        cause,
+        { cause },
       );
     }
     const db = connect(path);
@@ -255,9 +256,10 @@ type Opened = {
 /** Parses JSON of a column. @throws broker.state */
 export function parseStored<T>(schema: z.ZodType<T>, json: unknown, path: string): T {
   try {
-    return parseWith(schema, JSON.parse(String(json)), { what: path, code: "broker.state" });
+    return parseWith(schema, JSON.parse(String(json)), { what: "a row" });
   } catch (cause) {
-    throw cause instanceof PpmlError ? cause : stateError(path, "a row is not JSON", cause);
+    const what = cause instanceof PpmlError ? cause.message : "a row is not JSON";
+    throw stateError(path, what, { cause });
   }
 }
 
@@ -271,7 +273,9 @@ function connect(path: string): DatabaseSync {
     return db;
   } catch (cause) {
     db.close();
-    throw stateError(path, "it is not a SQLite database", cause);
+    const why = isOfPlace(cause) && cause instanceof Error ? cause.message : null;
+    const what = why === null ? "it is not a SQLite database" : `it cannot be used (${why})`;
+    throw stateError(path, what, { cause });
   }
 }
 
@@ -283,9 +287,9 @@ function readSalt(db: DatabaseSync, path: string): Uint8Array {
     const salt = db.prepare("SELECT salt FROM state WHERE id = 1").get()?.["salt"];
     if (salt instanceof Uint8Array && salt.byteLength === SALT_BYTES) return salt;
   } catch (cause) {
-    throw cause instanceof PpmlError ? cause : stateError(path, "it cannot be read", cause);
+    throw cause instanceof PpmlError ? cause : stateError(path, "it cannot be read", { cause });
   }
-  throw stateError(path, "its state has no salt: restore the folder as a whole from a backup");
+  throw stateError(path, "its state has no salt");
 }
 
 function identityOf(rows: AuthenticRows, path: string): BrokerIdentity {

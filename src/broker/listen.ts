@@ -20,9 +20,13 @@ export type Listener = { readonly close: () => Promise<void> };
  * @throws broker.state
  */
 export async function listenOnSocket(app: Hono, socketPath: string): Promise<Listener> {
-  requirePrivateFolder(dirname(socketPath));
+  const folder = dirname(socketPath);
+  requirePrivateFolder(folder, { missing: `mkdir -m 700 '${folder}'` });
   if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES)
-    throw refused(socketPath, `a socket's path has at most ${MAX_SOCKET_PATH_BYTES} bytes`);
+    throw refused(
+      socketPath,
+      `a socket's path has at most ${MAX_SOCKET_PATH_BYTES} bytes: set TMPDIR to a folder with a shorter one`,
+    );
   await removeDeadSocket(socketPath);
   const server = createAdaptorServer({
     fetch: app.fetch,
@@ -33,7 +37,9 @@ export async function listenOnSocket(app: Hono, socketPath: string): Promise<Lis
   try {
     await once(server, "listening");
   } catch (cause) {
-    throw refused(socketPath, "it cannot be listened on", cause);
+    throw refused(socketPath, "it cannot be listened on: set TMPDIR to a folder of a local disk", {
+      cause,
+    });
   }
   return {
     close: async () => {
@@ -49,15 +55,20 @@ export async function listenOnSocket(app: Hono, socketPath: string): Promise<Lis
  * Refuses a folder that others may enter, that is somebody else's, or that is a link.
  * @throws broker.state with the command that mends it
  */
-export function requirePrivateFolder(folder: string): void {
+export function requirePrivateFolder(
+  folder: string,
+  remedy: { /** What to do where it is missing, or no folder. */ readonly missing: string },
+): void {
   let stat: ReturnType<typeof lstatSync>;
   try {
     stat = lstatSync(folder);
   } catch (cause) {
-    throw refused(folder, "the folder is missing", cause);
+    throw refused(folder, "the folder is missing", { cause, remedy: remedy.missing });
   }
-  if (!stat.isDirectory()) throw refused(folder, "it is not a folder (nor may it be a link)");
-  if (stat.uid !== process.getuid?.()) throw refused(folder, "it belongs to somebody else");
+  if (!stat.isDirectory())
+    throw refused(folder, "it is not a folder (nor may it be a link)", { remedy: remedy.missing });
+  if (stat.uid !== process.getuid?.())
+    throw refused(folder, "it belongs to somebody else: run ppml as the user whose it is");
   if ((stat.mode & 0o077) !== 0)
     throw refused(folder, `others may enter it: run chmod 700 '${folder}'`);
 }
@@ -65,7 +76,8 @@ export function requirePrivateFolder(folder: string): void {
 async function removeDeadSocket(path: string): Promise<void> {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return;
-  if (!stat.isSocket()) throw refused(path, "another kind of file has the socket's name");
+  if (!stat.isSocket())
+    throw refused(path, "another kind of file has the socket's name: remove it");
   if (await answers(path)) throw refused(path, "another broker listens there: stop it first");
   unlinkSync(path);
 }
@@ -81,6 +93,12 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function refused(path: string, what: string, cause?: unknown): PpmlError {
-  return new PpmlError("broker.state", `${path}: ${what}`, { detail: { path }, cause });
+function refused(
+  path: string,
+  what: string,
+  more: { readonly cause?: unknown; readonly remedy?: string } = {},
+): PpmlError {
+  const { cause, remedy } = more;
+  const detail = { path, ...(remedy === undefined ? {} : { remedy }) };
+  return new PpmlError("broker.state", `${path}: ${what}`, { detail, cause });
 }

@@ -14,7 +14,7 @@ import { z } from "zod";
 import { equalBytes, fromHex, isPpmlError, PpmlError, toHex, utf8 } from "../base/index.ts";
 import { sha256HexSchema } from "../format/schema.ts";
 import { macOf } from "../key/row-mac.ts";
-import { stateError } from "./authentic-rows.ts";
+import { stateError } from "./state-error.ts";
 import { parseStored } from "./database.ts";
 import type { BrokerDatabase } from "./database.ts";
 import type { LogMark } from "./state-mac.ts";
@@ -50,12 +50,14 @@ export function checkLogMark(db: BrokerDatabase, path: string): void {
   if (size < marked.size)
     throw stateError(
       db.path,
-      `its log has ${size} entries, but had ${marked.size}: an older copy was put in its place, so policies that were replaced, floors that were lower and nonces that were spent would hold again; ${GO_ON}`,
+      `its log has ${size} entries, but had ${marked.size}: an older copy was put in its place, so policies that were replaced, floors that were lower and nonces that were spent would hold again`,
+      { remedy: GO_ON },
     );
   if (!equalBytes(db.logMarkAt(marked.size).chain, marked.chain))
     throw stateError(
       db.path,
-      `its log is another one than the mark ${path} knows, from before entry ${marked.size}: ${GO_ON}`,
+      `its log is another one than the mark ${path} knows, from before entry ${marked.size}`,
+      { remedy: GO_ON },
     );
 }
 
@@ -91,7 +93,7 @@ export function saveLogMark(db: BrokerDatabase, path: string): void {
     renameSync(temporary, path);
   } catch (cause) {
     rmSync(temporary, { force: true });
-    throw stateError(path, "the mark of the broker's log cannot be written", cause);
+    throw stateError(path, "the mark of the broker's log cannot be written", { cause });
   }
 }
 
@@ -99,21 +101,30 @@ function loadLogMark(db: BrokerDatabase, path: string): LogMark {
   let text: string;
   try {
     if (statSync(path).size > MAX_MARK_BYTES)
-      throw stateError(path, `it is too long for a mark of the broker's log: ${GO_ON}`);
+      throw stateError(path, "it is too long for a mark of the broker's log", { remedy: GO_ON });
     text = readFileSync(path, "utf8");
   } catch (cause) {
     if (cause instanceof PpmlError) throw cause;
-    throw stateError(
-      path,
-      `the mark of the broker's log is missing or unreadable: ${GO_ON}`,
+    throw stateError(path, "the mark of the broker's log is missing or unreadable", {
       cause,
-    );
+      remedy: GO_ON,
+    });
   }
-  const stored = parseStored(storedMarkSchema, text, path);
+  const stored = parseMark(text, path);
   const mark = { size: stored.size, chain: fromHex(stored.chain) };
   if (!equalBytes(fromHex(stored.mac), markMac(db, mark)))
-    throw stateError(path, `it is not the mark of this broker's log, or was changed: ${GO_ON}`);
+    throw stateError(path, "it is not the mark of this broker's log, or was changed", {
+      remedy: GO_ON,
+    });
   return mark;
+}
+
+function parseMark(text: string, path: string): z.infer<typeof storedMarkSchema> {
+  try {
+    return parseStored(storedMarkSchema, text, path);
+  } catch (cause) {
+    throw stateError(path, "it is no mark of a broker's log", { cause, remedy: GO_ON });
+  }
 }
 
 function markMac(db: BrokerDatabase, { size, chain }: LogMark): Uint8Array {

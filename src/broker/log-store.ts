@@ -5,7 +5,7 @@ import type { Inclusion, LogHead } from "../format/protocol.ts";
 import { logLeafOf } from "../format/receipt.ts";
 import { envelopeSchema, signObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
-import { stateError } from "./authentic-rows.ts";
+import { stateError } from "./state-error.ts";
 import { parseStored } from "./database.ts";
 import type { BrokerDatabase } from "./database.ts";
 import { EMPTY_LOG, nextMark } from "./state-mac.ts";
@@ -117,10 +117,7 @@ export class LogStore {
   }
 
   #changed(): PpmlError {
-    return stateError(
-      this.#db.path,
-      "an entry of the log is missing or was changed: restore the folder as a whole from a backup",
-    );
+    return stateError(this.#db.path, "an entry of the log is missing or was changed");
   }
 
   #size(): number {

@@ -67,13 +67,13 @@ async function run(): Promise<void> {
     process.stdout.write(`${JSON.stringify({ ready: true, mode, ...place, pid: process.pid })}\n`);
   } catch (error) {
     // The parent shows it: one line, in the form of the protocol's errors.
-    const { code, message } = asPpmlError(error) ?? {
+    const { code, message, detail } = asPpmlError(error) ?? {
       code: "base.internal",
       message: error instanceof Error ? error.message : "unknown",
+      detail: {},
     };
-    process.stdout.write(`${JSON.stringify({ ready: false, error: { code, message } })}\n`, () =>
-      process.exit(1),
-    );
+    const said = { ready: false, error: { code, message, detail } };
+    process.stdout.write(`${JSON.stringify(said)}\n`, () => process.exit(1));
   }
 }
 

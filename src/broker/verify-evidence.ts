@@ -45,7 +45,10 @@ export async function verifyFor(
       dcapCache,
     });
   if (identity.simulationRoot === null)
-    throw new PpmlError("broker.state", "a simulation's broker has no simulation root");
+    throw new PpmlError(
+      "broker.state",
+      "a simulation's broker has no simulation root: restore the folder of its state from a backup",
+    );
   const simulationRoot = fromBase64Url(identity.simulationRoot);
   if (wire.type === "sim-sgx" || wire.type === "sim-tdx")
     return verifySimulatedDcapEvidence(wire, { simulationRoot, nowMs, cache: dcapCache });

@@ -192,15 +192,20 @@ async function ready(stdout: NodeJS.ReadableStream | null): Promise<ReadyLine> {
 }
 
 const startErrorSchema = z.object({
-  error: z.object({ code: z.string(), message: z.string() }),
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    detail: z.record(z.string(), z.unknown()).default({}),
+  }),
 });
 
 function startError(said: unknown): PpmlError {
   const parsed = startErrorSchema.safeParse(said);
   if (!parsed.success) return new PpmlError("broker.unavailable", "the broker did not start");
-  const { code, message } = parsed.data.error;
+  const { code, message, detail } = parsed.data.error;
   return new PpmlError(
     Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : "broker.unavailable",
     message,
+    { detail },
   );
 }

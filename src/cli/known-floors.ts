@@ -48,7 +48,9 @@ export async function loadKnownFloors(
     return { floors: new Map(pairs), why: null };
   } catch (error) {
     if (!isPpmlError(error) || error.code === "cli.cancelled") throw error;
-    return { floors: null, why: error.message };
+    const { remedy } = error.detail;
+    const why = typeof remedy === "string" ? `${error.message}: ${remedy}` : error.message;
+    return { floors: null, why };
   }
 }
 

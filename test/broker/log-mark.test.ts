@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { isPpmlError } from "../../src/base/index.ts";
 import { acceptBrokerLog, createBrokerState } from "../../src/broker/create.ts";
+import { stateError } from "../../src/broker/state-error.ts";
 import { applyPolicy, makeFixture, manifestOf, policyOf, postManifest } from "./fixture.ts";
 import type { Fixture } from "./fixture.ts";
 
@@ -53,7 +54,9 @@ async function started(): Promise<number | string> {
     return db.logMark.size;
   } catch (error) {
     assert.ok(isPpmlError(error, "broker.state"), String(error));
-    return error.message;
+    const { remedy } = error.detail;
+    assert.ok(typeof remedy === "string", error.message);
+    return `${error.message}: ${remedy}`;
   }
 }
 
@@ -127,4 +130,22 @@ test("making a broker where one lives leaves its mark as it is", async () => {
   );
   assert.equal(readFileSync(mark(), "utf8"), text);
   assert.ok(existsSync(join(dir(), "broker.db")));
+});
+
+test("a state that cannot be written is told with the disk as its remedy, one that is damaged with a backup", () => {
+  const disk = Object.assign(new Error("no space left"), { code: "ENOSPC" });
+  const full = Object.assign(new Error("database or disk is full"), { errcode: 13 });
+  const busy = Object.assign(new Error("database is locked"), { errcode: 5 });
+  const corrupt = Object.assign(new Error("malformed"), { errcode: 11 });
+  for (const [cause, remedy] of [
+    [disk, /make room on the disk/],
+    [full, /make room on the disk/],
+    [busy, /another process holds it: wait/],
+    [corrupt, /restore the folder \/p\/broker as a whole from a backup/],
+    [undefined, /restore the folder/],
+  ] as const)
+    assert.match(
+      String(stateError("/p/broker/broker.db", "x", { cause }).detail["remedy"]),
+      remedy,
+    );
 });

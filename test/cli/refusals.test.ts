@@ -172,7 +172,7 @@ test("files that people keep are written whole or not at all", async () => {
   await succeeds("policy draft owner --force");
 });
 
-test("a damaged broker database is broker.state, also where only its pages are", async () => {
+test("a damaged or missing broker database is broker.state with the remedy that doctor names", async () => {
   const path = join(cwd, ".ppml/broker/broker.db");
   // The whole folder: what is not yet in broker.db itself stands in its journal.
   const kept = join(cwd, "broker-kept");
@@ -185,10 +185,17 @@ test("a damaged broker database is broker.state, also where only its pages are",
     writeFileSync(path, damaged);
     assertRefused(await run("audit tail"), {
       code: "broker.state",
-      words: /malformed|not a (?:SQLite )?database|cannot be read/,
+      words: /(?:malformed|not a (?:SQLite )?database|cannot be read)[^]*try: .*restore the folder/,
     });
   }
+  const restore = /is missing\n[^]*try: .*restore the folder .*broker as a whole from a backup/;
+  rmSync(path);
+  assertRefused(await run("audit tail"), { code: "broker.state", words: restore });
+  assert.match((await run("data verify")).stderr, /broker\.db: it is missing/);
   rmSync(dirname(path), { recursive: true });
+  assertRefused(await run("audit verify"), { code: "broker.state", words: restore });
+  // What a person would try first says that it does not help.
+  assert.match((await run("init")).stderr, /nothing was changed/);
   renameSync(kept, dirname(path));
   chmodSync(dirname(path), 0o700);
   await succeeds("audit tail");

@@ -91,7 +91,7 @@ export async function listenForSecretProvisioning(
   } catch (cause) {
     throw new PpmlError(
       "broker.state",
-      `cannot listen for secret provisioning on ${options.host}:${options.port}`,
+      `cannot listen for secret provisioning on ${options.host}:${options.port}: take a free port, or an address of this machine`,
       { cause },
     );
   }
