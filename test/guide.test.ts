@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { z } from "zod";
@@ -105,6 +105,25 @@ describe("docs/guide.json", () => {
       assert.ok(stands(readFileSync(path, "utf8"), shownBy.name), `${item}: ${shownBy.name}`);
     }
   });
+});
+
+describe("docs/guides", () => {
+  const folder = join(ROOT, "docs", "guides");
+  for (const name of readdirSync(folder).filter((one) => one.endsWith(".md")))
+    test(`every flag that ${name} speaks of is one of a command that its section names`, () => {
+      // Flags in tables are the other guide's, and --conf is Spark's.
+      const sections = readFileSync(join(folder, name), "utf8").split("\n## ");
+      for (const section of sections) {
+        const prose = section.replaceAll(/^\|.*$/gm, "");
+        const named = [...pages].filter(([command]) => section.includes(command));
+        for (const [, flag = ""] of prose.matchAll(/`(--[a-z-]+)(?: [^`]*)?`/g))
+          assert.ok(
+            flag === "--conf" ||
+              named.some(([, page]) => new RegExp(`^ +\\[?${flag}\\]?[ .]`, "m").test(page)),
+            `${section.slice(0, 30)}: ${flag}`,
+          );
+      }
+    });
 });
 
 function wordsOf(prose: string): readonly string[] {
