@@ -147,6 +147,28 @@ describe("ppml azure, in the double of Azure", () => {
     assert.equal(up?.code, 0, up?.stdout);
   });
 
+  test("a region that does not exist, or is not the group's, is told before a plan is made", async (context) => {
+    const site = await siteIn(context);
+    site.write({ region: "mars" });
+    const failsOf = async () => {
+      const [doctor] = await site.run("doctor azure --json");
+      const { findings } = json<{
+        findings: { check: string; status: string; remedy?: string }[];
+      }>(doctor?.stdout);
+      const fails = findings.filter(({ status }) => status === "fail");
+      assert.equal(doctor?.code, 1);
+      return fails.map(({ check, remedy }) => `${check}: ${remedy ?? ""}`);
+    };
+    const [mars, ...others] = await failsOf();
+    assert.deepEqual(others, []);
+    assert.match(mars ?? "", /^region mars: set azure\.region: centralus, eastus, eastus2, /);
+    site.write();
+    await site.run("up --yes");
+    site.write({ region: "westus" });
+    const [moved] = await failsOf();
+    assert.match(moved ?? "", /^group bigdl-rg-es2-test: set azure\.region: eastus2, or name/);
+  });
+
   test("a deployment that fails half-way is finished by the same plan", async (context) => {
     const site = await siteIn(context);
     const fault = {

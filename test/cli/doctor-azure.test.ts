@@ -8,6 +8,8 @@ import {
   judgeRetirements,
   judgeSkus,
 } from "../../src/cli/doctor/azure-judge.ts";
+import { judgePlaces, judgeRegion } from "../../src/cli/doctor/azure-region.ts";
+import type { ArmResource } from "../../src/provision/azure/arm/resource.ts";
 import type { SkuFacts } from "../../src/cli/doctor/azure-judge.ts";
 
 const DEMAND = [
@@ -92,4 +94,38 @@ test("a name that is taken, or soft-deleted, has a remedy", () => {
   assert.equal(judgeName({ ...about, state: "free" }).status, "ok");
   assert.match(judgeName({ ...about, state: "taken" }).remedy ?? "", /azure\.keyVault\.name/);
   assert.match(judgeName({ ...about, state: "soft-deleted" }).remedy ?? "", /recover: true/);
+});
+
+test("a region that the subscription has not is a failure, with the nearest name and the list", () => {
+  const names = ["westeurope", "eastus", "eastus2"];
+  assert.equal(judgeRegion("eastus2", names).status, "ok");
+  const mars = judgeRegion("mars", names);
+  assert.equal(mars.status, "fail");
+  assert.match(mars.remedy ?? "", /^set azure\.region: eastus, eastus2, westeurope$/);
+  assert.match(judgeRegion("westeurop", names).remedy ?? "", /did you mean westeurope\?/);
+});
+
+test("a group elsewhere is to be looked at, and resources elsewhere are a failure", () => {
+  const section = { region: "eastus2", resourceGroup: "rg" };
+  const type = "Microsoft.KeyVault/vaults" as const;
+  const vault: ArmResource = {
+    type,
+    apiVersion: "1",
+    name: "v",
+    location: "eastus2",
+    properties: {},
+  };
+  const judge = (group: string, ...locations: readonly string[]) =>
+    judgePlaces({
+      section,
+      template: { resources: [vault] },
+      group,
+      placed: locations.map((location) => ({ type: type.toLowerCase(), name: "V", location })),
+    })[0];
+  assert.equal(judge("eastus2", "eastus2")?.status, "ok");
+  assert.equal(judge("westus")?.status, "warn");
+  assert.match(judge("westus")?.found ?? "", /in westus, and azure\.region says eastus2/);
+  const moved = judge("westus", "westus");
+  assert.equal(moved?.status, "fail");
+  assert.match(moved.remedy ?? "", /set azure\.region: westus/);
 });

@@ -34,7 +34,7 @@ export const command = defineCommand<VaultFlags, [Subject?]>({
   description:
     "Exits 1 where a finding is FAIL. Nothing is changed. `ppml doctor tee` looks for the machine's TEE:\n" +
     "devices, rights, kernel; it fails where there is none, but for a project of mode simulation.\n" +
-    "`ppml doctor azure` asks Azure: login, clock, permissions, sizes, quotas, retirements, names.",
+    "`ppml doctor azure` asks Azure: login, clock, region, permissions, sizes, quotas, retirements, names.",
   async run(context, flags, subject) {
     const place = { cwd: context.cwd, folder: flags.project };
     if (subject === "azure") return outcomeOf(context, await lookAtAzure(context, place));

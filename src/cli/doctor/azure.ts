@@ -18,6 +18,7 @@ import {
   judgeRetirements,
   judgeSkus,
 } from "./azure-judge.ts";
+import { examineRegion } from "./azure-region.ts";
 import { fail, type Finding, ok, remedyOf, warn } from "./finding.ts";
 
 /** What doctor looks at. */
@@ -35,6 +36,10 @@ export async function examineAzure(input: AzureExamination): Promise<readonly Fi
   const before = [...judgeRetirements(demand, nowMs), ...(await examineDns(section))];
   const login = await examineLogin(connection, section, nowMs);
   if (login.some(({ status }) => status === "fail")) return [...before, ...login];
+  const region = await guarded("region", () => examineRegion(input));
+  // Sizes, quotas and deleted vaults are asked by region: of one that is none there is nothing to ask.
+  if (region.some(({ check, status }) => status === "fail" && check.startsWith("region ")))
+    return [...before, ...login, ...region];
   const rest = await Promise.all([
     guarded("permissions", () => examinePermissions(input)),
     guarded("sizes and quotas", async () => {
@@ -46,7 +51,7 @@ export async function examineAzure(input: AzureExamination): Promise<readonly Fi
     }),
     guarded("names", () => examineNames(connection, section)),
   ]);
-  return [...before, ...login, ...rest.flat()];
+  return [...before, ...login, ...region, ...rest.flat()];
 }
 
 async function examineLogin(
