@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { PpmlError, sha256, toHex, utf8 } from "../base/index.ts";
 import { queryNameOf } from "./config/query-name.ts";
@@ -18,9 +19,18 @@ export async function loadQueries(project: Project, config: JobConfig): Promise<
 }
 
 async function loadText(project: Project, path: string): Promise<string> {
-  const text = await readFile(project.resolve(path), "utf8").catch((cause: unknown) => {
-    throw new PpmlError("launch.job", `the job's code ${path} cannot be read`, { cause });
+  const bytes = await readFile(project.resolve(path)).catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : "unknown";
+    throw new PpmlError(
+      "launch.job",
+      `the job's code ${path} cannot be read (${why}): write the query there, or name another file in ppml.yaml`,
+      { cause },
+    );
   });
+  // What is not UTF-8 would be signed as other bytes than those in the file.
+  if (!isUtf8(bytes))
+    throw new PpmlError("launch.job", `the job's code ${path} is not UTF-8 text: save it as UTF-8`);
+  const text = bytes.toString("utf8");
   if (text.length > MAX_CODE_BYTES)
     throw new PpmlError("launch.job", `${path} is longer than ${MAX_CODE_BYTES} characters`);
   return text;

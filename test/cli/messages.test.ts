@@ -4,6 +4,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -119,6 +120,34 @@ describe("messages say what is wrong, and what to do", () => {
       /limits\.timeoutSeconds in ppml\.yaml and sign it again/,
     );
     assert.match(endedSilently({ ...killed, timedOut: false }, 45).message, /SIGKILL/);
+  });
+
+  test("a query that can never run is refused before it is signed", async () => {
+    const signed = readFileSync(at("jobs/developers.job.json"));
+    const code = at("queries/developers.sql");
+    const good = readFileSync(code);
+    for (const [bytes, error, told] of [
+      ["", "compute.not_a_query", /got no statement/],
+      ["-- nothing\n;", "compute.not_a_query", /got no statement/],
+      ["SELECT 1; SELECT 2", "compute.not_a_query", /got 2 statements/],
+      ["COPY people TO '/tmp/people.csv'", "compute.not_a_query", /another kind.*one SELECT/],
+      ["DELETE FROM people", "compute.not_a_query", /another kind/],
+      ["SET threads = 1", "compute.not_a_query", /type SET/],
+      ["SELEC name FROM people", "compute.sql", /does not parse/],
+      [Buffer.from("53454cff", "hex"), "launch.job", /developers\.sql is not UTF-8/],
+    ] as const) {
+      writeFileSync(code, bytes);
+      await refused("job sign developers", error, told);
+    }
+    for (const query of ["WITH a AS (FROM people) SELECT age FROM a;", "SUMMARIZE people"]) {
+      writeFileSync(code, query);
+      assert.equal((await runInProcess("job sign developers".split(" "), { cwd })).code, 0, query);
+    }
+    writeFileSync(code, good);
+    writeFileSync(at("jobs/developers.job.json"), signed);
+    const adHoc = ["sql", "DROP TABLE people", "--policy", "analysis", "--output", "developers"];
+    const run = await runInProcess([...adHoc, "--purpose", "a test"], { cwd });
+    assert.match(run.stderr, /compute\.not_a_query/);
   });
 
   test("help shows arguments that may be left out in brackets", async () => {

@@ -1,4 +1,5 @@
 import { PpmlError } from "../../base/index.ts";
+import { checkQueries } from "../../compute/sql/check-queries.ts";
 import { jobSchema } from "../../format/job.ts";
 import { parseWith } from "../../format/schema.ts";
 import { signObject } from "../../format/signed-object.ts";
@@ -72,12 +73,10 @@ export const command = defineCommand<Flags, [string]>({
   async run(context, flags, text) {
     using workspace = await openWorkspace(context, flags);
     const config = adHocJob(workspace, { flags, text });
-    const built = await buildJob(workspace, {
-      name: JOB_NAME,
-      config,
-      queries: [{ name: JOB_NAME, text }],
-      nowMs: context.clock(),
-    });
+    const queries = [{ name: JOB_NAME, text }];
+    await checkQueries(queries);
+    const nowMs = context.clock();
+    const built = await buildJob(workspace, { name: JOB_NAME, config, queries, nowMs });
     const job = parseWith(jobSchema, built, { what: "query", code: "cli.usage" });
     const run = {
       envelope: signObject("job", job, workspace.owner),

@@ -1,5 +1,5 @@
 import { DuckDBInstance, StatementType } from "@duckdb/node-api";
-import type { DuckDBConnection } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBExtractedStatements } from "@duckdb/node-api";
 import { PpmlError } from "../../base/index.ts";
 import type { SqlSettings } from "../../format/job.ts";
 
@@ -53,26 +53,40 @@ export async function openSession(options: {
  * @throws compute.not_a_query, compute.sql with the parser's own message
  */
 export async function singleSelect(connection: DuckDBConnection, sql: string): Promise<string> {
-  const text = sql.trim().replace(/;\s*$/, "");
-  const statements = await connection.extractStatements(text).catch((cause: unknown) => {
-    throw new PpmlError("compute.sql", `the query does not parse: ${messageOf(cause)}`, { cause });
-  });
-  if (statements.count !== 1)
-    throw new PpmlError(
-      "compute.not_a_query",
-      `expected exactly one SELECT statement, got ${statements.count} statements`,
-    );
+  const { text, statements } = await oneStatement(connection, sql);
   const prepared = await statements.prepare(0).catch((cause: unknown) => {
     throw new PpmlError("compute.sql", `the query does not bind: ${messageOf(cause)}`, { cause });
   });
   const type = prepared.statementType;
   prepared.destroySync();
-  if (type !== StatementType.SELECT)
-    throw new PpmlError(
-      "compute.not_a_query",
-      `expected exactly one SELECT statement, got a statement of type ${StatementType[type]}`,
-    );
+  if (type !== StatementType.SELECT) throw notSelect(`a statement of type ${StatementType[type]}`);
   return text;
+}
+
+/**
+ * Parses the code, which has to be one statement, and gives it without a closing semicolon.
+ * @throws compute.not_a_query, compute.sql with the parser's own message
+ */
+export async function oneStatement(
+  connection: DuckDBConnection,
+  sql: string,
+): Promise<{ readonly text: string; readonly statements: DuckDBExtractedStatements }> {
+  const text = sql.trim().replace(/;\s*$/, "");
+  const statements = await connection.extractStatements(text).catch((cause: unknown) => {
+    // All that the binding says of a text without any statement.
+    if (messageOf(cause) === "Error in native callback") throw notSelect("no statement");
+    throw new PpmlError("compute.sql", `the query does not parse: ${messageOf(cause)}`, { cause });
+  });
+  if (statements.count !== 1) throw notSelect(`${statements.count} statements`);
+  return { text, statements };
+}
+
+/** The error of code that is something else than one SELECT statement. */
+export function notSelect(found: string): PpmlError {
+  return new PpmlError(
+    "compute.not_a_query",
+    `expected exactly one SELECT statement, got ${found}: write one SELECT in each file of the job's code`,
+  );
 }
 
 /** A double-quoted SQL identifier. */

@@ -186,6 +186,8 @@ test("a column that the job does not list does not exist for the query", async (
 
 for (const [sql, code] of [
   ["SELECT 1; SELECT 2", "compute.not_a_query"],
+  ["", "compute.not_a_query"],
+  ["-- nothing", "compute.not_a_query"],
   ["DROP VIEW people", "compute.not_a_query"],
   ["COPY (SELECT 1) TO '/tmp/out.csv'", "compute.sql"],
   ["SELECT * FROM read_csv('/etc/passwd')", "compute.sql"],

@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { checkQueries } from "../../../compute/sql/check-queries.ts";
 import { jobSchema } from "../../../format/job.ts";
 import { parseWith } from "../../../format/schema.ts";
 import { envelopeDigest, signObject } from "../../../format/signed-object.ts";
@@ -22,12 +23,15 @@ export const command = defineCommand<VaultFlags, [string]>({
   },
   description:
     "The signed job names its queries by their SHA-256, the columns, the purpose and the output's KEK;\n" +
-    "any of them changed later is refused. It lies in jobs/NAME.job.json.",
+    "any of them changed later is refused. What the engine would never run, such as two statements, is\n" +
+    "not signed. It lies in jobs/NAME.job.json.",
   async run(context, flags, name) {
     using workspace = await openWorkspace(context, flags);
     const { project, owner } = workspace;
     const config = findJob(project, name);
     const queries = await loadQueries(project, config);
+    // Before it is signed: the TEE would refuse it only after the keys are released.
+    await checkQueries(queries);
     const built = await buildJob(workspace, { name, config, queries, nowMs: context.clock() });
     const floors = config.release === "direct" ? await floorsOf(workspace, config) : null;
     const whole = floors === null ? built : { ...built, floors };
