@@ -3,12 +3,14 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { PpmlError, toTimestamp } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
+import { jobSchema } from "../format/job.ts";
 import type { Job } from "../format/job.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
 import { manifestSchema } from "../format/manifest.ts";
 import { parseEnvelope, peekObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
 import { loadManifest } from "../launch/index.ts";
+import { namingFile } from "./file-error.ts";
 import type { Project } from "./config/load.ts";
 import type { JobConfig } from "./config/schema.ts";
 import { queryDigest } from "./job-queries.ts";
@@ -118,7 +120,10 @@ async function allColumns(workspace: Workspace, dataset: string): Promise<string
   return [...new Set(schema.map((column) => column.name.split(".")[0] ?? column.name))];
 }
 
-/** Reads a signed job. @throws launch.job where there is none */
+/**
+ * Reads a signed job; its signature is the policy's to judge.
+ * @throws launch.job where there is none, format.invalid with the file
+ */
 export async function loadSignedJob(project: Project, name: string): Promise<Envelope> {
   const bytes = await readFile(jobPath(project, name)).catch((cause: unknown) => {
     const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
@@ -127,7 +132,14 @@ export async function loadSignedJob(project: Project, name: string): Promise<Env
       : `the signed job ${jobPath(project, name)} cannot be read (${cause instanceof Error ? cause.message : "unknown"}): make it readable, or sign the job again with 'ppml job sign ${name}'`;
     throw new PpmlError("launch.job", message, { cause });
   });
-  return parseEnvelope(parseJson(bytes, jobPath(project, name)));
+  const path = jobPath(project, name);
+  try {
+    const envelope = parseEnvelope(parseJson(bytes, path));
+    peekObject({ kind: "job", schema: jobSchema, envelope });
+    return envelope;
+  } catch (cause) {
+    throw namingFile(cause, { path, remedy: `sign it again: ppml job sign ${name}` });
+  }
 }
 
 /** Writes an envelope where people find it. */

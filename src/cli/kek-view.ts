@@ -17,8 +17,15 @@ export function changedKek(context: CliContext, kek: KekInfo, sentence: string):
   };
 }
 
-/** One KEK and its versions as text. */
-export function kekText(kek: KekInfo, style: Style): string {
+/**
+ * One KEK and its versions as text.
+ * @param thumbprints of versions, by their id: the name that jobs and policies have for them
+ */
+export function kekText(
+  kek: KekInfo,
+  style: Style,
+  thumbprints: ReadonlyMap<string, string> | null = null,
+): string {
   const fields = renderFields(
     [
       ["name", kek.name],
@@ -46,6 +53,7 @@ export function kekText(kek: KekInfo, style: Style): string {
       { title: "STATE", paint: (cell) => paintState(cell, style) },
       { title: "BITS", align: "right" },
       { title: "CREATED" },
+      ...(thumbprints === null ? [] : [{ title: "IN JOBS AND POLICIES" }]),
       { title: "" },
     ],
     rows: kek.versions.map((version) => [
@@ -54,6 +62,7 @@ export function kekText(kek: KekInfo, style: Style): string {
       version.state,
       String(version.bits),
       version.created,
+      ...(thumbprints === null ? [] : [thumbprints.get(version.kekVersion) ?? ""]),
       version.kekVersion === kek.currentVersion ? "current" : "",
     ]),
   });

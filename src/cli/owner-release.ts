@@ -1,12 +1,13 @@
 import { generateKeyPairSync } from "node:crypto";
 import { isPpmlError, PpmlError, toTimestamp } from "../base/index.ts";
+import type { ManifestFloor } from "../format/grant.ts";
 import { ecPublicJwkOf } from "../format/jwk.ts";
 import { manifestSchema } from "../format/manifest.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { OwnerRequest } from "../format/protocol.ts";
 import { envelopeDigest, peekObject, signObject } from "../format/signed-object.ts";
-import type { VerifiedObject } from "../format/signed-object.ts";
-import { loadManifest, namingDataset } from "../launch/index.ts";
+import type { Envelope, VerifiedObject } from "../format/signed-object.ts";
+import { loadManifest, namingDataset, namingHolder } from "../launch/index.ts";
 import { acceptManifest, checkListing, openGrant } from "../open/index.ts";
 import type { OpenedGrant } from "../open/index.ts";
 import type { Store } from "../store/index.ts";
@@ -66,7 +67,9 @@ export async function releaseToOwner(
     issuedAt: toTimestamp(nowMs),
   };
   const signed = signObject("owner-request", request, workspace.owner);
-  const { jwe } = await broker.client.ownerRelease(signed);
+  const { jwe } = await broker.client.ownerRelease(signed).catch((cause: unknown) => {
+    throw namingHolder(cause, [{ dataset, keys: request.keys }]);
+  });
   const { releaseRoot } = await projectRoots(workspace.project);
   const grant = await openGrant({
     jwe,
@@ -79,12 +82,8 @@ export async function releaseToOwner(
     const floor = grant.grant.floors.find((one) => one.datasetId === datasetId);
     if (floor === undefined)
       throw new PpmlError("release.response", `the grant names no floor for ${dataset}`);
-    const manifest = acceptManifest(envelope, floor);
-    const stored: string[] = [];
-    for await (const object of store.list("")) stored.push(object.name);
-    checkListing(manifest, stored);
     return {
-      manifest,
+      manifest: await acceptStored(store, { envelope, floor }),
       grant,
       store,
       [Symbol.dispose]: () => {
@@ -95,4 +94,15 @@ export async function releaseToOwner(
     grant[Symbol.dispose]();
     throw error;
   }
+}
+
+async function acceptStored(
+  store: Store,
+  of: { readonly envelope: Envelope; readonly floor: ManifestFloor },
+): Promise<VerifiedObject<Manifest>> {
+  const manifest = acceptManifest(of.envelope, of.floor);
+  const stored: string[] = [];
+  for await (const object of store.list("")) stored.push(object.name);
+  checkListing(manifest, stored);
+  return manifest;
 }

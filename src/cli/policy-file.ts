@@ -2,6 +2,7 @@ import { PpmlError, readBoundedFile } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
 import { parsePolicyFile } from "../release/index.ts";
 import type { PolicyFile } from "../release/index.ts";
+import { namingFile } from "./file-error.ts";
 import type { Project } from "./config/load.ts";
 import { resolveReferences } from "./reference-file.ts";
 
@@ -28,10 +29,19 @@ export async function loadPolicyFile(project: Project, name: string): Promise<Po
     code: "release.policy",
     remedy: `write it, or begin with 'ppml policy draft ${name}'`,
   });
-  const policy = parsePolicyFile(await resolveReferences(project, parseJson(bytes, path)));
+  const policy = await parsePolicy(project, bytes, path).catch((cause: unknown) => {
+    throw namingFile(cause, {
+      path,
+      remedy: `correct the file, or draft it anew: ppml policy draft ${name} --force`,
+    });
+  });
   if (policy.name !== name)
     throw new PpmlError("release.policy", `${path} holds the policy ${policy.name}, not ${name}`);
   return policy;
+}
+
+async function parsePolicy(project: Project, bytes: Uint8Array, path: string): Promise<PolicyFile> {
+  return parsePolicyFile(await resolveReferences(project, parseJson(bytes, path)));
 }
 
 /** The parameters of a command that takes one policy. */

@@ -9,7 +9,7 @@ export {
   releaseKekDirectly,
   unwrapLocally,
 } from "./direct/release-kek.ts";
-export { loadManifest, namingDataset, neededGroups } from "./inputs.ts";
+export { loadManifest, namingDataset, namingHolder, neededGroups } from "./inputs.ts";
 export {
   type LaunchEvent,
   launchEventSchema,

@@ -76,6 +76,27 @@ export function namingDataset(cause: unknown, dataset: string): unknown {
 }
 
 /**
+ * Says of a wrapped key that its KEK does not open which stored manifest it came from; what else went
+ * wrong stays as it is.
+ * @param holders who asked with which keys
+ */
+export function namingHolder(
+  cause: unknown,
+  holders: readonly { readonly dataset: string; readonly keys: readonly WrappedLocalKey[] }[],
+): unknown {
+  if (!isPpmlError(cause, "key.unwrap_failed")) return cause;
+  const { kekId, kekVersion } = cause.detail;
+  const found = holders
+    .filter(({ keys }) => keys.some((key) => key.kekId === kekId && key.kekVersion === kekVersion))
+    .map(({ dataset }) => dataset);
+  if (found.length === 0) return cause;
+  const names = found.join(" or ");
+  const message = `the stored manifest of ${names} holds a wrapped key that its KEK does not open: ${cause.message}`;
+  const remedy = `put the right ${MANIFEST_NAME} back, or seal ${names} again`;
+  return new PpmlError(cause.code, message, { cause, detail: { ...cause.detail, remedy } });
+}
+
+/**
  * The groups that a job needs: those of its columns, and always the one of the columns that are not
  * named, whose key opens a table's footer.
  */

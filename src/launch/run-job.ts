@@ -9,7 +9,7 @@ import { checkJob } from "./check-job.ts";
 import { computeResults } from "./compute-results.ts";
 import { storeAccessOf } from "./data-lake.ts";
 import { floorOf } from "./floor-of.ts";
-import { loadCandidate } from "./inputs.ts";
+import { loadCandidate, namingHolder } from "./inputs.ts";
 import type { CandidateInput } from "./inputs.ts";
 import { MAX_EVENT_TEXT } from "./messages.ts";
 import type { LaunchRequest, LaunchResult } from "./messages.ts";
@@ -39,7 +39,12 @@ export async function runJob(launcher: Launcher, request: LaunchRequest): Promis
     ),
   );
   const store = await openStore(request.output.store, storeAccessOf(request));
-  using release = await launcher.authority.release({ request, job, candidates }, launcher);
+  using release = await launcher.authority
+    .release({ request, job, candidates }, launcher)
+    .catch((cause: unknown) => {
+      const holders = candidates.map(({ input, keys }) => ({ dataset: input.name, keys }));
+      throw namingHolder(cause, holders);
+    });
   await using stack = new AsyncDisposableStack();
   const inputs: AcceptedInput[] = [];
   for (const candidate of candidates)

@@ -98,7 +98,7 @@ export function release(
     const { payload, digest, policyDigest } = by.request;
     if (policyDigest !== policy.digest)
       throw new PpmlError("release.policy", "the policy changed meanwhile: ask again");
-    requireGranted(payload.keys, options.policy.payload);
+    requireGranted(payload.keys, options.policy.payload, OWNER_REMEDY);
     return mint({
       mode,
       policy,
@@ -120,7 +120,7 @@ export function release(
   checkAttestation({ result, runtimeData, rules, mode });
   checkNamesPod(result, rules.jobs.codeDigests);
   checkJob({ job, policy: options.policy.payload, rules: rules.jobs, nowMs: options.nowMs });
-  requireGranted(by.keys, options.policy.payload);
+  requireGranted(by.keys, options.policy.payload, JOB_REMEDY);
   return mint({
     mode,
     policy,
@@ -140,7 +140,7 @@ export function release(
 function releaseResource(options: ReleaseOptions<ResourceRelease>): ResourceDecision {
   const { by, mode, policy } = options;
   const key = checkResource({ by, policy: policy.payload, mode });
-  requireGranted([key], policy.payload);
+  requireGranted([key], policy.payload, RESOURCE_REMEDY);
   const decision: Omit<ResourceDecision, typeof resourceBrand> = {
     mode,
     request: { kind: "resource", digest: by.resource.digest },
@@ -190,14 +190,23 @@ function checkBinding(by: JobRelease): {
   return { encryptionKey, signingKey };
 }
 
-/** All or nothing: one KEK that is not granted refuses the whole request. */
-function requireGranted(keys: readonly WrappedLocalKey[], policy: Policy): void {
+const JOB_REMEDY =
+  "ask only for what the job may read, or add the KEK to the policy's grants and apply it";
+const OWNER_REMEDY =
+  "name a policy that lets you open these data in person, or add the KEK to this one's grants and apply it";
+const RESOURCE_REMEDY = "add the KEK of the resource to the policy's grants and apply it";
+
+/**
+ * All or nothing: one KEK that is not granted refuses the whole request.
+ * @param remedy what whoever asks can do
+ */
+function requireGranted(keys: readonly WrappedLocalKey[], policy: Policy, remedy: string): void {
   const granted = new Set(policy.grants);
   const missing = [...new Set(keys.map((key) => key.kekId))].filter((kek) => !granted.has(kek));
   if (missing.length > 0)
     throw new PpmlError(
       "release.not_granted",
-      `policy ${policy.name} does not grant ${missing.join(", ")}, so nothing is released: ask only for what the job may read, or add the KEK to the policy's grants and apply it`,
+      `policy ${policy.name} does not grant ${missing.join(", ")}, so nothing is released: ${remedy}`,
       { detail: { policy: policy.name, notGranted: missing } },
     );
   if (new Set(keys.map((key) => key.id)).size !== keys.length)

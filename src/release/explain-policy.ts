@@ -28,7 +28,7 @@ function explainJobs(policy: PolicyFile): string[] {
     `  it is signed by ${list(jobs.signers.map((jwk) => jwkThumbprint(jwk)))}`,
     `  it runs ${code}`,
     `  its purpose is ${list(jobs.purposes.map((purpose) => JSON.stringify(purpose)))}`,
-    `  its result is sealed for the KEK version ${list(jobs.outputKeks)}`,
+    `  its result is sealed for the KEK version with the thumbprint ${list(jobs.outputKeks)} (see ppml key show)`,
     `  it runs in a TEE of the kind ${appraisal.tee}, whose Evidence was made for this job and this moment, and says:`,
     ...explainEvidence(appraisal, release),
   ];

@@ -110,7 +110,10 @@ describe("opening by the owner", () => {
   test("an input KEK that the policy does not grant stays closed to the owner", async () => {
     const { key } = await wrapUnder(fixture, fixture.keks.open);
     const { request } = await requestOf(key);
-    assert.equal((await post(request)).code, "release.not_granted");
+    const { code, message } = await post(request);
+    assert.equal(code, "release.not_granted");
+    // Said to a person, whose policy it is: no job is there.
+    assert.match(message, /name a policy that lets you open these data in person/);
   });
 
   test("a policy without ownerOpen opens nothing to its own signer", async () => {

@@ -47,6 +47,9 @@ async function inPlaceOf(path: string, put: (kept: string) => void, check: () =>
 }
 
 const nothing = (): void => undefined;
+const cut = (path: string) => (kept: string) => {
+  writeFileSync(at(path), readFileSync(kept).subarray(0, -100));
+};
 const putFile = (): void => {
   writeFileSync(at("sealed/people"), "");
 };
@@ -148,6 +151,41 @@ describe("messages say what is wrong, and what to do", () => {
     const adHoc = ["sql", "DROP TABLE people", "--policy", "analysis", "--output", "developers"];
     const run = await runInProcess([...adHoc, "--purpose", "a test"], { cwd });
     assert.match(run.stderr, /compute\.not_a_query/);
+  });
+
+  test("a cut job or policy is told with its file and what to do", async () => {
+    const job = "jobs/developers.job.json";
+    await inPlaceOf(job, cut(job), () =>
+      refused(
+        "run developers",
+        "format.invalid",
+        /developers\.job\.json[^]*try: .*ppml job sign dev/,
+      ),
+    );
+    const policy = "policies/owner.json";
+    const drafted = await runInProcess("policy draft owner --force".split(" "), { cwd });
+    assert.equal(drafted.code, 0);
+    await inPlaceOf(policy, cut(policy), () =>
+      refused(
+        "policy apply owner",
+        "format.invalid",
+        /owner\.json[^]*try: .*ppml policy draft owner --force/,
+      ),
+    );
+  });
+
+  test("key show names a version as jobs and policies do, too", async () => {
+    const { stdout } = await runInProcess("job show developers --json".split(" "), { cwd });
+    const { job } = JSON.parse(stdout) as { job: { output: { kekThumbprint: string } } };
+    const { kekThumbprint } = job.output;
+    assert.ok(
+      (await runInProcess("key show results".split(" "), { cwd })).stdout.includes(kekThumbprint),
+    );
+    const shown = await runInProcess("key show results --json".split(" "), { cwd });
+    assert.match(
+      shown.stdout,
+      new RegExp(`"thumbprints": \\{\\s+"[0-9a-f]{32}": "${kekThumbprint}"`),
+    );
   });
 
   test("help shows arguments that may be left out in brackets", async () => {
