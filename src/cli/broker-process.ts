@@ -21,7 +21,12 @@ import { azurePlaceOf, embeddedPathOf } from "./vault.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A broker that answers, and where. */
-export type RunningBroker = { readonly client: BrokerClient; readonly place: BrokerPlace };
+export type RunningBroker = {
+  readonly client: BrokerClient;
+  readonly place: BrokerPlace;
+  /** Aborts when its process ends by itself; null where it is not ours to see. */
+  readonly gone: AbortSignal | null;
+};
 
 /** The compile cache of this process, if it has one: the broker starts twice as fast with it. */
 function compileCache(): { readonly NODE_COMPILE_CACHE?: string } {
@@ -47,9 +52,12 @@ export async function withBroker<T>(
   const listen = { kind: "socket", path: socketPath } as const;
   const collateral = { kind: "none" } as const;
   const started = startBroker(workspace, { listen, collateral, logLevel: "warn" });
+  const gone = new AbortController();
+  void started.exited.then(() => gone.abort());
   try {
     await started.ready;
-    return await use({ client: openBrokerClient({ socketPath }), place: { socketPath } });
+    const client = openBrokerClient({ socketPath });
+    return await use({ client, place: { socketPath }, gone: gone.signal });
   } finally {
     await started.stop();
     atEnd[Symbol.dispose]();

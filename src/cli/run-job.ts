@@ -94,11 +94,18 @@ export async function runInSimulatedTee(
     platform: openSimulatedPlatform(project.resolve(simulation.platform)),
     launchRequest: encodeLaunchRequest(request),
     timeoutMs: timeoutSeconds * 1000 + OVERHEAD_MS,
+    // Without its broker the result could not be receipted, however long it is computed.
+    stop: broker?.gone ?? null,
     onEvent: follower.take,
   });
   const last = follower.last();
   if (last?.event === "done") return last.result;
   if (last?.event === "failed") throw failureOf(last);
+  if (broker?.gone?.aborted === true)
+    throw new PpmlError(
+      "broker.unavailable",
+      "the project's broker ended while the job ran, so the job was ended too: run it again",
+    );
   throw endedSilently(exit, timeoutSeconds);
 }
 

@@ -139,5 +139,5 @@ function remoteBroker(flags: Flags, isDirect: boolean): RunningBroker | null {
       "--broker and --broker-key belong together: give both or none",
     );
   const place = { url, spkiSha256 };
-  return { client: openBrokerClient(place), place };
+  return { client: openBrokerClient(place), place, gone: null };
 }

@@ -32,7 +32,7 @@ export type TeeExit = {
  * Runs a snapshot as a simulated TEE until it ends: its own Node with fixed flags and the first entry,
  * an empty environment but for PATH, `launchRequest` on stdin, events (one JSON line each, given to
  * `onEvent` as they come) on stdout, the attestation channel as descriptor 3, answered with the
- * snapshot's measurement. Its process group ends with it, after `timeoutMs`, and with this process.
+ * snapshot's measurement. Its process group ends with it, after `timeoutMs`, at `stop`, and with this process.
  * @throws launch.failed where it cannot be started or says what is no event; what `onEvent` throws
  */
 export async function bootSimulatedTee(options: {
@@ -40,6 +40,8 @@ export async function bootSimulatedTee(options: {
   readonly platform: SimulatedPlatform;
   readonly launchRequest: Uint8Array;
   readonly timeoutMs: number;
+  /** Ends the TEE when it aborts; null where nothing but time does. */
+  readonly stop: AbortSignal | null;
   readonly onEvent: (event: unknown) => void;
 }): Promise<TeeExit> {
   const { snapshot, platform } = options;
@@ -63,7 +65,10 @@ export async function bootSimulatedTee(options: {
     timedOut = true;
     killGroup(child);
   }, options.timeoutMs);
+  const stopNow = (): void => killGroup(child);
+  options.stop?.addEventListener("abort", stopNow);
   try {
+    if (options.stop?.aborted === true) stopNow();
     const channel = child.stdio[3];
     if (!(channel instanceof Duplex))
       throw new PpmlError("base.internal", "descriptor 3 is not a socket");
@@ -80,6 +85,7 @@ export async function bootSimulatedTee(options: {
     return { exitCode, signal, timedOut, stderr: stderr() };
   } finally {
     clearTimeout(timer);
+    options.stop?.removeEventListener("abort", stopNow);
     atEnd[Symbol.dispose]();
     if (child.exitCode === null && child.signalCode === null) killGroup(child);
   }

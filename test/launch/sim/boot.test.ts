@@ -38,6 +38,7 @@ async function boot(
     platform,
     launchRequest: options.request ?? new Uint8Array(),
     timeoutMs: options.timeoutMs ?? 60_000,
+    stop: null,
     onEvent: options.onEvent ?? ((event) => events.push(event)),
   });
   return {
@@ -110,6 +111,7 @@ import { openSimChannelAttester } from "./attest/collect/sim-channel.ts";
     platform,
     launchRequest: new Uint8Array(),
     timeoutMs: 60_000,
+    stop: null,
     onEvent: (event) => events.push(event),
   });
   assert.equal(exit.exitCode, 0, exit.stderr);
@@ -248,7 +250,7 @@ test("the TEE ends when its parent is told to by a signal", async () => {
     import { openSimulatedPlatform } from ${moduleUrl("attest/sim/platform.ts")};
     const snapshot = await buildSnapshot({ imageRoot: ${JSON.stringify(root)}, entries: ["main.ts"], config: new Uint8Array() });
     await bootSimulatedTee({ snapshot, platform: openSimulatedPlatform(${JSON.stringify(platformDirectory)}),
-      launchRequest: new Uint8Array(), timeoutMs: 60_000, onEvent: (event) => console.log(event) });`;
+      launchRequest: new Uint8Array(), timeoutMs: 60_000, stop: null, onEvent: (event) => console.log(event) });`;
   const parent = spawn(process.execPath, ["--input-type=module", "-e", script], {
     stdio: ["ignore", "pipe", "inherit"],
   });
