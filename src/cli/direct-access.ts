@@ -59,8 +59,9 @@ function scopeOf(vaultUrl: string): string {
 }
 
 /**
- * The floors of a job's inputs, which a job without a broker carries: those that the owner's broker has
- * now, so that the store, which could show an older manifest, does not say them.
+ * The floors that a job without a broker carries, of its inputs, and of its output where a version of it
+ * is accepted: those that the owner's broker has now, so that the store, which could show older manifests,
+ * does not say them.
  * @throws launch.job where an input was never sealed
  */
 export async function floorsOf(workspace: Workspace, config: JobConfig): Promise<ManifestFloor[]> {
@@ -76,7 +77,8 @@ export async function floorsOf(workspace: Workspace, config: JobConfig): Promise
         );
       floors.push(floor);
     }
-    return floors;
+    const output = await client.floor(workspace.datasetId(config.output));
+    return output.minVersion === 0 ? floors : [...floors, output];
   });
 }
 

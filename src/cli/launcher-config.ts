@@ -32,11 +32,11 @@ export async function launcherConfigOf(project: Project, release: JobRelease): P
 }
 
 async function directConfigOf(project: Project, { owner }: PinnedRoots) {
-  const { direct } = project.config;
-  if (direct === undefined)
+  const { direct, vault } = project.config;
+  if (direct === undefined || vault.url === undefined)
     throw new PpmlError(
       "config.invalid",
-      "ppml.yaml has no section direct, which jobs without a broker need",
+      "jobs without a broker need the section direct in ppml.yaml, and a vault of kind azure",
     );
   const path = project.resolve(direct.vaultRoots);
   const pem = await readBoundedFile(path, {
@@ -47,5 +47,6 @@ async function directConfigOf(project: Project, { owner }: PinnedRoots) {
       "write the certificate roots that the vault's answers lead to into it, in PEM (docs/protocol.md, Without a broker)",
   });
   const vaultRoots = parsePemChain(pem).map((der) => toBase64Url(der));
-  return { signers: [owner], attestation: direct.attestation, vaultRoots };
+  const { attestation } = direct;
+  return { signers: [owner], attestation, vault: new URL(vault.url).hostname, vaultRoots };
 }

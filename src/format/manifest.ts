@@ -30,12 +30,15 @@ export function pendingManifestName(waiting: {
   return `manifest.v${waiting.version}.${waiting.digest}.json`;
 }
 
-/** Where the receipt of a manifest waits that no broker accepted yet. @param waiting as above */
-export function waitingReceiptName(waiting: {
-  readonly version: number;
-  readonly digest: string;
-}): string {
-  return `v${waiting.version}/receipt.${waiting.digest}.json`;
+/** How many results of jobs without a broker may wait above the version in force. */
+export const MAX_WAITING = 1000;
+
+/**
+ * Where the receipt of a result waits that its owner has not accepted: put only where nothing is, so
+ * that of two runs at once one has the version.
+ */
+export function waitingReceiptName(version: number): string {
+  return `v${version}/receipt.json`;
 }
 
 /** The version of a manifest that waits under that name; null for a name of another form. */

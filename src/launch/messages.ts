@@ -19,6 +19,12 @@ const directConfigSchema = z.strictObject({
   signers: z.array(ecPublicJwkSchema).min(1).max(20),
   /** `https://NAME.REGION.attest.azure.net`: the provider that the KEKs' release policies name. */
   attestation: z.string().regex(/^https:\/\/[a-z0-9.-]{1,200}$/),
+  /** The one vault whose KEKs it asks for: NAME.vault.azure.net or NAME.managedhsm.azure.net. */
+  vault: z
+    .string()
+    .regex(
+      /^[a-z][a-z0-9-]{1,22}[a-z0-9]\.(?:vault|managedhsm)\.(?:azure\.net|azure\.cn|usgovcloudapi\.net)$/,
+    ),
   /** DER of the roots of the vault's certificate, base64url. */
   vaultRoots: z.array(base64UrlSchema.max(20_000)).min(1).max(20),
 });

@@ -9,6 +9,7 @@ import {
   pendingVersionOf,
   RECEIPT_NAME,
   versionOfName,
+  waitingReceiptName,
 } from "../format/manifest.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { ManifestFloor } from "../format/grant.ts";
@@ -52,7 +53,8 @@ export function acceptManifest(envelope: Envelope, floor: ManifestFloor): Verifi
  * Compares the names in a dataset's folder with the manifest. Passed over, and never read, are what a
  * publication that is going on or was cut off leaves: files in folders of higher versions than the
  * manifest's, manifests under a pending name, and, as long as this very manifest has its pending name
- * too, files of its own and older versions, which are being deleted.
+ * too, files of its own and older versions, which are being deleted. Where a result of a job without a
+ * broker came too late for this very version, its files are passed over as well.
  * @param accepted the manifest and the SHA-256 of its signed payload, 64 hex digits
  * @throws open.manifest for a missing or an added file
  * @see docs/format.md section "Publication"
@@ -72,11 +74,12 @@ export function checkListing(
       `the manifest of ${name} lists ${missing.name}, which is missing from the store`,
     );
   const isUnfinished = present.has(pendingManifestName({ version, digest }));
+  const isLate = present.has(waitingReceiptName(version));
   const isPassedOver = (file: string): boolean => {
     if (file === MANIFEST_NAME || file === RECEIPT_NAME || pendingVersionOf(file) !== null)
       return true;
     const of = versionOfName(file);
-    return of !== null && (of > version || isUnfinished);
+    return of !== null && (of > version || isUnfinished || (of === version && isLate));
   };
   const added = stored.find((file) => !listed.has(file) && !isPassedOver(file));
   if (added !== undefined)

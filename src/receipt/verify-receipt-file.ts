@@ -19,6 +19,8 @@ import { CheckList } from "./report.ts";
 import type { ReceiptReport } from "./report.ts";
 import { checkResult } from "./check-result.ts";
 
+const NOT_LOGGED =
+  "that nothing else was done: the receipt is in no log here, so that others may be withheld";
 const BROKER_ONLY =
   "a broker's signature proves what the broker decided and wrote down, not what any code then did";
 
@@ -54,7 +56,8 @@ export async function verifyReceiptFile(options: {
       });
       checkInclusion(list, { file, logKey: roots.logKey, mode: receipt.predicate.mode });
       const { simulated } = receipt.predicate;
-      return report("result", { receipt, list, simulated, doesNotProve });
+      const isLogged = file.inclusion !== null;
+      return report("result", { receipt, list, simulated, doesNotProve, isLogged });
     }
     case RELEASE_PREDICATE:
       return reportOfBroker("release", { receipt, list, file, roots });
@@ -87,7 +90,8 @@ function reportOfBroker(
     });
   checkInclusion(list, { file, logKey, mode });
   const simulated = mode === "simulation";
-  return report(kind, { receipt, list, simulated, doesNotProve: [BROKER_ONLY] });
+  const isLogged = file.inclusion !== null;
+  return report(kind, { receipt, list, simulated, doesNotProve: [BROKER_ONLY], isLogged });
 }
 
 function checkInclusion(
@@ -133,13 +137,14 @@ function report(
     readonly list: CheckList;
     readonly simulated: boolean;
     readonly doesNotProve: readonly string[];
+    readonly isLogged: boolean;
   },
 ): ReceiptReport {
-  const { receipt, list, simulated } = found;
+  const { receipt, list, simulated, isLogged } = found;
   const doesNotProve = [
     ...(simulated ? ["SIMULATED: no hardware stands behind this receipt"] : []),
     ...found.doesNotProve,
-    EQUIVOCATION,
+    isLogged ? EQUIVOCATION : NOT_LOGGED,
   ];
   const { accepted, checks } = list;
   return { kind, receipt, accepted, simulated, checks, doesNotProve };

@@ -50,6 +50,8 @@ export async function publishManifest(options: {
   readonly manifest: Manifest;
   readonly signer: SigningKey;
   readonly authority: ManifestAuthority;
+  /** What waits stays where it is refused: another waits for it. Otherwise it is removed. */
+  readonly keepsRefused?: boolean;
 }): Promise<PublishedManifest> {
   const { store, manifest, authority } = options;
   const envelope = signObject("manifest", manifest, options.signer);
@@ -60,7 +62,8 @@ export async function publishManifest(options: {
     await authority.accept(published);
   } catch (error) {
     // The first error is the one to tell; what stays under a pending name, nobody takes.
-    if (isRefusal(error)) await store.delete(pending).catch(() => undefined);
+    if (isRefusal(error) && options.keepsRefused !== true)
+      await store.delete(pending).catch(() => undefined);
     throw error;
   }
   await finish(store, { published, pinned: () => authority.pinned() });

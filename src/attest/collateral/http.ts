@@ -33,6 +33,8 @@ export type HttpRequest = {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON with POST; GET where it is left out. */
   readonly json?: unknown;
+  /** What to do where it is not given, in place of what is said of collateral. */
+  readonly advice?: string;
 };
 
 /** A whole answer of status 200. */
@@ -212,8 +214,9 @@ function failed(
 ): PpmlError {
   const { host } = new URL(request.url);
   const asked = tried === 1 ? "" : ` (asked ${tried} times)`;
-  const advice =
+  const usual =
     outcome.kind === "again" ? "try again later, or give the collateral as files" : "check the URL";
+  const { advice = usual } = request;
   return new PpmlError(
     "attest.fetch",
     `${host} did not give ${request.what}: ${outcome.why}${asked}; ${advice}`,

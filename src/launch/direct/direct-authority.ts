@@ -4,13 +4,16 @@ import { systemHttp } from "../../attest/collateral/http.ts";
 import {
   MANIFEST_NAME,
   manifestSchema,
+  MAX_WAITING,
   pendingManifestName,
   pendingVersionOf,
   versionOfName,
   waitingReceiptName,
 } from "../../format/manifest.ts";
+import type { Manifest } from "../../format/manifest.ts";
 import type { ReceiptFile } from "../../format/receipt.ts";
-import { envelopeDigest, peekObject, signObject } from "../../format/signed-object.ts";
+import { envelopeDigest, signObject, verifyObject } from "../../format/signed-object.ts";
+import { acceptManifest } from "../../open/accept-manifest.ts";
 import { loadEnvelope } from "../../seal/stored-manifest.ts";
 import type { Store } from "../../store/index.ts";
 import { floorOf } from "../floor-of.ts";
@@ -20,9 +23,6 @@ import { resultStatement } from "../result-statement.ts";
 import { grantDirectly, requireDirectJob } from "./direct-grant.ts";
 import { httpsFetch } from "./https-fetch.ts";
 import { makeKekTeeKeys } from "./kek-keys.ts";
-
-/** A store's versions count up from 1; one beyond this is nobody's who counts. */
-const MAX_VERSION = 2 ** 31;
 
 /** What the host gives a job that runs without a broker. */
 export type DirectHost = {
@@ -43,8 +43,11 @@ export function directAuthority(config: DirectConfig, host: DirectHost): JobAuth
     checkJob: (job) => void requireDirectJob(job, config.signers),
     floor: async ({ floors = [] }, datasetId) => floorOf(floors, datasetId),
     release: (asking, launcher) => release(asking, { config, host, launcher }),
-    nextVersion: async (_, { store }) => (await highestVersion(store)) + 1,
-    publish,
+    nextVersion: ({ floors }, { datasetId, store }) => {
+      const floor = floors.find((one) => one.datasetId === datasetId);
+      return freeVersion(store, { signers: config.signers, above: floor?.minVersion ?? 0 });
+    },
+    publish: (finished, made) => publish(finished, made, config.signers),
   };
 }
 
@@ -59,6 +62,10 @@ async function release(
   const { config, host, launcher } = by;
   const keys = await makeKekTeeKeys();
   using accessToken = Secret.take(utf8(host.vaultToken));
+  const floors = requireDirectJob(job, config.signers);
+  // Before anything is asked for: whoever writes into the store names other vaults and keys otherwise.
+  for (const { envelope, input } of candidates)
+    acceptManifest(envelope, floorOf(floors, input.datasetId));
   const wrapped = candidates.flatMap((candidate) => candidate.keys);
   const granted = await grantDirectly({
     job,
@@ -70,6 +77,7 @@ async function release(
     nonce: randomBytes(32).toString("base64url"),
     attestation: config.attestation,
     accessToken,
+    vaultHost: config.vault,
     vaultRoots: config.vaultRoots.map((der) => fromBase64Url(der)),
     http: { ...systemHttp, fetch: httpsFetch(host.network), now: launcher.now },
   });
@@ -97,51 +105,84 @@ async function release(
   };
 }
 
-/** The highest version that the store names: nobody vouches for it, and no result is to lie over another. */
-async function highestVersion(store: Store): Promise<number> {
-  let highest = await placedVersion(store);
-  for await (const { name } of store.list(""))
-    highest = Math.max(highest, versionOfName(name) ?? 0, pendingVersionOf(name) ?? 0);
-  if (highest < MAX_VERSION) return highest;
+/**
+ * The first version above the one in force, and above those that wait. The signed job's floor and a
+ * manifest that a signer of the measured configuration signed say what is in force; names far above it are
+ * not counted, so that nobody who writes into the store makes versions run out.
+ */
+async function freeVersion(
+  store: Store,
+  from: { readonly signers: DirectConfig["signers"]; readonly above: number },
+): Promise<number> {
+  const inForce = Math.max(from.above, await versionInForce(store, from.signers));
+  let highest = inForce;
+  for await (const { name } of store.list("")) {
+    const version = versionOfName(name) ?? pendingVersionOf(name) ?? 0;
+    if (version <= inForce + MAX_WAITING) highest = Math.max(highest, version);
+  }
+  if (highest < inForce + MAX_WAITING) return highest + 1;
   throw new PpmlError(
     "open.manifest",
-    `the result's store names version ${highest}, and none counts so far: look who writes into it, and delete what is not yours`,
+    `the result's store holds ${MAX_WAITING} versions that wait above version ${inForce}: accept one with \`ppml data accept\`; where none is yours, delete v${inForce + 1}/ to v${highest}/ and the manifests of those versions`,
   );
 }
 
-async function placedVersion(store: Store): Promise<number> {
+async function versionInForce(store: Store, signers: DirectConfig["signers"]): Promise<number> {
   try {
     const envelope = await loadEnvelope(store, MANIFEST_NAME);
-    return peekObject({ kind: "manifest", schema: manifestSchema, envelope }).payload.version;
+    return verifyObject({ kind: "manifest", schema: manifestSchema, envelope, signers }).payload
+      .version;
   } catch (error) {
     if (isPpmlError(error, "store.not_found")) return 0;
-    // What lies there is no manifest, so that it has no version.
+    // What lies there is no manifest of the owner's.
     if (isPpmlError(error) && error.code.startsWith("format.")) return 0;
     throw error;
   }
 }
 
-/** The receipt first: a manifest that waits has its receipt beside it. */
-async function publish(finished: FinishedJob, made: MadeResult): Promise<ReceiptFile> {
+/** The receipt first: by it a run has the version, and a manifest that waits has its receipt beside it. */
+async function publish(
+  finished: FinishedJob,
+  made: MadeResult,
+  signers: DirectConfig["signers"],
+): Promise<ReceiptFile> {
   const { store, release: of, launcher } = finished;
   const { manifest } = made;
+  const { version } = manifest;
   const envelope = signObject("manifest", manifest, of.signer);
   const digest = envelopeDigest(envelope);
-  const waiting = { version: manifest.version, digest };
   const statement = resultStatement(finished, { ...made, digest });
   const file: ReceiptFile = {
     v: 1,
     receipt: signObject("receipt", statement, of.signer),
     inclusion: null,
   };
-  await store.put(waitingReceiptName(waiting), [textOf(file)]);
-  await store.put(pendingManifestName(waiting), [textOf(envelope)]);
+  try {
+    if ((await versionInForce(store, signers)) >= version) throw overtaken(manifest);
+    await store
+      .put(waitingReceiptName(version), [textOf(file)], { ifNoneMatch: true })
+      .catch((cause: unknown) => {
+        throw isPpmlError(cause, "store.exists") ? overtaken(manifest, cause) : cause;
+      });
+  } catch (error) {
+    for (const name of finished.fileNames) await store.delete(name).catch(() => undefined);
+    throw error;
+  }
+  await store.put(pendingManifestName({ version, digest }), [textOf(envelope)]);
   launcher.tell({
     event: "step",
     step: "receipt",
-    text: `result ${manifest.name} v${manifest.version} receipted by the TEE alone, in no log; it waits for its owner's acceptance`,
+    text: `result ${manifest.name} v${version} receipted by the TEE alone, in no log; it waits for its owner's acceptance`,
   });
   return file;
+}
+
+function overtaken({ name, version }: Manifest, cause?: unknown): PpmlError {
+  return new PpmlError(
+    "store.conflict",
+    `another run made version ${version} of ${name} while this one ran: that one stands; run the job again for a newer one`,
+    { cause },
+  );
 }
 
 function textOf(value: unknown): Uint8Array {

@@ -26,7 +26,15 @@ export function httpsFetch(network: HandedNetwork): HttpFetch {
         ...(signal === undefined || signal === null ? {} : { signal }),
       });
       asked.once("error", reject);
-      asked.once("response", (answer) => resolve(responseOf(answer)));
+      asked.once("response", (answer) => {
+        try {
+          resolve(responseOf(answer));
+        } catch (error) {
+          // A status or a header that no answer has.
+          answer.destroy();
+          reject(error instanceof Error ? error : new TypeError("no answer of HTTP"));
+        }
+      });
       asked.end(typeof body === "string" ? body : undefined);
     });
 }

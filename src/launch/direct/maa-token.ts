@@ -32,6 +32,8 @@ export async function requestMaaToken(options: {
     url: `${endpoint}/attest/SevSnpVm?api-version=${API_VERSION}`,
     what,
     maxBytes: MAX_TOKEN_CHARS + 1024,
+    advice:
+      "see that the provider in ppml.yaml (direct.attestation) is there and reached, and run the job again",
     json: {
       report: reportOf(evidence),
       runtimeData: { data: toBase64Url(runtimeData), dataType: "JSON" },

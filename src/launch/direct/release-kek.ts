@@ -21,8 +21,7 @@ const API_VERSION = "7.4";
 const WRAP = "RSA_AES_KEY_WRAP_384";
 const LOCAL_KEY_BYTES = 32;
 const MAX_ANSWER_BYTES = 256 * 1024;
-const KEY_URL =
-  /^https:\/\/([a-z][a-z0-9-]{1,22}[a-z0-9]\.(?:vault|managedhsm)\.[a-z.]+)\/keys\/[0-9A-Za-z-]{1,127}$/;
+const KEY_URL = /^https:\/\/([a-z0-9.-]{1,200})\/keys\/[0-9A-Za-z-]{1,127}$/;
 const answerSchema = z.object({ value: z.string().min(1).max(MAX_ANSWER_BYTES) });
 
 /** What a TEE needs to be given a KEK without a broker. */
@@ -36,6 +35,8 @@ export type DirectRelease = {
   readonly attestation: string;
   /** For the vault, from the host: it gives the right to ask, and opens nothing by itself. */
   readonly accessToken: Secret;
+  /** The vault, of the measured configuration. */
+  readonly vaultHost: string;
   /** DER of the roots that the vault's certificate may lead to: of the measured configuration. */
   readonly vaultRoots: readonly Uint8Array[];
   readonly http: HttpPorts;
@@ -77,11 +78,15 @@ export async function releaseKekDirectly(
   },
 ): Promise<KeyObject> {
   const { kekId, kekVersion, keyVersion } = wanted;
-  const vaultHost = KEY_URL.exec(kekId)?.[1];
-  if (vaultHost === undefined || (keyVersion !== undefined && !/^[0-9a-f]{32}$/.test(keyVersion)))
+  const { vaultHost } = options;
+  // The access token goes to this host, and to no other.
+  if (
+    KEY_URL.exec(kekId)?.[1] !== vaultHost ||
+    (keyVersion !== undefined && !/^[0-9a-f]{32}$/.test(keyVersion))
+  )
     throw new PpmlError(
       "open.no_key",
-      `expected a KEK in Key Vault or Managed HSM, came ${kekId.slice(0, 200)}: run the job with a broker`,
+      `expected a KEK of ${vaultHost}, came ${kekId.slice(0, 200)}: seal the data for that vault's KEKs, or run the job with a broker`,
     );
   const value = await askForRelease(options, { ...attested, kekId, keyVersion });
   const { nonce } = attested.runtimeData;
@@ -147,6 +152,7 @@ async function askForRelease(
       headers: {
         authorization: accessToken.expose((bytes) => `Bearer ${Buffer.from(bytes).toString()}`),
       },
+      advice: "see that the vault and the way to it answer, and run the job again",
       json: { target: token, nonce: runtimeData.nonce, enc: WRAP },
     });
     return parseWith(answerSchema, parseJson(answer.body, what), { what, code: "attest.invalid" })
@@ -155,7 +161,7 @@ async function askForRelease(
     if (!isPpmlError(cause, "attest.fetch") || cause.detail["status"] !== 403) throw cause;
     throw new PpmlError(
       "release.denied",
-      `Key Vault refuses ${what}: what this TEE is does not meet the KEK's release policy, or the identity of the access token lacks the role Key Vault Crypto Service Release User`,
+      `Key Vault refuses ${what}: what this TEE is does not meet the KEK's release policy, the KEK or this version of it is disabled, or the identity of the access token lacks the role Key Vault Crypto Service Release User`,
       { cause },
     );
   }

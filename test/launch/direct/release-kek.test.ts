@@ -125,11 +125,27 @@ describe("a TEE is given a KEK by Azure Attestation and Key Vault, without a bro
     );
   });
 
-  test("a KEK of another vault, other Evidence and a changed wrapped key are refused", async () => {
+  test("T177: a KEK of another vault is not asked for, with a token that is for this one; other Evidence and a changed wrapped key are refused", async () => {
     const options = optionsOf({});
     const attested = await attestDirectly(options);
-    for (const kekId of ["embedded:0123456789abcdef/a", "https://evil.example/keys/a"])
-      await refuses("open.no_key", releaseKekDirectly(options, attested, { ...wanted, kekId }));
+    const asked: string[] = [];
+    const { fetch } = options.http;
+    const watched = {
+      ...options,
+      http: {
+        ...options.http,
+        fetch: (url: string, init: RequestInit) => (asked.push(url), fetch(url, init)),
+      },
+    };
+    for (const kekId of [
+      "embedded:0123456789abcdef/a",
+      "https://evil.example/keys/a",
+      "https://abc.vault.evil.test/keys/a",
+      "https://other.vault.azure.net/keys/a",
+      "https://direct.vault.azure.net@evil.test/keys/a",
+    ])
+      await refuses("open.no_key", releaseKekDirectly(watched, attested, { ...wanted, kekId }));
+    assert.deepEqual(asked, []);
     const attester = {
       evidenceType: "tdx",
       attest: async () => ({ type: "tdx", evidence: "AAAA", collateral: {} }),
@@ -225,6 +241,7 @@ describe("a TEE is given a KEK by Azure Attestation and Key Vault, without a bro
       jobDigest: "0".repeat(64),
       attestation: `https://${MAA_HOST}`,
       accessToken: changes.accessToken ?? accessToken,
+      vaultHost: "direct.vault.azure.net",
       vaultRoots: [twin.releaseRoot],
       http: portsOf({ record, replay }),
     };

@@ -38,7 +38,7 @@ export const command = defineCommand<VaultFlags, [string]>({
     const { waiting, path } = await withBroker(workspace, ({ client }) =>
       accept(workspace, { client, dataset, nowMs: context.clock() }),
     );
-    const { manifest, report } = waiting;
+    const { manifest, report, inputs } = waiting;
     const { name, version } = manifest;
     return {
       data: { dataset: name, version, receipt: path, report },
@@ -49,7 +49,9 @@ export const command = defineCommand<VaultFlags, [string]>({
               "accepted",
               `${name} v${version}${report.simulated ? `  ${simulatedMark(context.style)}` : ""}`,
             ],
+            ["made from", inputs.map((one) => `${one.name} v${one.version}`).join(", ")],
             ...report.checks.map(({ check, detail }) => [check, detail] as const),
+            ...report.doesNotProve.map((sentence) => ["not proved", sentence] as const),
             ["receipt", relative(context.cwd, path)],
             ["next", `ppml data open ${name}`],
           ],
@@ -75,25 +77,39 @@ async function accept(
     simulationRoot: simulationRootOf(pinned),
     maaProviders: maaProvidersOf(pinned),
   };
-  const waiting = await findWaiting(store, floor.minVersion, {
-    jobs,
-    rootsOf: async ({ payload }) => ({
-      ...roots,
-      appraisal: await appraisalOf(workspace, { client, policy: payload.policy }),
-    }),
-    nowMs,
-  });
+  const waiting = await findWaiting(
+    store,
+    { dataset, version: floor.minVersion },
+    {
+      jobs,
+      owner: owner.publicJwk,
+      floorOf: (datasetId) => client.floor(datasetId),
+      rootsOf: async ({ payload }) => ({
+        ...roots,
+        appraisal: await appraisalOf(workspace, { client, policy: payload.policy }),
+      }),
+      nowMs,
+    },
+  );
   const { manifest, receipt } = waiting;
   const path = join(project.root, "receipts", `${dataset}-v${manifest.version}.receipt.json`);
   await mkdir(join(project.root, "receipts"), { recursive: true });
   await writeJson(path, receipt, { mode: "replace" });
+  const broker = ownersAuthority(client, manifest.datasetId);
   await publishManifest({
     store,
     manifest,
     signer: owner,
-    authority: ownersAuthority(client, manifest.datasetId),
+    keepsRefused: true,
+    authority: {
+      ...broker,
+      accept: async (published) => {
+        // Before the broker has it: what waits is removed by whoever finishes the publication.
+        await store.put(RECEIPT_NAME, [utf8(`${JSON.stringify(receipt)}\n`)]);
+        await broker.accept(published);
+      },
+    },
   });
-  await store.put(RECEIPT_NAME, [utf8(`${JSON.stringify(receipt)}\n`)]);
   return { waiting, path };
 }
 
