@@ -58,6 +58,11 @@ export async function runInSimulatedTee(
     for (const dataset of new Set([...inputs, run.output]))
       await settleDataset(workspace, { client: broker.client, dataset });
   const job = peekObject({ kind: "job", schema: jobSchema, envelope: run.envelope }).payload;
+  if (job.output.datasetId !== workspace.datasetId(run.output))
+    throw new PpmlError(
+      "launch.job",
+      `the job ${job.name} is signed for the output ${job.output.name}, and ppml.yaml says ${run.output}: sign it again with 'ppml job sign ${job.name}'`,
+    );
   const request: LaunchRequest = {
     v: 1,
     authority: broker?.place ?? (await directHostOf(context, { workspace, datasets: inputs })),

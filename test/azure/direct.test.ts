@@ -254,6 +254,20 @@ describe("a job without a broker: Azure Attestation and Key Vault (the double's)
     const yaml = readFileSync(at("ppml.yaml"), "utf8");
     writeFileSync(at("ppml.yaml"), yaml.replace("    release: direct\n", ""));
     assert.match(await refused("launch.job", "run", "answer"), /manifest floors of its own/);
+    writeFileSync(
+      at("ppml.yaml"),
+      yaml
+        .replace("output: answers", "output: others")
+        .replace(
+          "policies:",
+          "  others: { store: sealed/others, groups: [{ name: all, kek: results }] }\npolicies:",
+        ),
+    );
+    assert.match(await refused("launch.job", "run", "answer"), /signed for the output answers/);
+    assert.match(
+      await refused("launch.job", "data", "accept", "others"),
+      /signed for another output than others/,
+    );
     writeFileSync(at("ppml.yaml"), yaml);
     const flags = ["--broker", "https://localhost:1", "--broker-key", "00".repeat(32)];
     const usage = await project.ppml("run", "answer", ...flags);
