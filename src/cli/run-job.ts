@@ -2,6 +2,7 @@ import { openSimulatedPlatform } from "../attest/sim/platform.ts";
 import { ERROR_CODES, PpmlError } from "../base/index.ts";
 import type { ErrorCode } from "../base/index.ts";
 import { jobSchema } from "../format/job.ts";
+import type { Job } from "../format/job.ts";
 import { parseWith } from "../format/schema.ts";
 import { peekObject } from "../format/signed-object.ts";
 import type { Envelope } from "../format/signed-object.ts";
@@ -57,12 +58,7 @@ export async function runInSimulatedTee(
   if (broker !== null)
     for (const dataset of new Set([...inputs, run.output]))
       await settleDataset(workspace, { client: broker.client, dataset });
-  const job = peekObject({ kind: "job", schema: jobSchema, envelope: run.envelope }).payload;
-  if (job.output.datasetId !== workspace.datasetId(run.output))
-    throw new PpmlError(
-      "launch.job",
-      `the job ${job.name} is signed for the output ${job.output.name}, and ppml.yaml says ${run.output}: sign it again with 'ppml job sign ${job.name}'`,
-    );
+  const job = signedJob(workspace, run);
   const request: LaunchRequest = {
     v: 1,
     authority: broker?.place ?? (await directHostOf(context, { workspace, datasets: inputs })),
@@ -136,6 +132,16 @@ export function endedSilently(exit: TeeExit, timeoutSeconds: number): PpmlError 
     "launch.failed",
     `the TEE ended (${exit.signal ?? `exit ${exit.exitCode ?? 0}`}) before it answered`,
     { detail },
+  );
+}
+
+/** The signed job, whose output has to be the one of ppml.yaml: it is stored there. @throws launch.job */
+function signedJob(workspace: Workspace, run: JobRun): Job {
+  const job = peekObject({ kind: "job", schema: jobSchema, envelope: run.envelope }).payload;
+  if (job.output.datasetId === workspace.datasetId(run.output)) return job;
+  throw new PpmlError(
+    "launch.job",
+    `the job ${job.name} is signed for the output ${job.output.name}, and ppml.yaml says ${run.output}: sign it again with 'ppml job sign ${job.name}'`,
   );
 }
 
