@@ -20,7 +20,7 @@ test("of sealings, and of runs of one job, at once the losers are refused, and w
     const { code, stderr } = await runInProcess(line.split(" "), { cwd });
     assert.equal(code, 0, `${line}: ${stderr}`);
   }
-  const sealings = await Promise.all([1, 2, 3].map(() => ppml(["data", "seal"], { cwd })));
+  const sealings = await Promise.all([1, 2].map(() => ppml(["data", "seal"], { cwd })));
   assert.ok(sealings.some(({ code }) => code === 0));
   for (const { code, stderr } of sealings)
     if (code !== 0)

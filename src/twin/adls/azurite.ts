@@ -27,7 +27,7 @@ const ENTRY = "azurite/dist/src/blob/main.js";
  * SIGKILL too. Then Azurite writes what it has and ends, so that no two ever keep one folder.
  */
 const LIFELINE = `process.stdin.on("error", () => {}).on("close", () => {
-  setTimeout(() => process.exit(1), 3000);
+  setTimeout(() => process.exit(1), 3000).unref();
   process.kill(process.pid, "SIGTERM");
 }).resume();`;
 
@@ -42,8 +42,8 @@ function forShell(path: string): string {
 }
 
 /**
- * Starts Azurite on a free loopback port, for one account; it ends with this process. It is optional for users: where the package is
- * not installed, the message says how to install it.
+ * Starts Azurite on a free loopback port, for one account; it ends with this process. It is optional for
+ * users: where the package is not installed, the message says how to install it.
  * @param options.folder where the blobs are kept; null for memory only
  * @throws azure.unreachable where it is not installed or does not start
  */
@@ -135,7 +135,8 @@ function listening(child: ChildProcess): Promise<number> {
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, "exit");
-  child.kill("SIGTERM");
+  // The end of the lifeline: it writes what it has.
+  child.stdin?.end();
   const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
   await ended;
   clearTimeout(timer);
