@@ -41,16 +41,25 @@ export function toAzureFailure(error: unknown, { what }: Asked): Error {
     );
   const service = oneLine(`${error.code ?? ""} ${serviceMessage(error)}`.trim());
   const { code, remedy } = judge(status);
-  const came = status === undefined ? service : `${status} ${service}`;
+  if (status === undefined)
+    return new PpmlError(
+      code,
+      `cannot ${what}: the connection to ${hostOf(error)} failed or was cut (${service}): ${remedy}${mayBeDone(error)}`,
+      { cause: error },
+    );
+  const came = `${status} ${service}`;
   return new PpmlError(code, `cannot ${what}: Azure answered ${came}: ${remedy}`, {
     cause: error,
-    ...(status === undefined ? {} : { detail: { status, code: error.code ?? "" } }),
+    detail: { status, code: error.code ?? "" },
   });
 }
 
 function judge(status: number | undefined): { readonly code: ErrorCode; readonly remedy: string } {
   if (status === undefined)
-    return { code: "azure.unreachable", remedy: "check the network, the name and the proxy" };
+    return {
+      code: "azure.unreachable",
+      remedy: "check the network, the name and the proxy, then run it again",
+    };
   if (status === 401)
     return { code: "azure.login", remedy: "log in again with `az login`, to the right tenant" };
   if (status === 403)
