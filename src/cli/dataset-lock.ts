@@ -3,16 +3,13 @@ import { join } from "node:path";
 import { PpmlError, tryFileLock } from "../base/index.ts";
 import type { Project } from "./config/load.ts";
 
-/** Folder of the project's state with what is known of writes that are going on. */
-export const UPLOADS_FOLDER = join(".ppml", "uploads");
-
 /**
  * Takes the right to write the next version of a dataset from this project: two who seal it at once
  * would put their files under one name, and the manifest of one over the bytes of the other.
  * @throws store.conflict where another command of this project has it; base.io
  */
 export async function lockDataset(project: Project, dataset: string): Promise<Disposable> {
-  const folder = join(project.root, UPLOADS_FOLDER);
+  const folder = join(project.root, ".ppml", "locks");
   const path = join(folder, `${dataset}.lock`);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const lock = await tryFileLock(path).catch((cause: unknown) => {

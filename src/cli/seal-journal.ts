@@ -6,7 +6,6 @@ import { encodeJcs } from "../format/jcs.ts";
 import { manifestSchema } from "../format/manifest.ts";
 import type { JournalKey, SealedInput, SealJournal } from "../seal/index.ts";
 import type { Project } from "./config/load.ts";
-import { UPLOADS_FOLDER } from "./dataset-lock.ts";
 
 const { files, localKeys, schema } = manifestSchema.shape;
 
@@ -38,7 +37,7 @@ export async function openSealJournal(
   project: Project,
   sealing: { readonly dataset: string; readonly plan: unknown },
 ): Promise<JournalFile> {
-  const folder = join(project.root, UPLOADS_FOLDER);
+  const folder = join(project.root, ".ppml", "uploads");
   const path = join(folder, `${sealing.dataset}.jsonl`);
   const plan = toHex(sha256(encodeJcs(sealing.plan)));
   const done = new Map<string, SealedInput>();
