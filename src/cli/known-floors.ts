@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { isPpmlError } from "../base/index.ts";
 import type { ManifestFloor } from "../format/grant.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
@@ -17,6 +18,7 @@ export type KnownFloors =
 /**
  * Reads datasets' floors from the project's own broker state, without starting the broker: its files
  * and the vault's root key are enough.
+ * @throws broker.state where it is there and damaged
  */
 export async function loadKnownFloors(
   project: Project,
@@ -28,8 +30,8 @@ export async function loadKnownFloors(
 ): Promise<KnownFloors> {
   const { passphraseFile, owner, datasets } = of;
   const keyId = jwkThumbprint(owner);
+  const dir = project.resolve(project.config.broker.state);
   try {
-    const dir = project.resolve(project.config.broker.state);
     const datasetIds = datasets.map((name) => datasetIdOf({ keyId }, name));
     // Loaded only where there is something to read: it brings the broker's server with it.
     const { readBrokerFloors } = await import("../broker/index.ts");
@@ -48,6 +50,8 @@ export async function loadKnownFloors(
     return { floors: new Map(pairs), why: null };
   } catch (error) {
     if (!isPpmlError(error) || error.code === "cli.cancelled") throw error;
+    // Not there is another machine's; there and damaged could hide that the store was rolled back.
+    if (error.code === "broker.state" && existsSync(dir)) throw error;
     const { remedy } = error.detail;
     const why = typeof remedy === "string" ? `${error.message}: ${remedy}` : error.message;
     return { floors: null, why };

@@ -148,6 +148,15 @@ test("data verify checks what it can without the broker's state, and says what i
     assert.match(notCompared ?? "", new RegExp(hidden));
     renameSync(join(cwd, `${hidden}.kept`), join(cwd, hidden));
   }
+  const database = join(cwd, ".ppml/broker/broker.db");
+  const good = readFileSync(database);
+  writeFileSync(database, "damaged, so that a rollback is not seen");
+  assertRefused(await run("data verify people"), {
+    code: "broker.state",
+    words: /backup|damaged|database/,
+  });
+  writeFileSync(database, good);
+  await succeeds("data verify people");
 });
 
 test("files that people keep are written whole or not at all", async () => {
