@@ -8,7 +8,7 @@ import { withBroker } from "./broker-process.ts";
 import type { Project } from "./config/load.ts";
 import type { JobConfig } from "./config/schema.ts";
 import type { CliContext } from "./context.ts";
-import { networkOf } from "./hand-over-login.ts";
+import { handOver } from "./hand-over-login.ts";
 import { settleDataset } from "./owner-manifests.ts";
 import { azurePlaceOf, findKek } from "./vault.ts";
 import type { Workspace } from "./workspace.ts";
@@ -41,16 +41,13 @@ export async function directHostOf(
     const { kekId } = await findKek(workspace.vault, name);
     Object.assign(keyVersions, await vault.versionIds(kekId));
   }
-  const { connectAzure, toAzureFailure } = await import("../azure/index.ts");
+  const { connectAzure } = await import("../azure/index.ts");
   const { transport, tenantId } = place;
   const { credential } = connectAzure({ transport, ...(tenantId === null ? {} : { tenantId }) });
-  const token = await credential.getToken(scopeOf(url)).catch((error: unknown) => {
-    throw toAzureFailure(error, { what: "log in to Key Vault" });
-  });
-  if (token === null)
-    throw new PpmlError("azure.login", "there is no login at Azure: run `az login`");
-  const network = transport === "environment" ? await networkOf(context.env) : null;
-  return { vaultToken: token.token, network, keyVersions };
+  const scope = scopeOf(url);
+  const login = { credential, scope, service: "Key Vault", transport };
+  const { token, network } = await handOver(context, login);
+  return { vaultToken: token, network, keyVersions };
 }
 
 function scopeOf(vaultUrl: string): string {

@@ -1,4 +1,6 @@
 import { readFile } from "node:fs/promises";
+import type { TokenCredential } from "@azure/core-auth";
+import type { AzureTransport } from "../azure/index.ts";
 import { PpmlError } from "../base/index.ts";
 import type { LaunchRequest } from "../launch/index.ts";
 import type { Project } from "./config/load.ts";
@@ -30,24 +32,44 @@ export async function handOverLogin(
       "key.not_permitted",
       `a job is not given the key of storage account ${keyed}: give an identity a role there, and take the account out of dataLake.sharedKeys`,
     );
-  const { toAzureFailure } = await import("../azure/index.ts");
   const { credential } = await stores.accessOf(accounts[0] ?? "");
-  const token = await credential.getToken(STORAGE_SCOPE).catch((error: unknown) => {
-    throw toAzureFailure(error, { what: "log in to Azure Storage" });
+  return handOver(context, {
+    credential,
+    scope: STORAGE_SCOPE,
+    service: "Azure Storage",
+    transport: transportOf(project),
+  });
+}
+
+/**
+ * A token of a login for one service, and the way to it, for a TEE.
+ * @throws azure.login and others of `toAzureFailure`
+ */
+export async function handOver(
+  context: Pick<CliContext, "env">,
+  of: {
+    readonly credential: TokenCredential;
+    readonly scope: string;
+    /** For the message. */
+    readonly service: string;
+    readonly transport: AzureTransport;
+  },
+): Promise<HandedOver> {
+  const { toAzureFailure } = await import("../azure/index.ts");
+  const token = await of.credential.getToken(of.scope).catch((error: unknown) => {
+    throw toAzureFailure(error, { what: `log in to ${of.service}` });
   });
   if (token === null)
     throw new PpmlError("azure.login", "there is no login at Azure: run `az login`");
   return {
     token: token.token,
     expiresMs: token.expiresOnTimestamp,
-    network: transportOf(project) === "environment" ? await networkOf(context.env) : null,
+    network: of.transport === "environment" ? await networkOf(context.env) : null,
   };
 }
 
 /** What HTTPS_PROXY and NODE_EXTRA_CA_CERTS say. */
-export async function networkOf(
-  env: CliContext["env"],
-): Promise<NonNullable<HandedOver["network"]>> {
+async function networkOf(env: CliContext["env"]): Promise<NonNullable<HandedOver["network"]>> {
   const proxy = env["HTTPS_PROXY"] ?? env["https_proxy"];
   const path = env["NODE_EXTRA_CA_CERTS"];
   const certificates = path === undefined ? [] : [await readFile(path, "utf8")];
