@@ -106,7 +106,7 @@ async function until(isTrue: () => boolean): Promise<void> {
   }
 }
 
-test("sealing again mends an emptied, a damaged and a rolled-back store at once", async () => {
+test("T178: sealing again mends an emptied, a damaged and a rolled-back store at once", async () => {
   const store = join(cwd, "sealed/people");
   const versionOf = async () => {
     const { stdout } = await succeeds("data seal people --json");
@@ -136,7 +136,7 @@ test("sealing again mends an emptied, a damaged and a rolled-back store at once"
   assert.doesNotMatch(stderr, /not compared/);
 });
 
-test("data verify checks what it can without the broker's state, and says what it did not compare", async () => {
+test("T178: data verify checks what it can without the broker's state, and says what it did not compare", async () => {
   for (const hidden of [".ppml/broker", ".ppml/root.key"]) {
     renameSync(join(cwd, hidden), join(cwd, `${hidden}.kept`));
     const { stdout, stderr } = await succeeds("data verify people");
