@@ -16,7 +16,7 @@ const missing = [
     ? []
     : ["a JDK (17 or newer, with java, javac's module and keytool)"]),
   ...(outputOf("python3", "--version") === null
-    ? ["python3 (3.10 or newer, with venv and pip)"]
+    ? ["python3 (3.11 or newer, with venv and pip)"]
     : []),
   ...(outputOf("mvn", "--version") === null ? ["Maven (mvn)"] : []),
 ];
