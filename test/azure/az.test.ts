@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -193,6 +193,54 @@ describe("az, unmodified", () => {
     );
     const acl = await ask(`storage fs access show -f data -p in ${at} --query acl -o tsv`);
     assert.match(acl, /other::---/);
+  });
+
+  test("activates a Managed HSM, lets ARM make its keys, and gives a role at one of them", async () => {
+    await login();
+    const hsm = "azhsm12345";
+    const me = await ask(
+      `ad sp show --id ${twin.environment["AZURE_CLIENT_ID"] ?? ""} --query id -o tsv`,
+    );
+    await ask("group create -n az-hsm -l eastus2 -o none");
+    await ask(
+      `keyvault create -g az-hsm --hsm-name ${hsm} -l eastus2 --administrators ${me} --retention-days 90 -o none`,
+    );
+    const grant = `keyvault role assignment create --hsm-name ${hsm} --assignee-object-id ${me} --scope /keys/kek -o none --role`;
+    const create = `keyvault key create --hsm-name ${hsm} -n kek --kty RSA-HSM --size 3072 -o none`;
+    const early = await az([...grant.split(" "), "Managed HSM Crypto User"]);
+    assert.match(early.stderr, /until it is activated/);
+    const certificates = [1, 2, 3].map((number) => {
+      const [key, cert] = [join(folder, `hsm-${number}.key`), join(folder, `hsm-${number}.cer`)];
+      const made = `req -x509 -newkey rsa:3072 -nodes -sha256 -days 2 -subj /CN=hsm-${number} -keyout`;
+      execFileSync("openssl", [...made.split(" "), key, "-out", cert], { stdio: "ignore" });
+      return cert;
+    });
+    const domain = join(folder, "domain.json");
+    const download = `keyvault security-domain download --hsm-name ${hsm} --sd-quorum 2 --query status -o tsv --security-domain-file`;
+    assert.match(await ask(download, domain, "--sd-wrapping-keys", ...certificates), /^Success/);
+    assert.match(readFileSync(domain, "utf8"), /holds no key/);
+    const status = "properties.securityDomainProperties.activationStatus";
+    assert.equal(await ask(`keyvault show --hsm-name ${hsm} --query ${status} -o tsv`), "Active");
+    assert.match((await az(create.split(" "))).stderr, /not authorized|Forbidden/);
+    await ask(grant, "Managed HSM Crypto User");
+    await ask(create);
+    const setting = `--hsm-name ${hsm} --name AllowKeyManagementOperationsThroughARM --query value -o tsv`;
+    assert.equal(await ask(`keyvault setting show ${setting}`), "false");
+    await ask(`keyvault setting update --value true ${setting}`);
+    assert.equal(await ask(`keyvault setting show ${setting}`), "true");
+    await ask(
+      "deployment group create -g az-hsm -n key -o none -f",
+      file("key.json", {
+        ...template({
+          type: "Microsoft.KeyVault/managedHSMs/keys",
+          apiVersion: "2026-02-01",
+          name: `${hsm}/by-arm`,
+          properties: { kty: "RSA-HSM", keySize: 3072, keyOps: ["wrapKey", "unwrapKey"] },
+        }),
+      }),
+    );
+    const both = `keyvault key list --hsm-name ${hsm} --query [].name -o tsv`;
+    assert.equal((await az(both.split(" "))).code, 1, "a role at one key lists none");
   });
 
   test("applies a stack and deletes it with its resources", async () => {

@@ -11,7 +11,7 @@ import { changeOf, failByFault } from "./resources.ts";
 import { INPUTS, READY_TIMES } from "./state-kinds.ts";
 import { typeSpec } from "./type-table.ts";
 import type { ArmContext } from "./type-spec.ts";
-import { retentionDays } from "./types/security.ts";
+import { retentionDays } from "./types/key-vaults.ts";
 
 /** What Azure says of a thing that another still uses, by its type in small letters. */
 const IN_USE: Readonly<Record<string, string>> = {

@@ -1,4 +1,5 @@
 import { takeFault } from "../front/faults.ts";
+import { KeyVaultRefusal } from "../keyvault/refusal.ts";
 import type { ResourceChange, TwinPrincipal } from "../service.ts";
 import { RESOURCES } from "../state-kinds.ts";
 import type { ResourceDocument } from "../state-kinds.ts";
@@ -98,7 +99,7 @@ export async function putResource(context: ArmContext, request: PutRequest): Pro
   const recovered = takeDeleted(context, { spec, id, properties: input.properties });
   const completion = (await spec.complete?.(input, context)) ?? {};
   const document = documentOf(spec, input, completion);
-  const added = await context.notify(changeOf(document, recovered ? "recover" : "put"));
+  const added = await tellServices(context, changeOf(document, recovered ? "recover" : "put"));
   const whole = { ...document, properties: { ...document.properties, ...added } };
   const isNew = input.before === null;
   context.state.transaction(() => {
@@ -113,6 +114,16 @@ export async function putResource(context: ArmContext, request: PutRequest): Pro
     spec.onPut?.(whole, context);
   });
   return { document: whole, isNew };
+}
+
+/** What a service refuses fails the resource in ARM's own form. @throws ArmRefusal */
+async function tellServices(context: ArmContext, change: ResourceChange): Promise<Json> {
+  try {
+    return await context.notify(change);
+  } catch (error) {
+    if (!(error instanceof KeyVaultRefusal)) throw error;
+    throw new ArmRefusal(error.status, error.inner ?? error.code, { message: error.message });
+  }
 }
 
 function everything(): boolean {

@@ -64,7 +64,7 @@ export type TypeSpec = {
   /** The data plane has it as well, and may have it without ARM: a key, a container. */
   readonly isOfDataPlane?: true;
   /** What a PUT that makes one answers, where it is not 201. */
-  readonly madeStatus?: 200;
+  readonly madeStatus?: 200 | 202;
   /** Takes Azure minutes: a PUT answers 201 with an operation to poll. */
   readonly isSlow?: true;
   /** Refuses what no schema can say. @throws ArmRefusal */

@@ -1,5 +1,6 @@
 import { CLUSTER_TYPES } from "./types/clusters.ts";
 import { COMPUTE_TYPES } from "./types/compute.ts";
+import { KEY_VAULT_TYPES } from "./types/key-vaults.ts";
 import { NETWORK_TYPES } from "./types/network.ts";
 import { SECURITY_TYPES } from "./types/security.ts";
 import { STORAGE_TYPES } from "./types/storage.ts";
@@ -7,6 +8,7 @@ import type { TypeSpec } from "./type-spec.ts";
 
 /** Every type of resource that the double knows. */
 export const TYPE_SPECS: readonly TypeSpec[] = [
+  ...KEY_VAULT_TYPES,
   ...SECURITY_TYPES,
   ...STORAGE_TYPES,
   ...NETWORK_TYPES,

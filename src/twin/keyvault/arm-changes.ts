@@ -3,6 +3,13 @@ import type { ResourceChange } from "../service.ts";
 import { lookUp } from "./collection.ts";
 import { CERTIFICATES, KEYS, SECRETS } from "./documents.ts";
 import { attributesSchema, requireName } from "./forms.ts";
+import {
+  HSM_DOMAINS,
+  requireActivated,
+  requireArmAllowed,
+  securityDomainProperties,
+} from "./hsm-domain.ts";
+import { HSM_ASSIGNMENTS } from "./hsm-roles.ts";
 import { instanceOf } from "./instance.ts";
 import { createKey } from "./key-changes.ts";
 import { createSchema, KEY_KIND, kidOf } from "./key-forms.ts";
@@ -11,7 +18,7 @@ import type { Parts } from "./routes.ts";
 import { addSecret, SECRET_KIND, secretId } from "./secrets.ts";
 import { current } from "./shelf-routes.ts";
 
-/** properties of Microsoft.KeyVault/vaults/keys. ARM has no member for a policy's immutability. */
+/** properties of Microsoft.KeyVault/vaults/keys and managedHSMs/keys. ARM has no member for a policy's immutability. */
 const keySchema = z.strictObject({
   kty: createSchema.shape.kty,
   keySize: z.int().optional(),
@@ -32,7 +39,9 @@ const secretSchema = z.strictObject({
 
 /**
  * What ARM's changes mean in a vault: a key that is not there is made (one that is stays as it is), a
- * secret gets a version, and a vault that is purged takes all of its objects with it.
+ * secret gets a version, and a vault that is purged takes all of its objects with it. A Managed HSM
+ * takes keys of ARM's once it is activated and its administrators allow that; a recovered one is as it
+ * was.
  * @throws KeyVaultRefusal which fails the resource
  * @see learn.microsoft.com/azure/templates/microsoft.keyvault/vaults/keys
  */
@@ -46,8 +55,14 @@ export async function followArm(
   const host = `${vaultName.toLowerCase()}.${domain}.azure.net`;
   if (/^microsoft\.keyvault\/(?:vaults|managedhsms)$/.test(type)) {
     if (change.action === "purge") removeAll(parts, host);
-    const member = domain === "vault" ? "vaultUri" : "hsmUri";
-    return change.action === "put" ? { [member]: `https://${host}/` } : null;
+    if (change.action === "delete" || change.action === "purge") return null;
+    const uri = `https://${host}/`;
+    return domain === "vault"
+      ? { vaultUri: uri }
+      : {
+          hsmUri: uri,
+          securityDomainProperties: securityDomainProperties(parts.base.state, host),
+        };
   }
   if (change.action !== "put") return null;
   if (/^microsoft\.keyvault\/(?:vaults|managedhsms)\/keys$/.test(type))
@@ -61,6 +76,8 @@ type Put = { readonly host: string; readonly name: string; readonly change: Reso
 
 async function putKey(parts: Parts, { host, name, change }: Put) {
   const instance = instanceOf(host, parts.base.authority);
+  requireActivated(parts.base.state, instance);
+  requireArmAllowed(parts.base.state, instance);
   const shelf = { collection: KEY_KIND.collection, instance, base: parts.base };
   const known = lookUp(shelf, requireName(name));
   const document =
@@ -111,6 +128,8 @@ function removeAll({ base: { state } }: Parts, host: string): void {
   for (const { id } of state.list(KEYS, within)) state.remove(KEYS, id);
   for (const { id } of state.list(SECRETS, within)) state.remove(SECRETS, id);
   for (const { id } of state.list(CERTIFICATES, within)) state.remove(CERTIFICATES, id);
+  for (const { id } of state.list(HSM_ASSIGNMENTS, within)) state.remove(HSM_ASSIGNMENTS, id);
+  state.remove(HSM_DOMAINS, host);
 }
 
 function parse<T>(schema: z.ZodType<T>, change: ResourceChange): T {

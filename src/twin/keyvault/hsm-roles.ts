@@ -39,7 +39,14 @@ export const HSM_ROLES: readonly HsmRole[] = [
   {
     id: "a290e904-7015-4bba-90c8-60543313cdb4",
     roleName: "Managed HSM Administrator",
-    dataActions: ROLE_MANAGEMENT,
+    dataActions: [
+      ...ROLE_MANAGEMENT,
+      `${HSM}/securitydomain/download/action`,
+      `${HSM}/securitydomain/download/read`,
+      // Azure's documents name no data action for settings: these names are the double's own.
+      `${HSM}/settings/read/action`,
+      `${HSM}/settings/write/action`,
+    ],
   },
   {
     id: "4bd23610-cdcf-4971-bdee-bdc562cc28e4",

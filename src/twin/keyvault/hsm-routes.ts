@@ -35,15 +35,16 @@ export function hsmRoutes(parts: Parts): Readonly<Record<string, Route>> {
         return { json: { value: toBase64Url(parts.base.random(count)) } };
       },
     },
-    [`GET /${AUTHORIZATION}/roleDefinitions`]: {
-      action: act("roleDefinitions/read/action"),
-      object: null,
-      run: () => ({ json: { value: HSM_ROLES.map(definitionOf) } }),
-    },
   };
   // The scopes "/", "/keys" and "/keys/NAME" stand before the provider in the path.
   for (const prefix of ["", "keys/", "keys/:name/"])
-    Object.assign(routes, assignmentRoutes(parts, prefix));
+    Object.assign(routes, assignmentRoutes(parts, prefix), {
+      [`GET /${prefix}${AUTHORIZATION}/roleDefinitions`]: {
+        action: act("roleDefinitions/read/action"),
+        object: null,
+        run: () => ({ json: { value: HSM_ROLES.map(definitionOf) } }),
+      } satisfies Route,
+    });
   return routes;
 }
 

@@ -3,6 +3,7 @@ import { bodyLimit } from "hono/body-limit";
 import type { TwinBase } from "../service.ts";
 import { requirePrincipal } from "./access.ts";
 import { certificateRoutes } from "./certificates.ts";
+import { hsmDomainRoutes } from "./hsm-domain-routes.ts";
 import { hsmRoutes } from "./hsm-routes.ts";
 import { instanceOf } from "./instance.ts";
 import { keyRoutes } from "./keys.ts";
@@ -57,6 +58,7 @@ export function createKeyVaultDouble(options: KeyVaultDoubleOptions): Hono<CallV
     ...secretRoutes(parts),
     ...certificateRoutes(parts),
     ...hsmRoutes(parts),
+    ...hsmDomainRoutes(parts),
   });
   app.notFound((c) => {
     const message = `The request URI is not one that the double of Key Vault knows: ${c.req.method} ${c.req.path.slice(0, 200)}`;

@@ -3,6 +3,7 @@ import type { TwinPrincipal } from "../service.ts";
 import type { TwinBase } from "../service.ts";
 import { requireAllowed } from "./access.ts";
 import type { DataAction } from "./access.ts";
+import { requireActivated } from "./hsm-domain.ts";
 import type { Instance } from "./instance.ts";
 import type { LimitClass, Throttle } from "./throttle.ts";
 
@@ -42,12 +43,15 @@ export type Gate = {
   readonly object: "keys" | "secrets" | "certificates" | null;
   /** `other` where it is not given. */
   readonly limit?: LimitClass;
+  /** Whether a Managed HSM that is not activated takes it. */
+  readonly isForActivation?: true;
 };
 
 /** What a route answers: 200 with JSON, another status, or 204 for nothing. */
 export type Answer = {
   readonly json: Readonly<Record<string, unknown>> | null;
   readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
 };
 
 /** A route: its gate, and what it does with a call that is let in. */
@@ -65,14 +69,19 @@ export function addRoutes(
       const call = callOf(c);
       const { instance, principal } = call;
       parts.throttle(instance, route.limit ?? "other");
+      if (route.isForActivation !== true) requireActivated(parts.base.state, instance);
       const object = route.object === null ? null : `${route.object}/${call.parameter("name")}`;
       const { action } = route;
       requireAllowed(parts.base, { instance, principal, action, object });
-      const { json, status } = await route.run(call);
+      const { json, status, headers } = await route.run(call);
       if (json === null) return c.body(null, 204);
       return new Response(JSON.stringify(json), {
         status: status ?? 200,
-        headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-cache" },
+        headers: {
+          "content-type": "application/json; charset=utf-8",
+          "cache-control": "no-cache",
+          ...headers,
+        },
       });
     });
   }

@@ -36,33 +36,37 @@ export type ArmClient = {
   readonly finish: (method: string, path: string, body?: unknown) => Promise<Answer>;
 };
 
-/** The client of the twin's owner, or of another principal. */
-export async function armClient(twin: Twin, principal?: PrincipalDocument): Promise<ArmClient> {
+/** Calls a host of the double over the front's TLS port, as the twin's owner or another principal. */
+export async function caller(
+  twin: Twin,
+  { host, resource }: { readonly host: string; readonly resource: string },
+  principal?: PrincipalDocument,
+): Promise<ArmClient["call"]> {
   const { state } = twin.base;
   const owner = state.get(PRINCIPALS, state.get(TWIN, "twin")?.ownerObjectId ?? "");
   const who = principal ?? owner;
   if (who === null) throw new Error("no owner");
   const token = await issueAccessToken({
     principal: who,
-    resource: "https://management.azure.com",
+    resource,
     key: await openSigningKey(state, "entra"),
     nowMs: Date.now(),
     expiresMs: Date.now() + 3_600_000,
     id: "t",
   });
   const ca = readFileSync(join(twin.base.folder, "tls/ca.pem"));
-  const call = async (method: string, path: string, body?: unknown): Promise<Answer> => {
+  return async (method, path, body) => {
     const hasVersion = path.includes("api-version=");
     const version = `${path.includes("?") ? "&" : "?"}api-version=${versionOf(path)}`;
     const sent = request({
       host: "127.0.0.1",
       port: twin.running.tlsPort,
-      servername: "management.azure.com",
+      servername: host,
       path: hasVersion ? path : `${path}${version}`,
       method,
       ca,
       headers: {
-        host: "management.azure.com",
+        host,
         authorization: `Bearer ${token}`,
         "content-type": "application/json",
       },
@@ -80,6 +84,12 @@ export async function armClient(twin: Twin, principal?: PrincipalDocument): Prom
       headers: response.headers,
     };
   };
+}
+
+/** The client of the twin's owner, or of another principal. */
+export async function armClient(twin: Twin, principal?: PrincipalDocument): Promise<ArmClient> {
+  const arm = { host: "management.azure.com", resource: "https://management.azure.com" };
+  const call = await caller(twin, arm, principal);
   const finish = async (method: string, path: string, body?: unknown): Promise<Answer> => {
     const first = await call(method, path, body);
     const async = first.headers["azure-asyncoperation"];

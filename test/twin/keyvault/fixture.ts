@@ -8,6 +8,7 @@ import type { AzureConnection } from "../../../src/azure/index.ts";
 import { createTwinAuthority } from "../../../src/twin/authority.ts";
 import { issueAccessToken } from "../../../src/twin/entra/tokens.ts";
 import { addPrincipal, assignRole, newPrincipal, openTwin } from "../../../src/twin/first-start.ts";
+import { HSM_DOMAINS } from "../../../src/twin/keyvault/hsm-domain.ts";
 import { createKeyVaultDouble } from "../../../src/twin/keyvault/keyvault-double.ts";
 import type { KeyVaultDoubleOptions } from "../../../src/twin/keyvault/keyvault-double.ts";
 import { openReleaseSigner } from "../../../src/twin/keyvault/release-signer.ts";
@@ -25,6 +26,8 @@ export type VaultSettings = {
   readonly retentionDays?: number;
   readonly rbac?: boolean;
   readonly administrators?: readonly string[];
+  /** Of a Managed HSM: whether its security domain was downloaded; true where not given. */
+  readonly activated?: boolean;
 };
 
 /** The double of Key Vault without a network: state, authority and routes in this process. */
@@ -156,6 +159,13 @@ function makeVault(
       initialAdminObjectIds: [...(settings.administrators ?? [])],
     },
   });
+  if (kind === "hsm" && settings.activated !== false)
+    state.put(HSM_DOMAINS, `${name}.managedhsm.azure.net`, {
+      activated: 0,
+      certificates: [],
+      required: 2,
+      allowsArm: true,
+    });
   return `https://${name}.${kind === "hsm" ? "managedhsm" : "vault"}.azure.net`;
 }
 

@@ -9,7 +9,7 @@ import { DELETED } from "../state-kinds.ts";
 import { textAt } from "../type-spec.ts";
 import type { Json } from "../type-spec.ts";
 import { typeSpec } from "../type-table.ts";
-import { isPurgeProtected } from "../types/security.ts";
+import { isPurgeProtected } from "../types/key-vaults.ts";
 
 const SUBSCRIPTION = "/subscriptions/:subscription/providers";
 
