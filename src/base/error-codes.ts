@@ -122,6 +122,8 @@ export const ERROR_CODES = {
   "provision.plan_invalid": "The file is not a plan of this version, or was changed.",
   "provision.plan_stale":
     "What Azure would change now is not what the plan says: look at a new plan.",
+  "provision.not_activated":
+    "The project file says of a Managed HSM that it is activated, and it is not: the message has the commands.",
   "provision.failed": "The deployment failed: the message names each resource and what to do.",
   "provision.busy": "Another deployment of the same resources is running.",
   "provision.protected": "Keys or data would be deleted that were not named.",

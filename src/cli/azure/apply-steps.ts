@@ -13,6 +13,7 @@ import type { CliContext } from "../context.ts";
 import type { AzureProject } from "./azure-project.ts";
 import { connectSection } from "./connect.ts";
 import { type DataPlaneStep, runDataPlaneSteps, stepLine } from "./data-plane-steps.ts";
+import { checkManagedHsm, hsmLines, type HsmReport, reportManagedHsm } from "./managed-hsm.ts";
 import { printable } from "../output/printable.ts";
 import type { Style } from "../output/style.ts";
 import { giveSecretRoles, type SecretRolesGiven } from "./secret-roles.ts";
@@ -41,7 +42,7 @@ export async function loadPlan(path: string): Promise<SavedPlan> {
 /**
  * Applies a plan, telling each resource on stderr, then does what no template can: the release
  * policies of exportable KEKs are compared and made immutable, with `dataPlane` directories and secrets
- * are made, and roles on secrets are given.
+ * are made, and roles on secrets are given. What is people's to do at a Managed HSM is reported.
  */
 export async function applyAndSettle(
   context: CliContext,
@@ -49,6 +50,7 @@ export async function applyAndSettle(
   { plan, dataPlane }: { readonly plan: SavedPlan; readonly dataPlane: boolean },
 ): Promise<Settled> {
   const { connection, arm } = await connectSection(section);
+  await checkManagedHsm(connection, section);
   const wordsOf = resourceWords(section);
   const result = await applyPlan({
     port: arm,
@@ -65,7 +67,8 @@ export async function applyAndSettle(
     ? await runDataPlaneSteps({ ...of, onStep: (step) => context.talk(printable(stepLine(step))) })
     : [];
   const secretRoles = await giveSecretRoles(connection, section);
-  return { ...result, settledKeks, steps, secretRoles };
+  const hsm = await reportManagedHsm(connection, section);
+  return { ...result, settledKeks, steps, secretRoles, hsm };
 }
 
 /** What applying did, and the steps after it. */
@@ -74,11 +77,13 @@ export type Settled = ApplyResult & {
   /** The steps of the data plane; none where they were not asked for. */
   readonly steps: readonly DataPlaneStep[];
   readonly secretRoles: SecretRolesGiven;
+  /** What is left to people at the Managed HSM; null where there is none. */
+  readonly hsm: HsmReport | null;
 };
 
 /** The steps after the deployment as lines for people, and the deployment's outputs. */
 export function settledLines(
-  { settledKeks, secretRoles, stack }: Settled,
+  { settledKeks, secretRoles, stack, hsm }: Settled,
   style: Style,
 ): readonly string[] {
   const waiting = secretRoles.waiting.map(
@@ -91,6 +96,7 @@ export function settledLines(
       ? []
       : [`Identities may read their secrets: ${secretRoles.given.join(", ")}.`]),
     ...waiting,
+    ...hsmLines(hsm).map((line) => printable(line)),
     ...Object.entries(stack?.outputs ?? {}).map(([name, value]) => `${style.dim(name)}  ${value}`),
     "",
   ];

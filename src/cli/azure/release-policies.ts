@@ -2,6 +2,7 @@ import type { AzureConnection } from "../../azure/index.ts";
 import { equalBytes, fromBase64Url, isPpmlError, PpmlError, utf8 } from "../../base/index.ts";
 import { encodeJcs, parseJson } from "../../format/jcs.ts";
 import type { ArmTemplate } from "../../provision/index.ts";
+import { operatorCommands } from "./managed-hsm.ts";
 import { type Freshness, whenAllowed } from "./fresh-role.ts";
 
 type Input = Freshness & {
@@ -24,10 +25,12 @@ export async function settleReleasePolicies(input: Input): Promise<readonly stri
   ]);
   const { credential, clientOptions } = input.connection;
   const settled: string[] = [];
-  for (const { vault, name, policy } of wanted) {
-    const client = new KeyClient(`https://${vault}.vault.azure.net`, credential, clientOptions);
+  for (const { vault, host, isOfHsm, name, policy } of wanted) {
+    const client = new KeyClient(`https://${host}`, credential, clientOptions);
     try {
-      const { properties } = await whenAllowed(input, () => client.getKey(name));
+      // Roles inside a Managed HSM are given by people, after the deployment: there is no waiting for them.
+      const get = () => client.getKey(name);
+      const { properties } = await (isOfHsm ? get() : whenAllowed(input, get));
       const { releasePolicy } = properties;
       const found = releasePolicy?.encodedPolicy;
       if (found === undefined || !isSamePolicy(found, policy))
@@ -44,27 +47,47 @@ export async function settleReleasePolicies(input: Input): Promise<readonly stri
       const failure = toAzureFailure(error, {
         what: `make the release policy of KEK ${name} immutable`,
       });
-      if (isPpmlError(failure, "azure.denied"))
-        throw new PpmlError("azure.denied", failure.message, {
-          cause: failure,
-          detail: {
-            remedy:
-              "add your object id to azure.operators (az ad signed-in-user show --query id) and apply again; behind private endpoints run this in the network",
-          },
-        });
-      throw failure;
+      if (!isPpmlError(failure, "azure.denied")) throw failure;
+      throw await deniedError(input, failure, isOfHsm ? name : null);
     }
   }
   return settled;
 }
 
+/** What who applies lacks: for a Managed HSM the commands that its administrators run. */
+async function deniedError(
+  { connection, section }: Input,
+  failure: PpmlError,
+  hsmKek: string | null,
+): Promise<PpmlError> {
+  const own =
+    "add your object id to azure.operators (az ad signed-in-user show --query id) and apply again; behind private endpoints run this in the network";
+  if (hsmKek === null)
+    return new PpmlError("azure.denied", failure.message, {
+      cause: failure,
+      detail: { remedy: own },
+    });
+  const commands = await operatorCommands(connection, section, hsmKek);
+  const remedy =
+    commands.length === 0
+      ? own
+      : `an administrator of the Managed HSM runs this, then apply again; the role lets you fix the policy of this KEK, which has no unwrap operation:\n  ${commands.join("\n  ")}`;
+  return new PpmlError("azure.denied", failure.message, {
+    cause: failure,
+    detail: { remedy, commands },
+  });
+}
+
 function exportableKeks(template: ArmTemplate) {
   return template.resources.flatMap(({ type, name, properties }) => {
     const release = properties["release_policy"];
-    if (type !== "Microsoft.KeyVault/vaults/keys" || typeof release !== "object") return [];
+    const isOfHsm = type === "Microsoft.KeyVault/managedHSMs/keys";
+    if (!isOfHsm && type !== "Microsoft.KeyVault/vaults/keys") return [];
+    if (typeof release !== "object") return [];
     const data: unknown = Reflect.get(release, "data");
     const [vault = "", key = ""] = name.split("/");
-    return [{ vault, name: key, policy: fromBase64Url(String(data)) }];
+    const host = `${vault}.${isOfHsm ? "managedhsm" : "vault"}.azure.net`;
+    return [{ vault, host, isOfHsm, name: key, policy: fromBase64Url(String(data)) }];
   });
 }
 

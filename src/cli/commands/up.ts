@@ -12,6 +12,7 @@ import { applyAndSettle, settledLines } from "../azure/apply-steps.ts";
 import { loadAzureProject } from "../azure/azure-project.ts";
 import { connectSection } from "../azure/connect.ts";
 import { stepsText } from "../azure/data-plane-steps.ts";
+import { checkManagedHsm } from "../azure/managed-hsm.ts";
 import { planText } from "../azure/show-plan.ts";
 import { defineCommand, projectFlags, type ProjectFlags } from "../command.ts";
 import type { Project } from "../config/load.ts";
@@ -36,12 +37,13 @@ export const command = defineCommand<Flags>({
   async run(context, flags) {
     const azure = await loadAzureProject({ cwd: context.cwd, folder: flags.project });
     const { section, template } = azure;
-    const { arm } = await connectSection(section);
+    const { connection, arm } = await connectSection(section);
     for (let stack = await arm.stack(); stack !== null && isAtWork(stack);) {
       context.talk(`${stackName(section)} is ${stack.provisioningState}: waiting for it`);
       await arm.pause();
       stack = await arm.stack();
     }
+    await checkManagedHsm(connection, section);
     const found = await forecast(arm, { template, section });
     const templateSha256 = templateDigest(template);
     const nowMs = context.clock();
@@ -55,7 +57,7 @@ export const command = defineCommand<Flags>({
         throw new PpmlError("cli.cancelled", "nothing was changed");
     }
     const settled = await applyAndSettle(context, azure, { plan, dataPlane: true });
-    const { how, stack, settledKeks, secretRoles } = settled;
+    const { how, stack, settledKeks, secretRoles, hsm } = settled;
     const outputs = stack?.outputs ?? {};
     const next = nextCommands(azure.project);
     const nextText =
@@ -72,6 +74,7 @@ export const command = defineCommand<Flags>({
         settledKeks,
         steps: settled.steps,
         secretRoles,
+        hsm,
         next,
       },
       human: () =>

@@ -31,7 +31,7 @@ test("secrets are made for a vault and its readers only, and the filesystem in a
     ["ppml-demo-vault", ["enclave-key-pem", "key-pass"]],
   );
   assert.equal(full.lake?.isMade, true);
-  const hsm = dataPlaneOf(sectionOf(VARIANTS["managedHsm"]));
+  const hsm = dataPlaneOf(sectionOf({ ...VARIANTS["managedHsm"], identities: FULL.identities }));
   assert.deepEqual([hsm.vault, hsm.secrets], [null, []]);
   const { lake, vault } = dataPlaneOf(sectionOf(VARIANTS["existing"]));
   assert.deepEqual(lake, { account: "oldlake", filesystem: "sealed", isMade: false });

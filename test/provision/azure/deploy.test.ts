@@ -296,6 +296,12 @@ describe("failures of ARM", () => {
     ["MissingSubscriptionRegistration", "no", /az provider register/],
     ["RequestDisallowedByPolicy", "no", /exemption/],
     ["SomethingNew", "no", /apply again/],
+    [
+      "BadRequest",
+      "an administrator has to enable the setting 'AllowKeyManagementOperationsThroughARM'",
+      /az keyvault setting update --hsm-name/,
+    ],
+    ["Forbidden", "cannot be used until it is activated", /activated: false/],
   ];
   for (const [code, message, remedy] of told)
     test(`${code} (${message.slice(0, 40)}) has its remedy`, () => {

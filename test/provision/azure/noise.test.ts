@@ -8,6 +8,8 @@ const id = (type: string) =>
 const AKS = id("Microsoft.ContainerService/managedClusters");
 const VM = id("Microsoft.Compute/virtualMachines");
 const KEY = `${id("Microsoft.KeyVault/vaults")}/keys/k`;
+const HSM = id("Microsoft.KeyVault/managedHSMs");
+const HSM_KEY = `${HSM}/keys/k`;
 const VAULT = id("Microsoft.KeyVault/vaults");
 
 type Kind = WhatIfProperty["propertyChangeType"];
@@ -44,6 +46,13 @@ const NOISE: readonly (readonly [rule: string, id: string, WhatIfProperty])[] = 
       after: ["wrapKey", "unwrapKey"],
     }),
   ],
+  [
+    "filled-by-azure",
+    HSM,
+    change("properties.securityDomainProperties.activationStatus", "Delete", { before: "Active" }),
+  ],
+  ["filled-by-azure", HSM, change("properties.statusMessage", "Delete", { before: "x" })],
+  ["filled-by-azure", HSM_KEY, change("properties.attributes.created", "Delete", { before: 1 })],
   ["etag", VM, change("etag", "Delete", { before: "x" })],
 ];
 
@@ -73,6 +82,26 @@ const REAL: readonly (readonly [why: string, id: string, WhatIfProperty])[] = [
     "a release policy that changes",
     KEY,
     change("properties.release_policy.data", "Modify", { before: "YQ", after: "Yg" }),
+  ],
+  [
+    "a key of a Managed HSM that gets an operation more",
+    HSM_KEY,
+    change("properties.keyOps", "Array", { before: ["wrapKey"], after: ["wrapKey", "unwrapKey"] }),
+  ],
+  [
+    "a Managed HSM's purge protection that goes",
+    HSM,
+    change("properties.enablePurgeProtection", "Delete", { before: true }),
+  ],
+  [
+    "a Managed HSM that is in another region too",
+    HSM,
+    change("properties.regions", "Delete", { before: [{ name: "westus" }] }),
+  ],
+  [
+    "a Managed HSM that somebody opened to a service's addresses",
+    HSM,
+    change("properties.networkAcls.serviceTags", "Delete", { before: [{ tag: "x" }] }),
   ],
   [
     "a member that Azure fills in, where the template changes it",

@@ -15,6 +15,7 @@ datasets: {}
 policies: { analysis: { file: policies/analysis.json } }
 jobs: {}
 `;
+const ID = "/subscriptions/aaaaaaaa-2222-4333-8444-555555555555/resourceGroups/shared/providers";
 const fileOf = (azure: object) => `${HEAD}${stringify({ azure })}`;
 
 const lakeWith = (directories: object) => ({ storage: { ...FULL.storage, directories } });
@@ -132,6 +133,37 @@ const WRONG: readonly (readonly [change: object, message: RegExp])[] = [
   [
     { identities: { a: FULL.identities.broker, b: FULL.identities.broker } },
     /identities\.b\.serviceAccount: identities\.a has the same service account/,
+  ],
+  [
+    { keyVault: { ...FULL.keyVault, activated: true } },
+    /azure\.keyVault\.activated: only a Managed HSM is activated: remove it/,
+  ],
+  [
+    { keyVault: { ...FULL.keyVault, sku: "managedHsm" } },
+    /azure\.identities\.spark\.secrets: a Managed HSM keeps no secrets: remove them/,
+  ],
+  [
+    { keyVault: { ...FULL.keyVault, sku: "managedHsm" }, operators: [] },
+    /azure\.operators: a Managed HSM needs administrators/,
+  ],
+  [
+    {
+      keyVault: {
+        existing: `${ID}/Microsoft.KeyVault/managedHSMs/corp-hsm`,
+        keks: FULL.keyVault.keks,
+      },
+    },
+    /azure\.keyVault\.sku: existing names a Managed HSM: say sku: managedHsm/,
+  ],
+  [
+    {
+      keyVault: {
+        existing: `${ID}/Microsoft.KeyVault/vaults/corp-vault`,
+        sku: "managedHsm",
+        keks: FULL.keyVault.keks,
+      },
+    },
+    /azure\.keyVault\.sku: existing names a vault: say sku: premium/,
   ],
   [{ identities: { vm: FULL.identities.broker } }, /identities\.vm: this name is taken/],
   [

@@ -62,6 +62,12 @@ export const FULL = {
   },
 } as const;
 
+/** Those of FULL without secrets, which a Managed HSM has none of. */
+export const HSM_IDENTITIES = {
+  broker: FULL.identities.broker,
+  spark: { ...FULL.identities.spark, secrets: [] },
+};
+
 const ID = "/subscriptions/aaaaaaaa-2222-4333-8444-555555555555/resourceGroups/shared/providers";
 
 /** The kinds of template that have a snapshot: each is a change of FULL. */
@@ -96,5 +102,19 @@ export const VARIANTS: Readonly<Record<string, Readonly<Record<string, unknown>>
   },
   managedHsm: {
     keyVault: { name: "ppml-demo-hsm", sku: "managedHsm", keks: FULL.keyVault.keks },
+    identities: HSM_IDENTITIES,
+  },
+  activatedHsm: {
+    keyVault: {
+      name: "ppml-demo-hsm",
+      sku: "managedHsm",
+      activated: true,
+      keks: FULL.keyVault.keks,
+    },
+    identities: HSM_IDENTITIES,
+  },
+  existingHsm: {
+    keyVault: { existing: "corp-hsm", sku: "managedHsm", keks: FULL.keyVault.keks },
+    identities: HSM_IDENTITIES,
   },
 };

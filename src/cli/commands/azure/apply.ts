@@ -48,10 +48,10 @@ export const command = defineCommand<Flags, [string]>({
         throw new PpmlError("cli.cancelled", "nothing was changed");
     }
     const settled = await applyAndSettle(context, azure, { plan, dataPlane: false });
-    const { how, stack, settledKeks, secretRoles } = settled;
+    const { how, stack, settledKeks, secretRoles, hsm } = settled;
     const outputs = stack?.outputs ?? {};
     return {
-      data: { ok: true, how, digest: plan.digest, outputs, settledKeks, secretRoles },
+      data: { ok: true, how, digest: plan.digest, outputs, settledKeks, secretRoles, hsm },
       human: () =>
         [
           how === "nothing-to-do"

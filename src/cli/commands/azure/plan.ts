@@ -7,6 +7,7 @@ import {
 } from "../../../provision/azure/deploy/index.ts";
 import { loadAzureProject } from "../../azure/azure-project.ts";
 import { connectSection } from "../../azure/connect.ts";
+import { checkManagedHsm } from "../../azure/managed-hsm.ts";
 import { planText } from "../../azure/show-plan.ts";
 import { defineCommand, projectFlags, type ProjectFlags } from "../../command.ts";
 import { writeJson } from "../../write-json.ts";
@@ -39,8 +40,9 @@ export const command = defineCommand<Flags>({
   async run(context, flags) {
     const place = { cwd: context.cwd, folder: flags.project };
     const { section, template } = await loadAzureProject(place);
-    const { arm } = await connectSection(section);
+    const { connection, arm } = await connectSection(section);
     using _ = context.progress({ label: "Asking Azure what would change" });
+    await checkManagedHsm(connection, section);
     const found = await forecast(arm, { template, section });
     const plan = makePlan({
       section,

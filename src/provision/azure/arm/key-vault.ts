@@ -1,6 +1,7 @@
 import { toBase64Url, utf8 } from "../../../base/index.ts";
 import type { AzureSection } from "../config/azure-section.ts";
 import type { AzureKekConfig, KeyVaultConfig } from "../config/services.ts";
+import { isActivated } from "./hsm-grants.ts";
 import { type ArmObject, type ArmResource, resource } from "./resource.ts";
 import { dependenciesOn, type Place, vaultPlace, vnetPlace } from "./site.ts";
 import { networkRules } from "./storage.ts";
@@ -10,7 +11,8 @@ export const RELEASE_POLICY_TYPE = "application/json; charset=utf-8";
 
 /**
  * The vault and its KEKs. ARM makes the first version of a key that is not there and leaves one that
- * is. Keys of a Managed HSM are not made here: it has to be activated first, by its security domain.
+ * is. A Managed HSM takes keys once it is activated, by its security domain: the project file says so.
+ * @see docs/decisions/0013-managed-hsms-are-activated-by-people.md
  */
 export function vaultResources(
   section: AzureSection,
@@ -19,14 +21,15 @@ export function vaultResources(
   const place = vaultPlace(section);
   const { keyVault } = section;
   if (keyVault === undefined || place === null) return [];
-  if (keyVault.sku === "managedHsm") return place.isMade ? [managedHsm(section, keyVault)] : [];
+  const isHsm = keyVault.sku === "managedHsm";
   const keys =
-    place.group === null
+    place.group === null && (!isHsm || isActivated(keyVault))
       ? Object.entries(keyVault.keks).map(([name, kek]) =>
           kekResource({ section, place, name, kek, policy: releasePolicies[name] }),
         )
       : []; // One in another group gets its keys by `ppml key create`.
-  return place.isMade ? [vault(section, keyVault), ...keys] : keys;
+  if (!place.isMade) return keys;
+  return [isHsm ? managedHsm(section, keyVault) : vault(section, keyVault), ...keys];
 }
 
 function vault(section: AzureSection, keyVault: KeyVaultConfig): ArmResource {
@@ -103,16 +106,20 @@ function kekResource(options: {
   const { section, place, name, kek, policy } = options;
   const isExportable = kek.use === "exportable";
   const data = toBase64Url(utf8(JSON.stringify(policy ?? {})));
-  return resource("Microsoft.KeyVault/vaults/keys", {
-    name: `${place.name}/${name}`,
-    tags: { ...section.tags, "ppml-use": kek.use },
-    dependsOn: dependenciesOn(place),
-    properties: {
-      kty: "RSA-HSM",
-      keySize: kek.bits,
-      keyOps: isExportable ? ["wrapKey"] : ["wrapKey", "unwrapKey"],
-      attributes: { enabled: true, exportable: isExportable },
-      ...(isExportable ? { release_policy: { contentType: RELEASE_POLICY_TYPE, data } } : {}),
+  const isOfHsm = place.type === "Microsoft.KeyVault/managedHSMs";
+  return resource(
+    isOfHsm ? "Microsoft.KeyVault/managedHSMs/keys" : "Microsoft.KeyVault/vaults/keys",
+    {
+      name: `${place.name}/${name}`,
+      tags: { ...section.tags, "ppml-use": kek.use },
+      dependsOn: dependenciesOn(place),
+      properties: {
+        kty: "RSA-HSM",
+        keySize: kek.bits,
+        keyOps: isExportable ? ["wrapKey"] : ["wrapKey", "unwrapKey"],
+        attributes: { enabled: true, exportable: isExportable },
+        ...(isExportable ? { release_policy: { contentType: RELEASE_POLICY_TYPE, data } } : {}),
+      },
     },
-  });
+  );
 }

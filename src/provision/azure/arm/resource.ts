@@ -12,6 +12,7 @@ export const API_VERSIONS = {
   "Microsoft.ContainerService/managedClusters/agentPools": "2026-05-01",
   "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",
   "Microsoft.KeyVault/managedHSMs": "2026-02-01",
+  "Microsoft.KeyVault/managedHSMs/keys": "2026-02-01",
   "Microsoft.KeyVault/vaults": "2026-02-01",
   "Microsoft.KeyVault/vaults/keys": "2026-02-01",
   "Microsoft.ManagedIdentity/userAssignedIdentities": "2024-11-30",

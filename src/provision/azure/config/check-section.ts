@@ -18,6 +18,7 @@ export function checkAzureSection(
     ...checkSizes(section),
     ...checkNamesOrExisting(section),
     ...checkKeks(section, policies),
+    ...checkHsm(section),
     ...checkIdentities(section),
     ...checkDirectories(section),
     ...checkVm(section),
@@ -64,6 +65,41 @@ function checkKeks(
       ? []
       : [{ path: [...path, "policy"], message: `there is no policy "${policy}" in this file` }];
   });
+}
+
+/** What a Managed HSM has and a vault has not, and the other way round. */
+function checkHsm({ keyVault, identities, operators }: AzureSection): readonly SectionProblem[] {
+  if (keyVault === undefined) return [];
+  const { sku, activated, existing = "" } = keyVault;
+  const isHsm = sku === "managedHsm";
+  const isOfOther = isHsm ? /\/vaults\/[^/]+$/i : /\/managedHSMs\/[^/]+$/i;
+  return [
+    ...(!isHsm && activated !== undefined
+      ? [problem(["keyVault", "activated"], "only a Managed HSM is activated: remove it")]
+      : []),
+    ...(isOfOther.test(existing)
+      ? [
+          problem(
+            ["keyVault", "sku"],
+            isHsm
+              ? "existing names a vault: say sku: premium, or the id of a Managed HSM"
+              : "existing names a Managed HSM: say sku: managedHsm",
+          ),
+        ]
+      : []),
+    ...(isHsm && existing === "" && operators.length === 0
+      ? [problem(["operators"], "a Managed HSM needs administrators: name at least one operator")]
+      : []),
+    ...Object.entries(identities)
+      .filter(([, { secrets }]) => isHsm && secrets.length > 0)
+      .map(([name]) =>
+        problem(["identities", name, "secrets"], "a Managed HSM keeps no secrets: remove them"),
+      ),
+  ];
+}
+
+function problem(path: SectionProblem["path"], message: string): SectionProblem {
+  return { path, message };
 }
 
 function checkIdentities(section: AzureSection): readonly SectionProblem[] {

@@ -94,6 +94,12 @@ export const keyVaultSchema = z.strictObject({
     .enum(["premium", "managedHsm"])
     .default("premium")
     .describe("premium: a Key Vault with HSM keys. managedHsm: a pool of its own, billed by hour."),
+  activated: z
+    .boolean()
+    .optional()
+    .describe(
+      "Of a Managed HSM: whether its security domain was downloaded, so that it takes keys. Where it is not said, an existing one is, and one that is made here is not.",
+    ),
   softDeleteDays: z
     .int()
     .min(7)

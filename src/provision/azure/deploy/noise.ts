@@ -27,8 +27,13 @@ const FILLED_BY_AZURE: readonly (readonly [type: RegExp, path: RegExp])[] = [
     /^properties\.(?:agentPoolProfiles\.\d+\.)?(?:orchestratorVersion|currentOrchestratorVersion|nodeImageVersion|powerState|osDiskSizeGB|osDiskType|kubeletDiskType|scaleDownMode|workloadRuntime|enableFIPS|enableEncryptionAtHost|enableUltraSSD|enableAutoScaling|securityProfile|spotMaxPrice)(?:\.|$)/,
   ],
   [/^microsoft\.keyvault\/vaults$/, /^properties\.(?:vaultUri|createMode|accessPolicies)$/],
+  // Not `regions` and `networkAcls.serviceTags`: who adds one opens the HSM further.
   [
-    /^microsoft\.keyvault\/vaults\/keys$/,
+    /^microsoft\.keyvault\/managedhsms$/,
+    /^properties\.(?:hsmUri|createMode|statusMessage|provisioningState|scheduledPurgeDate|securityDomainProperties(?:\.\w+)?|privateEndpointConnections)$/,
+  ],
+  [
+    /^microsoft\.keyvault\/(?:vaults|managedhsms)\/keys$/,
     /^properties\.(?:keyUri|keyUriWithVersion|rotationPolicy|attributes\.(?:created|updated|recoveryLevel))$/,
   ],
   [

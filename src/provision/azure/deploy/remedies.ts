@@ -53,6 +53,16 @@ const REMEDIES: readonly (readonly [code: RegExp, message: RegExp, remedy: strin
     "a role assignment of this name is held by an identity that was deleted and made again: remove the old one (az role assignment delete --ids ID) and apply again",
   ],
   [
+    /./,
+    /AllowKeyManagementOperationsThroughARM/,
+    "the Managed HSM does not let ARM make keys: one of its administrators runs `az keyvault setting update --hsm-name NAME --name AllowKeyManagementOperationsThroughARM --value true`; then apply again",
+  ],
+  [
+    /./,
+    /until it is activated|download the security domain/i,
+    "the Managed HSM is not activated: say activated: false in azure.keyVault, and `ppml up` tells its administrators what to run",
+  ],
+  [
     /^(?:AuthorizationFailed|LinkedAuthorizationFailed|RoleAssignmentRequestDenied|Forbidden)$/i,
     /roleAssignments\/write/i,
     "you may not give roles: ask for Role Based Access Control Administrator on the resource group",

@@ -17,6 +17,7 @@ const NOUNS: Readonly<Record<string, string>> = {
   "microsoft.containerservice/managedclusters": "cluster",
   "microsoft.containerservice/managedclusters/namespaces": "namespace",
   "microsoft.keyvault/managedhsms": "Managed HSM",
+  "microsoft.keyvault/managedhsms/keys": "key",
   "microsoft.keyvault/vaults": "vault",
   "microsoft.keyvault/vaults/keys": "key",
   "microsoft.keyvault/vaults/secrets": "secret",

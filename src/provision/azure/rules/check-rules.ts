@@ -1,5 +1,6 @@
 import { PpmlError } from "../../../base/index.ts";
 import { resolvedTemplate, uniqueResources } from "./expressions.ts";
+import { noArmRolesInHsm, noUnwrapInHsm } from "./hsm.ts";
 import { oneUseOfKeks, strongKeks } from "./keys.ts";
 import { narrowRoles, noUnwrapForWorkloads } from "./roles.ts";
 import type { Breach, Rule, RuleInput } from "./rule.ts";
@@ -14,6 +15,8 @@ import {
 /** Every rule that a template keeps before anything of it goes to Azure. */
 export const RULES: readonly Rule[] = [
   noUnwrapForWorkloads,
+  noUnwrapInHsm,
+  noArmRolesInHsm,
   narrowRoles,
   oneUseOfKeks,
   strongKeks,

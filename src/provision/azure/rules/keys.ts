@@ -2,6 +2,11 @@ import { fromBase64Url, fromUtf8 } from "../../../base/index.ts";
 import type { ArmResource } from "../arm/resource.ts";
 import { allResources, isObject, memberOf, type Rule, textsOf, titleOf } from "./rule.ts";
 
+const KEY_TYPES: ReadonlySet<string> = new Set([
+  "Microsoft.KeyVault/managedHSMs/keys",
+  "Microsoft.KeyVault/vaults/keys",
+]);
+
 const UNWRAPPING: ReadonlySet<string> = new Set(["unwrapKey", "decrypt"]);
 
 /** A KEK either leaves the vault by its policy, or unwraps inside it; never both. */
@@ -46,7 +51,7 @@ export const strongKeks: Rule = {
 };
 
 function keysOf(template: { readonly resources: readonly ArmResource[] }): readonly ArmResource[] {
-  return allResources(template).filter(({ type }) => type === "Microsoft.KeyVault/vaults/keys");
+  return allResources(template).filter(({ type }) => KEY_TYPES.has(type));
 }
 
 function hasPolicy({ properties }: ArmResource): boolean {

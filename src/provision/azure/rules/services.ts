@@ -16,6 +16,7 @@ const DEMANDS: readonly Demand[] = [
   { type: "Microsoft.KeyVault/vaults", path: ["enableSoftDelete"], value: true },
   { type: "Microsoft.KeyVault/vaults", path: ["sku", "name"], value: "premium" },
   { type: "Microsoft.KeyVault/managedHSMs", path: ["enablePurgeProtection"], value: true },
+  { type: "Microsoft.KeyVault/managedHSMs", path: ["enableSoftDelete"], value: true },
   { type: "Microsoft.Storage/storageAccounts", path: ["allowBlobPublicAccess"], value: false },
   { type: "Microsoft.Storage/storageAccounts", path: ["supportsHttpsTrafficOnly"], value: true },
   { type: "Microsoft.Storage/storageAccounts", path: ["minimumTlsVersion"], value: "TLS1_2" },

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { promisify } from "node:util";
+import { ownerTokenFile, withTwin } from "../../src/twin/environment.ts";
+import { HSM_ASSIGNMENTS, HSM_ROLES } from "../../src/twin/keyvault/hsm-roles.ts";
+import { KEYS } from "../../src/twin/keyvault/documents.ts";
+import { TWIN } from "../../src/twin/state-kinds.ts";
+import { caller } from "../twin/arm/client.ts";
+import { errorOf, type Site, siteIn } from "../provision/azure/in-twin.ts";
+import { FULL, HSM_IDENTITIES } from "../provision/azure/sections.ts";
+
+const PYTHON = process.env["PPML_AZ_PYTHON"] ?? "python3";
+const HSM = "ppml-demo-hsm";
+const HOST = `${HSM}.managedhsm.azure.net`;
+
+type Hsm = {
+  readonly state: string;
+  readonly next: string;
+  readonly commands: readonly string[];
+};
+type Up = { readonly how: string; readonly settledKeks: readonly string[]; readonly hsm: Hsm };
+
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- what is read is compared
+const json = <T>(text: string | undefined): T => JSON.parse(text ?? "null") as T;
+
+/** A section with a Managed HSM and what needs it; `change` is of its keyVault. */
+const withHsm = (change: object = {}) => ({
+  vm: undefined,
+  aks: undefined,
+  storage: undefined,
+  registry: undefined,
+  logAnalytics: undefined,
+  keyVault: { name: HSM, sku: "managedHsm", keks: FULL.keyVault.keks, ...change },
+  identities: {
+    broker: HSM_IDENTITIES.broker,
+    spark: { ...HSM_IDENTITIES.spark, data: "none" },
+  },
+});
+
+/** Runs one of the commands that ppml printed, letter by letter, with the twin in Azure's place. */
+async function shell({ twin, cwd }: Site, command: string): Promise<void> {
+  const env = withTwin({ PATH: process.env["PATH"], HOME: cwd }, twin.environment);
+  const line = command.replace(/^az /, `"${PYTHON}" -m azure.cli `);
+  // Not waited for by blocking: the twin runs in this process.
+  await promisify(execFile)("sh", ["-c", line], { cwd, env });
+}
+
+const keysIn = ({ twin }: Site) =>
+  twin.base.state.list(KEYS, { prefix: `${HOST}/` }).map(({ document }) => document);
+
+describe("a Managed HSM that ppml makes, in the double of Azure", () => {
+  test("made, activated by the printed commands, keys by ARM, roles by the printed commands", async (context) => {
+    const site = await siteIn(context);
+    const { environment, tenantId, base } = site.twin;
+    const token = readFileSync(ownerTokenFile(base.folder), "utf8");
+    await shell(
+      site,
+      `az login --service-principal -u ${environment["AZURE_CLIENT_ID"] ?? ""} -t ${tenantId} -o none --federated-token ${token}`,
+    );
+
+    site.write(withHsm());
+    const [first, again, text] = await site.run("up --yes --json", "up --yes --json", "up --yes");
+    assert.equal(first?.code, 0, first?.stdout);
+    const { hsm } = json<Up>(first.stdout);
+    assert.deepEqual([hsm.state, hsm.next], ["not-activated", "activate"]);
+    assert.equal(json<Up>(again?.stdout).how, "nothing-to-do");
+    assert.match(text?.stdout ?? "", /takes no keys before it is activated/);
+    for (const command of hsm.commands) assert.ok(text?.stdout.includes(command), command);
+    assert.deepEqual(keysIn(site), []);
+
+    for (const command of hsm.commands)
+      await shell(site, command.startsWith("openssl") ? `${command} -passout pass:x` : command);
+    const [told] = await site.run("up --yes");
+    assert.match(told?.stdout ?? "", /is activated: say activated: true/);
+
+    site.write(withHsm({ activated: true }));
+    const [planned, refused] = await site.run("azure plan --json", "up --yes --json");
+    const { changes } = json<{ changes: { name: string; action: string }[] }>(planned?.stdout);
+    assert.deepEqual(
+      changes.map(({ action, name }) => `${action} ${name}`),
+      [`create ${HSM}/input`, `create ${HSM}/input-direct`],
+    );
+    // The operator has no role in the HSM yet: no policy is left open unsaid.
+    assert.equal(errorOf(refused).code, "azure.denied", refused?.stdout);
+    const { detail } = json<{ error: { detail: { commands: string[] } } }>(refused?.stdout).error;
+    assert.equal(detail.commands.length, 1);
+    assert.match(
+      detail.commands[0] ?? "",
+      /Managed HSM Crypto User.* --scope \/keys\/input-direct$/,
+    );
+    for (const command of detail.commands) await shell(site, command);
+
+    const [last, plan] = await site.run("up --yes --json", "azure plan --json");
+    assert.equal(last?.code, 0, last?.stdout);
+    const done = json<Up>(last.stdout);
+    assert.deepEqual(done.settledKeks, ["input-direct"]);
+    assert.equal(done.hsm.next, "roles");
+    assert.deepEqual(json<{ changes: object[] }>(plan?.stdout).changes, []);
+    for (const command of done.hsm.commands) await shell(site, command);
+    // Given twice, it is one.
+    for (const command of done.hsm.commands) await shell(site, command);
+    const given = base.state.list(HSM_ASSIGNMENTS).map(({ document }) => {
+      const role = HSM_ROLES.find(({ id }) => id === document.role)?.roleName;
+      return `${role ?? ""} ${document.scope}`;
+    });
+    assert.deepEqual(given.sort(), [
+      "Managed HSM Crypto Auditor /keys",
+      "Managed HSM Crypto Service Encryption User /keys/input",
+      "Managed HSM Crypto Service Release User /keys/input-direct",
+      "Managed HSM Crypto User /keys/input-direct",
+    ]);
+    const direct = keysIn(site).find(({ name }) => name === "input-direct");
+    assert.equal(direct?.releasePolicy?.immutable, true);
+    assert.deepEqual(direct.versions[0]?.keyOps, ["wrapKey"]);
+  });
+
+  test("T168: a plan whose project file says activated, and is wrong, is refused before anything is done", async (context) => {
+    const site = await siteIn(context);
+    site.write(withHsm({ activated: true }));
+    const [early] = await site.run("up --yes --json");
+    assert.equal(errorOf(early).code, "provision.not_activated");
+    assert.match(errorOf(early).message, /is not there yet/);
+    site.write(withHsm());
+    const [made, plan] = await site.run("up --yes --json", "azure plan --out plan.json");
+    assert.equal(made?.code, 0, made?.stdout);
+    assert.equal(plan?.code, 0, plan?.stderr);
+    site.write(withHsm({ activated: true }));
+    const steps = await site.run(
+      "azure plan --json",
+      "up --yes --json",
+      "azure apply plan.json --yes --json",
+    );
+    for (const step of steps) {
+      assert.equal(step.code, 1);
+      assert.equal(errorOf(step).code, "provision.not_activated");
+      assert.match(step.stdout, /az keyvault security-domain download/);
+    }
+    assert.deepEqual(keysIn(site), []);
+  });
+
+  test("T168: an HSM that does not trust ARM takes no key of its, and the remedy is the command", async (context) => {
+    const site = await siteIn(context);
+    site.write(withHsm());
+    const [made] = await site.run("up --yes --json");
+    assert.equal(made?.code, 0, made?.stdout);
+    const hsm = await caller(site.twin, { host: HOST, resource: "https://managedhsm.azure.net" });
+    const { status } = await hsm("POST", "/securitydomain/download?api-version=7.5", DOWNLOAD);
+    assert.equal(status, 202);
+    site.write(withHsm({ activated: true }));
+    const [refused] = await site.run("up --yes --json");
+    assert.equal(errorOf(refused).code, "provision.failed");
+    assert.match(errorOf(refused).message, /az keyvault setting update --hsm-name/);
+    assert.deepEqual(keysIn(site), []);
+  });
+
+  test("destroy keeps the HSM and its keys, and what is taken out is let go of", async (context) => {
+    const site = await siteIn(context);
+    site.write(withHsm());
+    await site.run("up --yes");
+    const owner = site.twin.base.state.get(TWIN, "twin")?.ownerObjectId ?? "";
+    const hsm = await caller(site.twin, { host: HOST, resource: "https://managedhsm.azure.net" });
+    await hsm("POST", "/securitydomain/download?api-version=7.5", DOWNLOAD);
+    const setting = "/settings/AllowKeyManagementOperationsThroughARM?api-version=7.6";
+    await hsm("PATCH", setting, { value: "true" });
+    const role = "/keys/providers/Microsoft.Authorization/roleAssignments/x?api-version=7.6";
+    const properties = { principalId: owner, roleDefinitionId: `x/${HSM_ROLES[3]?.id ?? ""}` };
+    assert.equal((await hsm("PUT", role, { properties })).status, 201);
+    site.write(withHsm({ activated: true }));
+    const [up] = await site.run("up --yes --json");
+    assert.equal(up?.code, 0, up?.stdout);
+    assert.equal(keysIn(site).length, 2);
+
+    site.write(withHsm({ activated: false }));
+    const [planned] = await site.run("azure plan --json");
+    const { changes } = json<{ changes: { name: string; action: string }[] }>(planned?.stdout);
+    assert.deepEqual(
+      changes.map(({ action, name }) => `${action} ${name}`),
+      [`release ${HSM}/input`, `release ${HSM}/input-direct`],
+    );
+    site.write(withHsm({ activated: true }));
+    const [destroyed] = await site.run("azure destroy --yes --json");
+    assert.equal(destroyed?.code, 0, destroyed?.stdout);
+    const { kept } = json<{ kept: string[] }>(destroyed.stdout);
+    assert.equal(kept.length, 3, String(kept));
+    assert.ok(keysIn(site).every(({ deleted }) => deleted === null));
+  });
+});
+
+/** Three keys of nobody's. */
+const DOWNLOAD = {
+  required: 2,
+  certificates: [1, 2, 3].map((number) => ({
+    kty: "RSA",
+    key_ops: ["encrypt"],
+    alg: "RSA-OAEP-256",
+    n: Buffer.alloc(256, number).toString("base64url"),
+    e: "AQAB",
+    x5c: ["AAAA"],
+    "x5t#S256": Buffer.alloc(32, number).toString("base64url"),
+  })),
+};
