@@ -75,7 +75,7 @@ async function* openTable(
   const leaves = selectLeaves(footer.metadata.schema, options.columns);
   const chosen = chooseRowGroups(footer, options.rowGroups);
   for (const { chunks } of chosen) for (const leaf of leaves) checkReadable(options, chunks[leaf]);
-  const output = createOutput({ lends: true });
+  const output = createOutput({ lends: true, expected: options.source.size });
   const context: OpenContext = {
     source: options.source,
     scratch: createScratch(),

@@ -2,6 +2,8 @@
 // with mixed sizes the allocator returns it to the system, and a fresh page costs more than the
 // cipher's work on it.
 const CHUNK_BYTES = 1024 * 1024;
+// A job may have a thousand small results: a whole chunk for each would call the collector.
+const LEAST_CHUNK_BYTES = 16 * 1024;
 const MOST_SPARE = 4;
 
 /** Bytes on their way out: appended in any lengths, given away in chunks of one length. */
@@ -16,12 +18,18 @@ export type Output = {
   before: number;
   /** True where a chunk is valid only until the next one is asked for. */
   readonly lends: boolean;
+  /** Bytes of a chunk. */
+  readonly chunkBytes: number;
 };
 
-/** An empty output. */
-export function createOutput(options: { readonly lends: boolean }): Output {
-  const { lends } = options;
-  return { full: [], spare: [], buffer: new Uint8Array(0), used: 0, before: 0, lends };
+/** An empty output for about `expected` bytes; there may be more or fewer. */
+export function createOutput(options: {
+  readonly lends: boolean;
+  readonly expected: number;
+}): Output {
+  const { lends, expected } = options;
+  const chunkBytes = Math.min(CHUNK_BYTES, Math.max(LEAST_CHUNK_BYTES, 2 * expected));
+  return { full: [], spare: [], buffer: new Uint8Array(0), used: 0, before: 0, lends, chunkBytes };
 }
 
 /** The offset in the whole output where the next byte goes. */
@@ -73,5 +81,6 @@ function next(output: Output): void {
   output.before += output.used;
   output.used = 0;
   // Not zeroed: every byte is written before it is given away.
-  output.buffer = output.spare.pop() ?? new Uint8Array(Buffer.allocUnsafeSlow(CHUNK_BYTES).buffer);
+  output.buffer =
+    output.spare.pop() ?? new Uint8Array(Buffer.allocUnsafeSlow(output.chunkBytes).buffer);
 }

@@ -209,7 +209,7 @@ function createWriter(
     context: {
       source: options.source,
       aad: moduleAad(table.fileUnique),
-      output: createOutput({ lends: false }),
+      output: createOutput({ lends: false, expected: options.source.size }),
       scratch: createScratch(),
     },
   };

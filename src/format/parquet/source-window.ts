@@ -60,7 +60,9 @@ export async function load(window: SourceWindow, at: number, length: number): Pr
   if (source.readInto === undefined) window.bytes = await source.read(at, wanted);
   else {
     if (scratch.buffer.byteLength < wanted)
-      scratch.buffer = Buffer.allocUnsafeSlow(Math.max(wanted, WINDOW_BYTES));
+      scratch.buffer = Buffer.allocUnsafeSlow(
+        Math.max(wanted, Math.min(WINDOW_BYTES, source.size)),
+      );
     window.bytes = scratch.buffer.subarray(0, wanted);
     await source.readInto(at, window.bytes);
   }
