@@ -6,12 +6,9 @@ import { utf8 } from "../../src/base/index.ts";
 import { describeQuery, runPreview } from "../../src/compute/sql/execute.ts";
 import { FRAME, sendFrame } from "../../src/compute/sql/frames.ts";
 import { serveWorker } from "../../src/compute/sql/run-worker.ts";
-import { workerTaskSchema } from "../../src/compute/sql/task.ts";
 import type { WorkerTask } from "../../src/compute/sql/task.ts";
 import { openWorkerChannel } from "../../src/compute/sql/worker-channel.ts";
 import { runTask } from "../../src/compute/sql/worker.ts";
-import { parseJson } from "../../src/format/jcs.ts";
-import { parseWith } from "../../src/format/schema.ts";
 import { makeWorkerServices } from "../../src/launch/worker-services.ts";
 import { MOST_ROWS, SETTINGS, textOf } from "./queries.ts";
 import type { Answer, Query } from "./queries.ts";
@@ -82,9 +79,7 @@ export async function runSealed(
 async function serveTask(socket: Socket): Promise<void> {
   const channel = openWorkerChannel(socket);
   try {
-    const json = parseJson(await channel.task, "task");
-    const task = parseWith(workerTaskSchema, json, { what: "task" });
-    await channel.done(await runTask(task, channel));
+    await channel.done(await runTask(await channel.task, channel));
   } catch (error) {
     await channel.fail(error);
   }

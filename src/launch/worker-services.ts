@@ -1,5 +1,5 @@
 import { PpmlError, Secret } from "../base/index.ts";
-import { KEY_OF } from "../compute/sql/task.ts";
+import { KEY_OF } from "../compute/sql/frames.ts";
 import type { Progress } from "../compute/sql/task.ts";
 import type { WorkerServices } from "../compute/sql/run-worker.ts";
 import { parseKeyMaterial, toWrappedLocalKey, unwrapDek } from "../format/parquet/key-material.ts";

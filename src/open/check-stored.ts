@@ -2,7 +2,7 @@ import { PpmlError } from "../base/index.ts";
 import type { ByteSource } from "../base/index.ts";
 import type { ManifestFile } from "../format/manifest.ts";
 import { hasSealedFileMagic } from "../format/sealed-file/header.ts";
-import { checkLength } from "./accept-manifest.ts";
+import { checkLength } from "./check-length.ts";
 
 const MAGIC_BYTES = 8;
 const TABLE_MAGIC = "PARE";

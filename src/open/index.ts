@@ -1,5 +1,6 @@
 export { encodeHeaderOf } from "../format/sealed-file/header.ts";
-export { acceptManifest, checkLength, checkListing } from "./accept-manifest.ts";
+export { acceptManifest, checkListing } from "./accept-manifest.ts";
+export { checkLength } from "./check-length.ts";
 export { checkStored } from "./check-stored.ts";
 export {
   type ExpectedFile,

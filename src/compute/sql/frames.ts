@@ -26,6 +26,16 @@ export const FRAME = {
 } as const;
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
 
+/** First byte of a `key` frame: what the rest is. */
+export const KEY_OF = {
+  /** PKMT1 key metadata of a table's footer or column. */
+  table: 1,
+  /** The 4,096 header bytes of a sealed file. */
+  file: 2,
+  /** u32le: the query whose result's DEK it is. */
+  result: 3,
+} as const;
+
 export type Frame = { readonly type: number; readonly id: number; readonly payload: Uint8Array };
 
 const HEADER_BYTES = 9;

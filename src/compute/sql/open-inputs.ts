@@ -1,14 +1,12 @@
 import { isPpmlError, PpmlError } from "../../base/index.ts";
 import type { DecryptTableOptions, TableFooter } from "../../format/parquet/index.ts";
 // Not from the stage's index: the worker has no use for grants, and loads faster without them.
-import { encodeHeaderOf } from "../../format/sealed-file/header.ts";
-import { openSealedFile } from "../../open/open-file.ts";
 import { openTable } from "../../open/open-table.ts";
-import { openMemoryFile } from "./memory-file.ts";
+import { KEY_OF } from "./frames.ts";
+import { sourceOf } from "./input-source.ts";
+import type { InputOpening } from "./input-source.ts";
 import type { MemoryFile } from "./memory-file.ts";
-import { descriptorSource } from "./read-descriptor.ts";
 import type { WorkerInput, WorkerTask } from "./task.ts";
-import { KEY_OF } from "./task.ts";
 import type { WorkerChannel } from "./worker-channel.ts";
 
 /** A sealed table of an input: its footer is open, its pages are not. */
@@ -59,20 +57,18 @@ export async function openInputs(
         `${input.name} holds tables and files: make a dataset of each`,
       );
     const open = { task, channel, stack, input, index };
-    opened.push(kinds.has("table") ? await openTables(open) : await openFiles(open));
+    opened.push(kinds.has("table") ? await openTables(open) : await openWhole(open));
   }
   return opened;
 }
 
-type Opening = {
-  readonly task: WorkerTask;
-  readonly channel: WorkerChannel;
-  readonly stack: DisposableStack;
-  readonly input: WorkerInput;
-  readonly index: number;
-};
+/** Loads what opens sealed files where an input has some. */
+async function openWhole(opening: InputOpening): Promise<OpenInput> {
+  const { openFiles } = await import("./open-files.ts");
+  return { kind: "files", input: opening.input, files: await openFiles(opening) };
+}
 
-async function openTables(opening: Opening): Promise<OpenInput> {
+async function openTables(opening: InputOpening): Promise<OpenInput> {
   const { channel, input } = opening;
   const files: OpenTableFile[] = [];
   for (const [file, expected] of input.files.entries()) {
@@ -90,33 +86,6 @@ async function openTables(opening: Opening): Promise<OpenInput> {
   }
   checkOneSchema(input, files);
   return { kind: "tables", input, files };
-}
-
-async function openFiles(opening: Opening): Promise<OpenInput> {
-  const { task, channel, stack, input } = opening;
-  const files: MemoryFile[] = [];
-  for (const [file, expected] of input.files.entries()) {
-    const opened = await openSealedFile({
-      source: sourceOf(opening, { file, size: expected.length }),
-      expected: { ...expected, datasetId: input.datasetId },
-      dekFor: (header) => channel.key(KEY_OF.file, encodeHeaderOf(header)),
-    });
-    const memory = stack.use(openMemoryFile(task.workDirectory));
-    for await (const chunk of opened.stream()) memory.append(chunk);
-    files.push(memory);
-  }
-  return { kind: "files", input, files };
-}
-
-/** The stored bytes of a file: read from the inherited descriptor, or asked of the launcher. */
-function sourceOf(
-  { task, channel, index }: Opening,
-  { file, size }: { readonly file: number; readonly size: number },
-): OpenTableFile["source"] {
-  const descriptor = task.descriptors[index]?.[file] ?? null;
-  return descriptor === null
-    ? channel.source({ input: index, file, size })
-    : descriptorSource(descriptor, size);
 }
 
 /** A column without a released key stays closed; the query fails only where it needs it. */

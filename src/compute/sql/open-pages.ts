@@ -1,4 +1,4 @@
-import { decryptTable } from "../../format/parquet/index.ts";
+import { decryptTable } from "../../format/parquet/decrypt-table.ts";
 import type { MemoryFile } from "./memory-file.ts";
 import type { OpenInput } from "./open-inputs.ts";
 import type { Place } from "./places.ts";

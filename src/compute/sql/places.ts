@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { PpmlError } from "../../base/index.ts";
-import { encodeSkeleton } from "../../format/parquet/index.ts";
+import { encodeSkeleton } from "../../format/parquet/skeleton.ts";
 import { columnTypes, executeSafely } from "./execute.ts";
 import { openMemoryFile } from "./memory-file.ts";
 import type { MemoryFile } from "./memory-file.ts";

@@ -1,6 +1,8 @@
 import { equalBytes } from "../../base/index.ts";
-import { chunkStatistics, rawBytes, timeUnitOf } from "../../format/parquet/index.ts";
-import type { TableChunk, TableFooter } from "../../format/parquet/index.ts";
+import { timeUnitOf } from "../../format/parquet/schema.ts";
+import { chunkStatistics } from "../../format/parquet/table-footer.ts";
+import type { TableChunk, TableFooter } from "../../format/parquet/table-footer.ts";
+import { rawBytes } from "../../format/parquet/thrift.ts";
 import type { TableUse } from "./plan.ts";
 import { compareQuantities, decodeBound, measureOf, parseConstant } from "./quantity.ts";
 import type { Quantity } from "./quantity.ts";

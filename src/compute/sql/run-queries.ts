@@ -1,7 +1,8 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { fromBase64Url, PpmlError, toHex } from "../../base/index.ts";
-import { sealParquet } from "../../format/parquet/index.ts";
+import { sealParquet } from "../../format/parquet/seal-parquet.ts";
 import { executeSafely, runPreview } from "./execute.ts";
+import { KEY_OF } from "./frames.ts";
 import type { MemoryFile } from "./memory-file.ts";
 import { openPages, unopened } from "./open-pages.ts";
 import { hideOpened, showOpened } from "./places.ts";
@@ -9,7 +10,6 @@ import type { Place } from "./places.ts";
 import type { PlannedQuery, TaskPlan } from "./plan-task.ts";
 import { queryOf } from "./query-error.ts";
 import { quoteLiteral } from "./session.ts";
-import { KEY_OF } from "./task.ts";
 import type { OpenedInput, QueryResult, WorkerTask } from "./task.ts";
 import type { WorkerChannel } from "./worker-channel.ts";
 

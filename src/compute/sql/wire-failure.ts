@@ -1,8 +1,6 @@
 import { ERROR_CODES, isPpmlError, PpmlError } from "../../base/index.ts";
 import type { ErrorCode } from "../../base/index.ts";
 import { parseJson } from "../../format/jcs.ts";
-import { parseWith } from "../../format/schema.ts";
-import { failureSchema } from "./task.ts";
 
 /** A failure as it crosses the channel between launcher and worker. */
 export type WireFailure = {
@@ -22,17 +20,19 @@ export function wireFailure(error: unknown): WireFailure {
       };
 }
 
-/** The PpmlError of a `failure` frame's payload. */
+/** The PpmlError of a `failure` frame's payload; where that is none, the error says so. */
 export function failureOf(payload: Uint8Array): PpmlError {
-  const { code, message, detail } = parseWith(failureSchema, parseJson(payload, "failure"), {
-    what: "failure",
-    code: "compute.worker",
-  });
-  return isErrorCode(code)
-    ? new PpmlError(code, message, { detail })
-    : new PpmlError("compute.worker", message, { detail });
+  const failure = parseJson(payload, "failure");
+  if (!isRecord(failure) || typeof failure["message"] !== "string" || !isRecord(failure["detail"]))
+    return new PpmlError("compute.worker", "a failure came that is not of the channel's form");
+  const { code, message, detail } = failure;
+  return new PpmlError(isErrorCode(code) ? code : "compute.worker", message, { detail });
 }
 
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERROR_CODES, code);
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && Object.hasOwn(ERROR_CODES, code);
 }

@@ -1,15 +1,15 @@
 import type { Duplex } from "node:stream";
-import { PpmlError, Secret, utf8 } from "../../base/index.ts";
+import { fromUtf8, PpmlError, Secret, utf8 } from "../../base/index.ts";
 import type { ByteSource } from "../../base/index.ts";
 import { FRAME, MAX_PAYLOAD_BYTES, readFrames, sendFrame } from "./frames.ts";
 import type { Frame, FrameType } from "./frames.ts";
 import { failureOf, wireFailure } from "./wire-failure.ts";
-import type { Progress, WorkerResult } from "./task.ts";
+import type { Progress, WorkerResult, WorkerTask } from "./task.ts";
 
 /** The worker's end of the channel: it asks the launcher, and gives it what it made. */
 export type WorkerChannel = {
-  /** The first frame's payload: the task. */
-  readonly task: Promise<Uint8Array>;
+  /** The first frame: the task. */
+  readonly task: Promise<WorkerTask>;
   /** Ciphertext of a file of the task. */
   source(at: { readonly input: number; readonly file: number; readonly size: number }): ByteSource;
   /** A DEK of 32 bytes. @throws what the launcher answers */
@@ -31,7 +31,7 @@ type Pending = {
 /** Opens the channel over the inherited duplex descriptor. */
 export function openWorkerChannel(channel: Duplex): WorkerChannel {
   const pending = new Map<number, Pending>();
-  const task = Promise.withResolvers<Uint8Array>();
+  const task = Promise.withResolvers<WorkerTask>();
   let lastId = 0;
   const fail = (error: unknown): void => {
     task.reject(error);
@@ -40,7 +40,8 @@ export function openWorkerChannel(channel: Duplex): WorkerChannel {
   };
   const listen = async (): Promise<void> => {
     for await (const frame of readFrames(channel)) {
-      if (frame.type === FRAME.task) task.resolve(frame.payload);
+      if (frame.type === FRAME.task)
+        task.resolve(JSON.parse(fromUtf8(frame.payload)) as WorkerTask);
       else settle(pending, frame);
     }
     throw new PpmlError("compute.worker", "the launcher closed the channel");

@@ -1,9 +1,6 @@
 // The worker's entry: the only process that sees plaintext. It has no network, no KEK and no
 // signing key; it reads ciphertext and DEKs from descriptor 3 and writes sealed bytes to it.
 import { Socket } from "node:net";
-import { parseJson } from "../../format/jcs.ts";
-import { parseWith } from "../../format/schema.ts";
-import { workerTaskSchema } from "./task.ts";
 import { openWorkerChannel } from "./worker-channel.ts";
 import { runTask } from "./worker.ts";
 
@@ -16,8 +13,7 @@ socket.on("close", () => {
 });
 const channel = openWorkerChannel(socket);
 try {
-  const task = parseWith(workerTaskSchema, parseJson(await channel.task, "task"), { what: "task" });
-  await channel.done(await runTask(task, channel));
+  await channel.done(await runTask(await channel.task, channel));
 } catch (error) {
   await channel.fail(error);
 }

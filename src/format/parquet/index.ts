@@ -12,7 +12,12 @@ export {
   unwrapTableDek,
   wrapDek,
 } from "./key-material.ts";
-export { openFooter, type OpenFooterOptions } from "./open-footer.ts";
+export {
+  askForFooter,
+  type AskForFooterOptions,
+  openFooter,
+  type OpenFooterOptions,
+} from "./open-footer.ts";
 export type { ColumnStatistics } from "./page-index.ts";
 export { rewrapFooter, type RewrapFooterOptions, type RewrappedFooter } from "./rewrap-footer.ts";
 export {

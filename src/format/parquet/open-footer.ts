@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { concatBytes, equalBytes } from "../../base/bytes.ts";
 import { PpmlError } from "../../base/error.ts";
+import type { Secret } from "../../base/secret.ts";
 import {
   type ChunkEntry,
   checkTotal,
@@ -9,7 +10,6 @@ import {
   parseFileMetadata,
 } from "./file-metadata.ts";
 import {
-  importKey,
   MODULE,
   moduleAad,
   type ModuleAad,
@@ -17,6 +17,7 @@ import {
   openModule,
   verifyFooterSignature,
 } from "./module-cipher.ts";
+import { type Find, KeyCache } from "./key-cache.ts";
 import type { SealedFooter } from "./sealed-footer.ts";
 import type { KeyFor, KeyPlace, TableChunk, TableColumn, TableFooter } from "./table-footer.ts";
 import { THRIFT, type ThriftField } from "./thrift.ts";
@@ -28,12 +29,17 @@ export type OpenFooterOptions = {
   readonly aadPrefix?: Uint8Array;
 };
 
-type Keys = (keyMetadata: Uint8Array | null, place: KeyPlace) => KeyObject | null;
-type Opening = {
+/** What `askForFooter` needs besides the footer. */
+export type AskForFooterOptions = Omit<OpenFooterOptions, "keyFor"> & {
+  /** As `KeyFor`, of somebody who has to be asked; the Secrets that it gives are disposed of. */
+  readonly keyFor: (...of: Parameters<KeyFor>) => Promise<Secret | null>;
+};
+
+type Opened = {
   readonly sealed: SealedFooter;
   readonly aad: ModuleAad;
-  readonly keys: Keys;
   readonly footerKey: KeyObject;
+  readonly metadata: FileMetadata;
 };
 
 /**
@@ -43,17 +49,61 @@ type Opening = {
  * @see docs/format-table.md section "Reading"
  */
 export function openFooter(sealed: SealedFooter, options: OpenFooterOptions): TableFooter {
-  const aad = moduleAad(concatBytes(prefixOf(sealed, options.aadPrefix), sealed.crypto.fileUnique));
-  const keys = keyCache(options.keyFor);
-  const footerKey = keys(sealed.keyMetadata, "footer");
+  const { keyFor, aadPrefix } = options;
+  const keys = new KeyCache();
+  const find: Find = (keyMetadata, place) => {
+    if (!keys.has(keyMetadata, place)) keys.put(keyMetadata, place, keyFor(keyMetadata, place));
+    return keys.get(keyMetadata, place);
+  };
+  const opened = openMetadata(sealed, { aadPrefix, footerKey: find(sealed.keyMetadata, "footer") });
+  return openChunks(opened, find);
+}
+
+/**
+ * As `openFooter`, with keys that have to be asked for: the footer's first, then those of the columns
+ * that it names.
+ * @throws what `openFooter` throws, and what `keyFor` does
+ */
+export async function askForFooter(
+  sealed: SealedFooter,
+  { keyFor, aadPrefix }: AskForFooterOptions,
+): Promise<TableFooter> {
+  const keys = new KeyCache();
+  const ask = async (keyMetadata: Uint8Array | null, place: KeyPlace): Promise<void> => {
+    if (keys.has(keyMetadata, place)) return;
+    using secret = await keyFor(keyMetadata, place);
+    keys.put(keyMetadata, place, secret);
+  };
+  const find: Find = (keyMetadata, place) => keys.get(keyMetadata, place);
+  await ask(sealed.keyMetadata, "footer");
+  const opened = openMetadata(sealed, { aadPrefix, footerKey: find(sealed.keyMetadata, "footer") });
+  for (const { chunks } of opened.metadata.rowGroups)
+    for (const { leaf, protection } of chunks)
+      if (protection.kind === "column-key")
+        await ask(protection.keyMetadata, { column: leaf.dotted });
+  return openChunks(opened, find);
+}
+
+function openMetadata(
+  sealed: SealedFooter,
+  using: { readonly aadPrefix: Uint8Array | undefined; readonly footerKey: KeyObject | null },
+): Opened {
+  const { footerKey } = using;
+  const aad = moduleAad(concatBytes(prefixOf(sealed, using.aadPrefix), sealed.crypto.fileUnique));
   if (footerKey === null)
     throw new PpmlError("open.no_key", "no key at hand opens the table's footer: ask for its KEK");
-  const opening = { sealed, aad, keys, footerKey };
-  const metadata = parseFileMetadata(openMetadata(opening));
+  const metadata = parseFileMetadata(openRest({ sealed, aad, footerKey }));
+  return { sealed, aad, footerKey, metadata };
+}
+
+function openChunks(opened: Opened, find: Find): TableFooter {
+  const { sealed, metadata, aad } = opened;
   const rowGroups = metadata.rowGroups.map((entry) => ({
     entry,
     rows: entry.rows,
-    chunks: entry.chunks.map((chunk) => openChunk(opening, { chunk, rowGroup: entry.ordinal })),
+    chunks: entry.chunks.map((chunk) =>
+      openChunk(opened, { chunk, find, rowGroup: entry.ordinal }),
+    ),
   }));
   checkTotal(
     rowGroups.flatMap(({ chunks }) => chunks),
@@ -77,22 +127,7 @@ function prefixOf(sealed: SealedFooter, supplied: Uint8Array | undefined): Uint8
   return aadPrefix;
 }
 
-// Thousands of chunks share few keys: ask for each once.
-function keyCache(keyFor: KeyFor): Keys {
-  const known = new Map<string, KeyObject | null>();
-  return (keyMetadata, place) => {
-    const column = place === "footer" ? place : `column ${place.column}`;
-    const name = keyMetadata === null ? column : `=${Buffer.from(keyMetadata).toString("latin1")}`;
-    const found = known.get(name);
-    if (found !== undefined) return found;
-    const secret = keyFor(keyMetadata, place);
-    const key = secret === null ? null : importKey(secret);
-    known.set(name, key);
-    return key;
-  };
-}
-
-function openMetadata({ sealed, aad, footerKey }: Opening): Uint8Array {
+function openRest({ sealed, aad, footerKey }: Omit<Opened, "metadata">): Uint8Array {
   const rest = sealed.raw.subarray(sealed.headLength);
   if (sealed.kind === "encrypted-footer") return openModule(footerKey, rest, aad("footer"));
   const footer = sealed.raw.subarray(0, sealed.headLength);
@@ -101,29 +136,32 @@ function openMetadata({ sealed, aad, footerKey }: Opening): Uint8Array {
 }
 
 function openChunk(
-  opening: Opening,
-  at: { readonly chunk: ChunkEntry; readonly rowGroup: number },
+  opened: Opened,
+  at: { readonly chunk: ChunkEntry; readonly find: Find; readonly rowGroup: number },
 ): TableChunk {
-  const { chunk: entry, rowGroup } = at;
+  const { chunk: entry, find, rowGroup } = at;
   const { leaf, protection, encryptedMeta } = entry;
-  const key = chunkKey(opening, entry);
+  const key = chunkKey(entry, { footerKey: opened.footerKey, find });
   const locked = key === null && protection.kind !== "none";
   if (locked) return { entry, meta: null, key: null };
-  const where = { leaf, dataEnd: opening.sealed.offset };
+  const where = { leaf, dataEnd: opened.sealed.offset };
   if (encryptedMeta === null || key === null) {
     // A column that has a key of its own and its metadata in the clear is no writer's work.
     if (entry.meta === null) throw invalid(`column ${leaf.dotted} has no metadata to read`);
     return { entry, meta: parseChunkMeta(entry.meta, where), key };
   }
   const place = { type: MODULE.columnMetadata, rowGroup, column: leaf.index };
-  const bytes = openModule(key, encryptedMeta, opening.aad(place));
+  const bytes = openModule(key, encryptedMeta, opened.aad(place));
   return { entry, meta: parseChunkMeta(wholeStruct(bytes), where), key };
 }
 
-function chunkKey(opening: Opening, { leaf, protection }: ChunkEntry): KeyObject | null {
+function chunkKey(
+  { leaf, protection }: ChunkEntry,
+  keys: { readonly footerKey: KeyObject; readonly find: Find },
+): KeyObject | null {
   if (protection.kind === "none") return null;
-  if (protection.kind === "footer-key") return opening.footerKey;
-  return opening.keys(protection.keyMetadata, { column: leaf.dotted });
+  if (protection.kind === "footer-key") return keys.footerKey;
+  return keys.find(protection.keyMetadata, { column: leaf.dotted });
 }
 
 function wholeStruct(buffer: Uint8Array): ThriftField {

@@ -13,7 +13,8 @@ export type KeyPlace = "footer" | { readonly column: string };
 /**
  * Gives the DEK that a key metadata names, or null where the caller does not have it.
  * The caller keeps owning the Secret and may dispose it once `openFooter` has returned.
- * Key metadata is null where the writer stored none. Called once a distinct key metadata.
+ * Key metadata is null where the writer stored none. Of columns that share a key metadata each is
+ * asked for until one is given.
  */
 export type KeyFor = (keyMetadata: Uint8Array | null, place: KeyPlace) => Secret | null;
 

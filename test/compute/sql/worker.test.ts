@@ -47,6 +47,25 @@ const teams = await sealTestDataset({
 
 const COLUMNS = ["id", "name", "team", "day", "salary"];
 
+test("a column opens where the job lists it, and the first of its group not", async () => {
+  const dataset = await sealTestDataset({
+    folder: join(scratch.path, "grouped"),
+    name: "grouped",
+    datasetId: "0123456789abcdef0123456789abcdef",
+    groups: [
+      { name: "ordinary", kek: ordinary, columns: null },
+      { name: "sensitive", kek: sensitive, columns: ["id", "salary"] },
+    ],
+    inputs: [fileInput(plainPath, "people.parquet")],
+  });
+  const { preview } = await runQuery({
+    sql: "SELECT max(salary), count(day) FROM grouped",
+    inputs: [{ dataset, columns: ["day", "salary"] }],
+    keks: [ordinary, sensitive],
+  });
+  assert.deepEqual(preview, [["999", "50000"]]);
+});
+
 test("a join, a group and a window over a sealed table and a sealed file give the right rows", async () => {
   const result = await runQuery({
     sql: "SELECT title, count(*) n, sum(salary) s, rank() OVER (ORDER BY sum(salary) DESC) r FROM people JOIN teams USING (team) GROUP BY title ORDER BY r LIMIT 2",
