@@ -1,6 +1,8 @@
+import { DuckDBTypeId } from "@duckdb/node-api";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { PpmlError } from "../../base/index.ts";
 import { messageOf, quoteName } from "./session.ts";
+import type { Select } from "./session.ts";
 
 /** The first words of an engine error say its class; the rest may quote data. */
 const ERROR_CLASS = /^([A-Z][A-Za-z-]*(?: [A-Z][A-Za-z-]*)* (?:Error|Exception))\b/;
@@ -15,6 +17,25 @@ const OUT_OF_MEMORY = /out of memory|failed to allocate|could not allocate|bad a
  */
 export async function executeSafely(connection: DuckDBConnection, sql: string): Promise<void> {
   await guarded(() => connection.run(sql));
+}
+
+/** The engine's binding spells these in another way than the engine itself. */
+const NESTED: ReadonlySet<DuckDBTypeId> = new Set([
+  DuckDBTypeId.ARRAY,
+  DuckDBTypeId.LIST,
+  DuckDBTypeId.MAP,
+  DuckDBTypeId.STRUCT,
+  DuckDBTypeId.UNION,
+]);
+
+/** Names and types of a bound query's columns, as the engine's DESCRIBE gives them. */
+export async function schemaOf(
+  connection: DuckDBConnection,
+  { sql, columns }: Select,
+): Promise<{ readonly name: string; readonly type: string }[]> {
+  if (columns.some(({ type }) => NESTED.has(type.typeId)))
+    return await describeQuery(connection, sql);
+  return columns.map(({ name, type }) => ({ name, type: type.alias ?? String(type) }));
 }
 
 /** Names and types of the query's columns, without running it. */

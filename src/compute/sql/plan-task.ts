@@ -1,9 +1,9 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { describeQuery } from "./execute.ts";
+import { schemaOf } from "./execute.ts";
 import type { OpenTableFile } from "./open-inputs.ts";
 import type { ColumnTypes, Place } from "./places.ts";
-import { listPasses, optimizeColumnsOnly, planQuery } from "./plan.ts";
-import type { TableUse } from "./plan.ts";
+import { filtersOf, listPasses, optimizeColumnsOnly, optimizeFilters, usesOf } from "./plan.ts";
+import type { PlanTable, TableUse } from "./plan.ts";
 import { queryOf } from "./query-error.ts";
 import { neededRowGroups } from "./row-groups.ts";
 import { singleSelect } from "./session.ts";
@@ -32,9 +32,10 @@ export type PlannedQuery = {
 export type TaskPlan = { readonly queries: readonly PlannedQuery[]; readonly opening: Opening };
 
 type Planning = {
+  readonly connection: DuckDBConnection;
   readonly places: readonly Place[];
   readonly types: ColumnTypes;
-  readonly passes: readonly string[];
+  readonly tables: readonly PlanTable[];
 };
 
 /**
@@ -44,63 +45,90 @@ type Planning = {
  */
 export async function planTask(
   connection: DuckDBConnection,
-  what: Omit<Planning, "passes"> & { readonly queries: WorkerTask["queries"] },
+  what: Pick<Planning, "places" | "types"> & { readonly queries: WorkerTask["queries"] },
 ): Promise<TaskPlan> {
-  const planning = { ...what, passes: await listPasses(connection) };
-  const queries: PlannedQuery[] = [];
-  const columns = new Map<string, Set<string>>();
-  const rowGroups = new Map<OpenTableFile, Set<number>>();
-  for (const [at, { name, sql }] of what.queries.entries()) {
-    const planned = await queryOf(what.queries, at).run(() => planOne(connection, sql, planning));
-    queries.push({ ...planned.query, name });
-    for (const [input, use] of planned.uses) addAll(columns, input, use.columns);
-    for (const [file, needed] of planned.rowGroups) addAll(rowGroups, file, needed);
-  }
+  const passes = await listPasses(connection);
+  const tables = what.places.map(({ input: { input } }) => ({
+    name: input.name,
+    columns: [...(what.types.get(input.name)?.keys() ?? [])],
+  }));
+  const planning = { ...what, connection, tables };
+  await optimizeColumnsOnly(connection, passes);
+  const bound: BoundQuery[] = [];
+  for (const [at, { name, sql }] of what.queries.entries())
+    bound.push({ name, ...(await queryOf(what.queries, at).run(() => bind(planning, sql))) });
+  await optimizeFilters(connection, passes);
+  const rowGroups = new RowGroupsToOpen();
+  for (const [at, query] of bound.entries())
+    await queryOf(what.queries, at).run(() => addRowGroups(planning, query, rowGroups));
   await connection.run("RESET disabled_optimizers");
+  const columns = new Map<string, Set<string>>();
+  for (const { uses } of bound)
+    for (const [input, use] of uses) addAll(columns, input, use.columns);
   return {
-    queries,
+    queries: bound.map(({ name, sql, inputs, schema }) => ({ name, sql, inputs, schema })),
     opening: {
       columns: new Map([...columns].map(([input, names]) => [input, [...names]])),
-      rowGroups: new Map(
-        [...rowGroups].map(([file, groups]) => [file, [...groups].sort((a, b) => a - b)]),
-      ),
+      rowGroups: rowGroups.ascending(),
     },
   };
 }
 
-type PlannedOne = {
-  readonly query: Omit<PlannedQuery, "name">;
-  readonly uses: ReadonlyMap<string, TableUse>;
-  readonly rowGroups: ReadonlyMap<OpenTableFile, readonly number[]>;
-};
+type BoundQuery = PlannedQuery & { readonly uses: ReadonlyMap<string, TableUse> };
 
-async function planOne(
-  connection: DuckDBConnection,
+async function bind(
+  { connection, tables }: Planning,
   text: string,
-  { places, types, passes }: Planning,
-): Promise<PlannedOne> {
-  await optimizeColumnsOnly(connection, passes);
-  const sql = await singleSelect(connection, text);
+): Promise<Omit<BoundQuery, "name">> {
+  const select = await singleSelect(connection, text);
+  const { sql } = select;
   // Here and not over the opened files, each of whose footers the engine would read once more.
-  const schema = await describeQuery(connection, sql);
-  const tables = places.map(({ input: { input } }) => ({
-    name: input.name,
-    columns: [...(types.get(input.name)?.keys() ?? [])],
-  }));
-  const uses = await planQuery({ connection, sql, tables, passes });
-  const inputs = new Set([...uses.keys(), ...namedTables(connection, sql)]);
-  const rowGroups = new Map<OpenTableFile, readonly number[]>();
-  for (const { input } of places) {
-    const { name } = input.input;
-    if (input.kind !== "tables" || !inputs.has(name)) continue;
+  const schema = await schemaOf(connection, select);
+  const uses = await usesOf(connection, sql, tables);
+  return { sql, schema, uses, inputs: new Set([...uses.keys(), ...namedTables(connection, sql)]) };
+}
+
+/** Adds the row groups that a query needs; its filters are asked for only where that can matter. */
+async function addRowGroups(
+  { connection, places, types, tables }: Planning,
+  query: BoundQuery,
+  to: RowGroupsToOpen,
+): Promise<void> {
+  const open = places.flatMap(({ input }) => {
+    const isRead = input.kind === "tables" && query.inputs.has(input.input.name);
+    return isRead && !input.files.every((file) => to.hasAll(file)) ? [input] : [];
+  });
+  if (open.length === 0) return;
+  const { sql, uses } = query;
+  const filters = await filtersOf(connection, sql, { tables, uses });
+  for (const { input, files } of open) {
     const needed = neededRowGroups({
-      footers: input.files.map(({ footer }) => footer),
-      scans: uses.get(name)?.scans ?? null,
-      types: types.get(name) ?? new Map(),
+      footers: files.map(({ footer }) => footer),
+      scans: filters.get(input.name) ?? null,
+      types: types.get(input.name) ?? new Map(),
     });
-    for (const [at, file] of input.files.entries()) rowGroups.set(file, needed[at] ?? []);
+    for (const [at, file] of files.entries()) to.add(file, needed[at] ?? []);
   }
-  return { query: { sql, inputs, schema }, uses, rowGroups };
+}
+
+/** The row groups that the queries of a task need together. */
+class RowGroupsToOpen {
+  readonly #groups = new Map<OpenTableFile, Set<number>>();
+
+  add(file: OpenTableFile, groups: Iterable<number>): void {
+    addAll(this.#groups, file, groups);
+  }
+
+  hasAll(file: OpenTableFile): boolean {
+    return this.#groups.get(file)?.size === file.footer.rowGroups.length;
+  }
+
+  ascending(): ReadonlyMap<OpenTableFile, readonly number[]> {
+    const sorted = [...this.#groups].map(
+      ([file, groups]) => [file, [...groups].sort((a, b) => a - b)] as const,
+    );
+    return new Map(sorted);
+  }
 }
 
 /** The tables that a query names, also where its plan has no scan of them. */

@@ -7,15 +7,18 @@ import { messageOf, quoteName } from "./session.ts";
 /** A table of the planning session: empty, with the job's columns. */
 export type PlanTable = { readonly name: string; readonly columns: readonly string[] };
 
-/** What the query reads of one table. */
+/** What a query reads of one table. */
 export type TableUse = {
   readonly columns: ReadonlySet<string>;
-  /**
-   * One entry a scan: comparisons that every row of that scan has to meet. Null where the plan does
-   * not tell them for every scan: then all row groups are needed.
-   */
-  readonly scans: readonly (readonly Comparison[])[] | null;
+  /** How often it is scanned. */
+  readonly scans: number;
 };
+
+/**
+ * One entry a scan of a table: comparisons that every row of that scan has to meet. Null where the
+ * plan does not tell them for every scan: then all row groups are needed.
+ */
+export type ScanFilters = readonly (readonly Comparison[])[] | null;
 
 type PlanNode = {
   readonly name: string;
@@ -35,45 +38,8 @@ const DATA_DEPENDENT_PASSES = [
 ];
 
 /**
- * Asks the engine which columns and which simple filters `sql` has, over empty tables.
- * A first plan without any pass but the one that drops unused columns names the columns; a second
- * one with filter pushdown names the filters.
- * @throws compute.sql with the engine's message: no data was opened yet, so it quotes none
- */
-export async function planQuery(options: {
-  readonly connection: DuckDBConnection;
-  readonly sql: string;
-  readonly tables: readonly PlanTable[];
-  /** The engine's passes, as `listPasses` gives them. */
-  readonly passes: readonly string[];
-}): Promise<ReadonlyMap<string, TableUse>> {
-  const { connection, sql, tables, passes } = options;
-  await optimizeColumnsOnly(connection, passes);
-  const bare = await explain(connection, sql);
-  await disablePasses(
-    connection,
-    DATA_DEPENDENT_PASSES.filter((pass) => passes.includes(pass)),
-  );
-  const pushed = await explain(connection, sql);
-  const uses = new Map<string, TableUse>();
-  for (const table of tables) {
-    const scans = bare.filter((node) => isScanOf(node, table.name));
-    if (scans.length === 0) continue;
-    const columns = new Set(scans.flatMap((node) => projectedColumns(node, table)));
-    const filtered = pushed.filter((node) => isScanOf(node, table.name));
-    uses.set(table.name, {
-      columns,
-      scans:
-        filtered.length === scans.length
-          ? filtered.map((node) => scanFilters(node, table.columns))
-          : null,
-    });
-  }
-  return uses;
-}
-
-/**
- * Has the engine optimize nothing but which columns are read: the cheapest way to bind a query.
+ * Has the engine optimize nothing but which columns are read: the cheapest way to bind a query, and
+ * what `usesOf` needs.
  * @param passes the engine's, as `listPasses` gives them
  */
 export async function optimizeColumnsOnly(
@@ -84,6 +50,60 @@ export async function optimizeColumnsOnly(
     connection,
     passes.filter((pass) => pass !== "unused_columns"),
   );
+}
+
+/** Has the engine push filters into its scans, as `filtersOf` needs it. */
+export async function optimizeFilters(
+  connection: DuckDBConnection,
+  passes: readonly string[],
+): Promise<void> {
+  await disablePasses(
+    connection,
+    DATA_DEPENDENT_PASSES.filter((pass) => passes.includes(pass)),
+  );
+}
+
+/**
+ * Asks the engine which columns a query reads of which tables, over empty ones.
+ * @throws compute.sql with the engine's message: no data was opened yet, so it quotes none
+ */
+export async function usesOf(
+  connection: DuckDBConnection,
+  sql: string,
+  tables: readonly PlanTable[],
+): Promise<ReadonlyMap<string, TableUse>> {
+  const nodes = await explain(connection, sql);
+  const uses = new Map<string, TableUse>();
+  for (const table of tables) {
+    const scans = nodes.filter((node) => isScanOf(node, table.name));
+    if (scans.length === 0) continue;
+    const columns = new Set(scans.flatMap((node) => projectedColumns(node, table)));
+    uses.set(table.name, { columns, scans: scans.length });
+  }
+  return uses;
+}
+
+/**
+ * Asks the engine for the simple filters of a query's scans, by table.
+ * @param uses what `usesOf` gave for it
+ * @throws compute.sql as `usesOf`
+ */
+export async function filtersOf(
+  connection: DuckDBConnection,
+  sql: string,
+  of: {
+    readonly tables: readonly PlanTable[];
+    readonly uses: ReadonlyMap<string, TableUse>;
+  },
+): Promise<ReadonlyMap<string, ScanFilters>> {
+  const nodes = await explain(connection, sql);
+  const filters = new Map<string, ScanFilters>();
+  for (const { name, columns } of of.tables) {
+    const scans = nodes.filter((node) => isScanOf(node, name));
+    const isWhole = scans.length === of.uses.get(name)?.scans;
+    filters.set(name, isWhole ? scans.map((node) => scanFilters(node, columns)) : null);
+  }
+  return filters;
 }
 
 async function disablePasses(

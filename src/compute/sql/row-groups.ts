@@ -3,7 +3,7 @@ import { timeUnitOf } from "../../format/parquet/schema.ts";
 import { chunkStatistics } from "../../format/parquet/table-footer.ts";
 import type { TableChunk, TableFooter } from "../../format/parquet/table-footer.ts";
 import { rawBytes } from "../../format/parquet/thrift.ts";
-import type { TableUse } from "./plan.ts";
+import type { ScanFilters } from "./plan.ts";
 import { compareQuantities, decodeBound, measureOf, parseConstant } from "./quantity.ts";
 import type { Quantity } from "./quantity.ts";
 import type { Comparison } from "./scan-filter.ts";
@@ -26,7 +26,7 @@ type Condition = {
  */
 export function neededRowGroups(options: {
   readonly footers: readonly TableFooter[];
-  readonly scans: TableUse["scans"];
+  readonly scans: ScanFilters;
   readonly types: ReadonlyMap<string, string>;
 }): readonly (readonly number[])[] {
   const { footers, scans, types } = options;

@@ -1,5 +1,5 @@
 import { DuckDBInstance, StatementType } from "@duckdb/node-api";
-import type { DuckDBConnection, DuckDBExtractedStatements } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBExtractedStatements, DuckDBType } from "@duckdb/node-api";
 import { PpmlError } from "../../base/index.ts";
 import type { SqlSettings } from "../../format/job.ts";
 
@@ -48,19 +48,33 @@ export async function openSession(options: {
   };
 }
 
+/** One SELECT without a closing semicolon, and the columns of its result. */
+export type Select = {
+  readonly sql: string;
+  readonly columns: readonly { readonly name: string; readonly type: DuckDBType }[];
+};
+
 /**
- * Checks that the code is exactly one SELECT statement, and gives it without a closing semicolon.
+ * Checks that the code is exactly one SELECT statement, and binds it.
  * @throws compute.not_a_query, compute.sql with the parser's own message
  */
-export async function singleSelect(connection: DuckDBConnection, sql: string): Promise<string> {
-  const { text, statements } = await oneStatement(connection, sql);
+export async function singleSelect(connection: DuckDBConnection, code: string): Promise<Select> {
+  const { text: sql, statements } = await oneStatement(connection, code);
   const prepared = await statements.prepare(0).catch((cause: unknown) => {
     throw new PpmlError("compute.sql", `the query does not bind: ${messageOf(cause)}`, { cause });
   });
-  const type = prepared.statementType;
-  prepared.destroySync();
-  if (type !== StatementType.SELECT) throw notSelect(`a statement of type ${StatementType[type]}`);
-  return text;
+  try {
+    const type = prepared.statementType;
+    if (type !== StatementType.SELECT)
+      throw notSelect(`a statement of type ${StatementType[type]}`);
+    const columns = Array.from({ length: prepared.columnCount }, (_, at) => ({
+      name: prepared.columnName(at),
+      type: prepared.columnType(at),
+    }));
+    return { sql, columns };
+  } finally {
+    prepared.destroySync();
+  }
 }
 
 /**
