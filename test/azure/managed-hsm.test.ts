@@ -159,14 +159,7 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
     const site = await siteIn(context);
     site.write(withHsm());
     await site.run("up --yes");
-    const owner = site.twin.base.state.get(TWIN, "twin")?.ownerObjectId ?? "";
-    const hsm = await caller(site.twin, { host: HOST, resource: "https://managedhsm.azure.net" });
-    await hsm("POST", "/securitydomain/download?api-version=7.5", DOWNLOAD);
-    const setting = "/settings/AllowKeyManagementOperationsThroughARM?api-version=7.6";
-    await hsm("PATCH", setting, { value: "true" });
-    const role = "/keys/providers/Microsoft.Authorization/roleAssignments/x?api-version=7.6";
-    const properties = { principalId: owner, roleDefinitionId: `x/${HSM_ROLES[3]?.id ?? ""}` };
-    assert.equal((await hsm("PUT", role, { properties })).status, 201);
+    await activate(site);
     site.write(withHsm({ activated: true }));
     const [up] = await site.run("up --yes --json");
     assert.equal(up?.code, 0, up?.stdout);
@@ -186,7 +179,41 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
     assert.equal(kept.length, 3, String(kept));
     assert.ok(keysIn(site).every(({ deleted }) => deleted === null));
   });
+
+  test("deleted by its name, it is brought back with its keys, and is activated still", async (context) => {
+    const site = await siteIn(context);
+    site.write(withHsm());
+    await site.run("up --yes");
+    await activate(site);
+    site.write(withHsm({ activated: true }));
+    const [up, destroyed, early] = await site.run(
+      "up --yes --json",
+      `azure destroy --yes --delete-vault ${HSM} --json`,
+      "azure plan --json",
+    );
+    assert.equal(up?.code, 0, up?.stdout);
+    assert.equal(destroyed?.code, 0, destroyed?.stdout);
+    assert.equal(errorOf(early).code, "provision.not_activated");
+    site.write(withHsm({ activated: true, recover: true }));
+    const [again] = await site.run("up --yes --json");
+    assert.equal(again?.code, 0, again?.stdout);
+    assert.equal(json<Up>(again.stdout).hsm.state, "active");
+    assert.deepEqual(json<Up>(again.stdout).settledKeks, []);
+    assert.equal(keysIn(site).length, 2);
+  });
 });
+
+/** Activates the HSM, lets ARM make its keys, and the operator use them. */
+async function activate({ twin }: Site): Promise<void> {
+  const owner = twin.base.state.get(TWIN, "twin")?.ownerObjectId ?? "";
+  const hsm = await caller(twin, { host: HOST, resource: "https://managedhsm.azure.net" });
+  await hsm("POST", "/securitydomain/download?api-version=7.5", DOWNLOAD);
+  const setting = "/settings/AllowKeyManagementOperationsThroughARM?api-version=7.6";
+  await hsm("PATCH", setting, { value: "true" });
+  const role = "/keys/providers/Microsoft.Authorization/roleAssignments/x?api-version=7.6";
+  const properties = { principalId: owner, roleDefinitionId: `x/${HSM_ROLES[3]?.id ?? ""}` };
+  assert.equal((await hsm("PUT", role, { properties })).status, 201);
+}
 
 /** Three keys of nobody's. */
 const DOWNLOAD = {

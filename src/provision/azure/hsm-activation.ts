@@ -64,7 +64,7 @@ export function demandActivation(section: AzureSection, state: HsmState): void {
         );
       throw notActivated(
         `azure.keyVault.activated is true, and the Managed HSM ${name} is not there yet`,
-        "take activated out: ppml up makes the HSM, and says then how it is activated",
+        "take activated out: ppml up makes the HSM, and says then how it is activated. One that was deleted comes back, activated, by recover: true",
       );
     case "not-activated":
     case "failed": {

@@ -2,44 +2,20 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { isPpmlError } from "../../../src/base/index.ts";
 import { checkRules, demandRules, RULES } from "../../../src/provision/index.ts";
-import type { ArmResource, ArmTemplate, AzureSection } from "../../../src/provision/index.ts";
+import type { ArmTemplate } from "../../../src/provision/index.ts";
 import { ROLES } from "../../../src/provision/azure/roles.ts";
-import { HSM_IDENTITIES, sectionOf, templateOf, VARIANTS } from "./sections.ts";
-
-type Loose = { -readonly [Key in keyof ArmResource]: ArmResource[Key] };
-type Properties = Record<string, unknown>;
+import { changed, type Faulty, type Properties, roleIdIn } from "./changed-template.ts";
+import { FAULTY_HSM } from "./faulty-hsm.ts";
+import { sectionOf, templateOf } from "./sections.ts";
 
 const VAULT = "Microsoft.KeyVault/vaults";
 const KEY = "Microsoft.KeyVault/vaults/keys";
-const HSM_KEY = "Microsoft.KeyVault/managedHSMs/keys";
 const STORAGE = "Microsoft.Storage/storageAccounts";
 const AKS = "Microsoft.ContainerService/managedClusters";
 const ASSIGNMENT = "Microsoft.Authorization/roleAssignments";
 
 const section = sectionOf();
-const roleId = (id: string) =>
-  `/subscriptions/${section.subscription}/providers/Microsoft.Authorization/roleDefinitions/${id}`;
-const isOf = (one: ArmResource, words: readonly string[]) =>
-  words.every((word) => JSON.stringify(one).includes(word));
-
-/** Changes the first resource of that type that has all the words in it. */
-function changed(
-  wanted: {
-    readonly type: string;
-    readonly has?: readonly string[];
-    readonly of?: AzureSection;
-  },
-  change: (properties: Properties, resource: Loose) => void,
-): ArmTemplate {
-  const template = structuredClone(templateOf(wanted.of ?? section));
-  const resource = template.resources.find(
-    (one) => one.type === wanted.type && isOf(one, wanted.has ?? []),
-  );
-  assert.ok(resource !== undefined, `no ${wanted.type} with ${String(wanted.has)}`);
-  change(resource.properties, resource);
-  return template;
-}
-
+const roleId = (id: string) => roleIdIn(section, id);
 const spark = { type: ASSIGNMENT, has: ["'ppml-spark'", ROLES.keyVaultReleaseUser.id] };
 const broker = { type: ASSIGNMENT, has: ["'ppml-broker'", ROLES.keyVaultEncryptionUser.id] };
 const inputKek = { type: KEY, has: ['ppml-demo-vault/input"'] };
@@ -47,107 +23,9 @@ const direct = { type: KEY, has: ["input-direct"] };
 const policyText = (policy: unknown) => Buffer.from(JSON.stringify(policy)).toString("base64url");
 const release = (policy: unknown) => ({ contentType: "x", data: policyText(policy) });
 
-const hsm = sectionOf(VARIANTS["activatedHsm"]);
-const hsmWith = (identities: object) =>
-  sectionOf({ ...VARIANTS["activatedHsm"], identities: { ...HSM_IDENTITIES, ...identities } });
-const hsmKek = { type: HSM_KEY, has: ['ppml-demo-hsm/input"'], of: hsm };
-const hsmDirect = { type: HSM_KEY, has: ["input-direct"], of: hsm };
-
 /** Templates with one fault each: the rule that refuses it, and a word of what it says. */
-const FAULTY: readonly (readonly [
-  name: string,
-  rule: string,
-  says: RegExp,
-  template: ArmTemplate,
-  of?: AzureSection,
-])[] = [
-  ...[["wrapKey", "unwrapKey"], ["wrapKey", "decrypt"], ["unwrapKey"]].map(
-    (keyOps) =>
-      [
-        `T167: an exportable KEK of a Managed HSM with ${keyOps.join(" and ")} is refused`,
-        "one-use-of-keks",
-        /may not have/,
-        changed(hsmDirect, (p) => void (p["keyOps"] = keyOps)),
-        hsm,
-      ] as const,
-  ),
-  [
-    "T167: an exportable KEK of a Managed HSM without a list of operations is refused",
-    "one-use-of-keks",
-    /must list/,
-    changed(hsmDirect, (p) => void delete p["keyOps"]),
-    hsm,
-  ],
-  [
-    "T167: an exportable KEK of a Managed HSM without a release policy is refused",
-    "one-use-of-keks",
-    /needs a release policy/,
-    changed(hsmDirect, (p) => void delete p["release_policy"]),
-    hsm,
-  ],
-  [
-    "T167: an unwrap-only KEK of a Managed HSM that decrypts is refused",
-    "one-use-of-keks",
-    /no decrypt/,
-    changed(hsmKek, (p) => void (p["keyOps"] = ["unwrapKey", "decrypt"])),
-    hsm,
-  ],
-  ...["RSA", "EC-HSM", "oct-HSM"].map(
-    (kty) =>
-      [
-        `T167: a KEK of a Managed HSM of the type ${kty} is refused`,
-        "strong-keks",
-        /RSA-HSM/,
-        changed(hsmKek, (p) => void (p["kty"] = kty)),
-        hsm,
-      ] as const,
-  ),
-  [
-    "T167: a workload with a KEK of the broker's in a Managed HSM is refused",
-    "no-unwrap-in-hsm",
-    /is for an exportable KEK/,
-    templateOf(hsm),
-    hsmWith({ spark: { ...HSM_IDENTITIES.spark, keks: ["input"] } }),
-  ],
-  [
-    "T167: a broker that may unwrap with an exportable KEK of a Managed HSM is refused",
-    "no-unwrap-in-hsm",
-    /must be on an unwrap-only KEK/,
-    templateOf(hsm),
-    hsmWith({ broker: { ...HSM_IDENTITIES.broker, keks: ["input-direct"] } }),
-  ],
-  ...[
-    "[resourceId('Microsoft.KeyVault/managedHSMs/keys', 'ppml-demo-hsm', 'input')]",
-    "Microsoft.KeyVault/managedHSMs/ppml-demo-hsm/keys/input",
-  ].map(
-    (scope) =>
-      [
-        `T167: a role of ARM's at ${scope} is refused`,
-        "no-arm-roles-in-hsm",
-        /gives nothing/,
-        changed({ type: ASSIGNMENT, of: hsm }, (_, one) => void (one.scope = scope)),
-        hsm,
-      ] as const,
-  ),
-  [
-    "T167: an identity that unwraps by a role of ARM's on a Managed HSM's KEK is refused",
-    "no-unwrap-for-workloads",
-    /no broker's|one unwrap-only KEK/,
-    changed({ type: ASSIGNMENT, has: ["'ppml-spark'"], of: hsm }, (p, one) => {
-      p["roleDefinitionId"] = roleId(ROLES.keyVaultEncryptionUser.id);
-      one.scope = "[resourceId('Microsoft.KeyVault/managedHSMs/keys', 'ppml-demo-hsm', 'input')]";
-    }),
-    hsm,
-  ],
-  [
-    "T167: a Managed HSM that can be purged at once is refused",
-    "safe-services",
-    /enablePurgeProtection/,
-    changed({ type: "Microsoft.KeyVault/managedHSMs", of: hsm }, (p) => {
-      delete p["enablePurgeProtection"];
-    }),
-    hsm,
-  ],
+const FAULTY: readonly Faulty[] = [
+  ...FAULTY_HSM,
   ...[ROLES.keyVaultCryptoUser, ROLES.keyVaultEncryptionUser, ROLES.keyVaultCryptoOfficer].map(
     (role) =>
       [
