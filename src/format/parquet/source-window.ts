@@ -60,9 +60,9 @@ export async function load(window: SourceWindow, at: number, length: number): Pr
   if (source.readInto === undefined) window.bytes = await source.read(at, wanted);
   else {
     if (scratch.buffer.byteLength < wanted) {
-      const length = Math.max(wanted, Math.min(WINDOW_BYTES, source.size));
+      const bytes = Math.max(wanted, Math.min(WINDOW_BYTES, source.size));
       // A bare array: views of it are made by the thousand, and those of a Buffer cost more.
-      scratch.buffer = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+      scratch.buffer = new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
     }
     window.bytes = scratch.buffer.subarray(0, wanted);
     await source.readInto(at, window.bytes);
