@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash, hash as digestOf, timingSafeEqual } from "node:crypto";
 import { PpmlError } from "./error.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -11,6 +11,24 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
 /** Compares in constant time for equal lengths; different lengths are unequal. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.byteLength === b.byteLength && timingSafeEqual(a, b);
+}
+
+/**
+ * Compares bytes that are no secret, such as names and keys of certificates: how long it takes says where
+ * they differ. Several times faster than `equalBytes`.
+ */
+export function equalPublicBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
+/**
+ * Copies bytes that are no secret, into memory that Node shares among small copies: allocating some of
+ * its own takes a microsecond.
+ */
+export function copyPublicBytes(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafe(bytes.byteLength);
+  copy.set(bytes);
+  return new Uint8Array(copy.buffer, copy.byteOffset, copy.byteLength);
 }
 
 /** Lower-case hex. */
@@ -77,8 +95,12 @@ export function fromUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** SHA-256 of `bytes`: 32 bytes. */
+/** SHA-256 of the parts, one after the other: 32 bytes. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts;
+  // Without the stream that a Hash is.
+  if (only !== undefined && parts.length === 1)
+    return new Uint8Array(digestOf("sha256", only, "buffer"));
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
   return new Uint8Array(hash.digest());

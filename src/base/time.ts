@@ -10,3 +10,22 @@ export function toTimestamp(timeMs: number): string {
 export function fromTimestamp(text: string): number {
   return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? Date.parse(text) : Number.NaN;
 }
+
+/** A date and time of day in UTC; month and day from 1 on, the year of four digits. */
+export type UtcTime = {
+  readonly year: number;
+  readonly month: number;
+  readonly day: number;
+  readonly hour: number;
+  readonly minute: number;
+  readonly second: number;
+};
+
+/** Milliseconds since 1970 of a time that exists, in the years 100 to 9999; NaN for any other. */
+export function utcTimeMs({ year, month, day, hour, minute, second }: UtcTime): number {
+  if (!(year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= 31)) return Number.NaN;
+  if (hour > 23 || minute > 59 || second > 59) return Number.NaN;
+  const timeMs = Date.UTC(year, month - 1, day, hour, minute, second);
+  // A day that the month does not have is one of the next month's.
+  return day <= 28 || new Date(timeMs).getUTCDate() === day ? timeMs : Number.NaN;
+}

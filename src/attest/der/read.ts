@@ -1,4 +1,4 @@
-import { PpmlError } from "../../base/index.ts";
+import { PpmlError, utcTimeMs } from "../../base/index.ts";
 
 /**
  * One DER value: its tag byte, and where it lies in the input. A view of each value would cost more than
@@ -73,11 +73,13 @@ export function readDerItems(value: DerValue, max: number): DerValue[] {
 
 /** Checks a value's tag; `undefined` is a value that is not there. @throws attest.invalid */
 export function expectTag(value: DerValue | undefined, tag: number): DerValue {
-  if (value?.tag !== tag)
-    throw invalid(
-      `expected tag 0x${tag.toString(16)}, got ${value === undefined ? "nothing" : `0x${value.tag.toString(16)}`}`,
-    );
+  if (value?.tag !== tag) throw wrongTag(tag, value?.tag);
   return value;
+}
+
+/** Checks the tag at `offset`. @throws attest.invalid */
+export function expectTagAt(bytes: Uint8Array, offset: number, tag: number): void {
+  if (bytes[offset] !== tag) throw wrongTag(tag, bytes[offset]);
 }
 
 /** An INTEGER from 0 to 2^31-1 in its shortest form. @throws attest.invalid */
@@ -149,33 +151,36 @@ export function readDerText(value: DerValue | undefined): string {
 /** A UTCTime or GeneralizedTime in whole seconds UTC, in ms. @throws attest.invalid @see RFC 5280 4.1.2.5 */
 export function readDerTime(value: DerValue | undefined): number {
   const tag = value?.tag === DER.generalizedTime ? DER.generalizedTime : DER.utcTime;
-  const content = derContent(expectTag(value, tag));
+  const { bytes, start, end } = expectTag(value, tag);
   const yearDigits = tag === DER.utcTime ? 2 : 4;
   // RFC 5280 section 4.1.2.5: both forms end in seconds and "Z".
-  if (content.byteLength !== yearDigits + 11 || content.at(-1) !== 0x5a)
+  if (end - start !== yearDigits + 11 || bytes[end - 1] !== 0x5a)
     throw invalid("expected a UTC time with whole seconds");
-  const pair = (index: number): number => readDigits(content, yearDigits + 2 * index, 2);
-  const short = readDigits(content, 0, yearDigits);
+  const short = readTwoDigits(bytes, start);
+  const rest = start + yearDigits;
   // RFC 5280 section 4.1.2.5.1: a year of 50 or more is of the 1900s.
-  const year = yearDigits === 4 ? short : short >= 50 ? 1900 + short : 2000 + short;
-  const [month, day, hour, minute, second] = [pair(0), pair(1), pair(2), pair(3), pair(4)];
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  // A day that the month does not have is one of the next month's.
-  const exists = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
-  if (!exists || hour > 23 || minute > 59 || second > 59)
-    throw invalid(`expected a time that exists, got ${String.fromCharCode(...content)}`);
-  return date.setUTCHours(hour, minute, second);
+  const century = short >= 50 ? 1900 : 2000;
+  const timeMs = utcTimeMs({
+    year: yearDigits === 2 ? century + short : 100 * short + readTwoDigits(bytes, start + 2),
+    month: readTwoDigits(bytes, rest),
+    day: readTwoDigits(bytes, rest + 2),
+    hour: readTwoDigits(bytes, rest + 4),
+    minute: readTwoDigits(bytes, rest + 6),
+    second: readTwoDigits(bytes, rest + 8),
+  });
+  if (Number.isNaN(timeMs))
+    throw invalid(
+      `expected a time that exists, got ${String.fromCharCode(...bytes.subarray(start, end))}`,
+    );
+  return timeMs;
 }
 
-function readDigits(content: Uint8Array, offset: number, count: number): number {
-  let number = 0;
-  for (let index = offset; index < offset + count; index += 1) {
-    const digit = (content[index] ?? 0) - 0x30;
-    if (!(digit >= 0 && digit <= 9)) throw invalid("expected a UTC time with whole seconds");
-    number = number * 10 + digit;
-  }
-  return number;
+function readTwoDigits(bytes: Uint8Array, offset: number): number {
+  const tens = (bytes[offset] ?? 0) - 0x30;
+  const ones = (bytes[offset + 1] ?? 0) - 0x30;
+  if (!(tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9))
+    throw invalid("expected a UTC time with whole seconds");
+  return 10 * tens + ones;
 }
 
 /**
@@ -183,26 +188,45 @@ function readDigits(content: Uint8Array, offset: number, count: number): number 
  * @throws attest.invalid
  */
 export function readDerAt(bytes: Uint8Array, offset: number, limit: number): DerValue {
+  const end = derEndAt(bytes, offset, limit);
+  return { tag: bytes[offset] ?? 0, bytes, offset, start: derStartAt(bytes, offset), end };
+}
+
+/**
+ * As `readDerAt`, but gives just where the value ends: lists have thousands of values, whose objects take
+ * longer than their reading.
+ * @throws attest.invalid
+ */
+export function derEndAt(bytes: Uint8Array, offset: number, limit: number): number {
   if (limit - offset < 2) throw invalid("the value is cut");
   const tag = bytes[offset] ?? 0;
-  const first = bytes[offset + 1] ?? 0;
   // X.690 8.1.2.4: tag numbers from 31 on take several bytes; certificates use none.
   if ((tag & 0x1f) === 0x1f) throw invalid("a tag of several bytes");
-  let length = first;
-  let start = offset + 2;
-  if (first >= 0x80) {
-    const count = first & 0x7f;
+  let length = bytes[offset + 1] ?? 0;
+  const start = derStartAt(bytes, offset);
+  if (length >= 0x80) {
+    const count = length & 0x7f;
     // X.690 10.1: definite form, in the fewest octets. Three octets reach 16 MiB, enough here.
     if (count === 0 || count > 3) throw invalid("a length that is indefinite or over 16 MiB");
-    if (count > limit - start) throw invalid("the length is cut");
+    if (start > limit) throw invalid("the length is cut");
     length = 0;
-    for (let i = 0; i < count; i += 1) length = length * 256 + (bytes[start + i] ?? 0);
+    for (let i = start - count; i < start; i += 1) length = length * 256 + (bytes[i] ?? 0);
     if (length < 0x80 || length < 256 ** (count - 1))
       throw invalid("a length not in its shortest form");
-    start += count;
   }
   if (length > limit - start) throw invalid("the value is longer than its bytes");
-  return { tag, bytes, offset, start, end: start + length };
+  return start + length;
+}
+
+/** Where the content of a value begins that `derEndAt` has read. */
+export function derStartAt(bytes: Uint8Array, offset: number): number {
+  const first = bytes[offset + 1] ?? 0;
+  return offset + 2 + (first < 0x80 ? 0 : first & 0x7f);
+}
+
+function wrongTag(expected: number, tag: number | undefined): PpmlError {
+  const got = tag === undefined ? "nothing" : `0x${tag.toString(16)}`;
+  return invalid(`expected tag 0x${expected.toString(16)}, got ${got}`);
 }
 
 function invalid(what: string): PpmlError {

@@ -8,6 +8,8 @@ export type BinaryReader = {
   readonly u64: () => bigint;
   /** The next `length` bytes, copied. */
   readonly take: (length: number) => Uint8Array;
+  /** The next `length` bytes, as a view. */
+  readonly view: (length: number) => Uint8Array;
   /** Gives `length` back. @throws attest.invalid where it is over `max` */
   readonly bounded: (length: number, max: number) => number;
   /** Refuses bytes that are left over. */
@@ -38,6 +40,7 @@ export function openBinaryReader(
     u64: () => view.getBigUint64(advance(8), little),
     // Not `slice`: that of a Buffer does not copy.
     take: (length) => new Uint8Array(bytes.subarray(advance(length), offset)),
+    view: (length) => bytes.subarray(advance(length), offset),
     bounded: (length, max) => {
       if (length <= max) return length;
       throw invalid(`${what} has a field of ${length} bytes, expected at most ${max}`);

@@ -72,15 +72,13 @@ export function parseDcapQuote(bytes: Uint8Array): DcapQuote {
   requireBytes(own, start, end - start);
   if (!isZeroFrom(own, end))
     throw invalid(`expected nothing but zero bytes after its ${end} bytes`);
-  const parts: QuoteParts = {
-    header: parseHeader(own, view, version),
-    signedBytes: own.subarray(0, body.end),
-    signature: parseDcapSignature(own.subarray(start, end), version),
-  };
-  const bodyBytes = own.subarray(body.start, body.end);
+  const header = parseHeader(own, view, version);
+  const signedBytes = own.subarray(0, body.end);
+  const signature = parseDcapSignature(own.subarray(start, end), version);
+  const bytesOfBody = own.subarray(body.start, body.end);
   return body.type === "sgx"
-    ? { tee: "sgx", ...parts, body: parseSgxReport(bodyBytes) }
-    : { tee: "tdx", ...parts, body: parseTdReport(bodyBytes, body.type) };
+    ? { tee: "sgx", header, signedBytes, signature, body: parseSgxReport(bytesOfBody) }
+    : { tee: "tdx", header, signedBytes, signature, body: parseTdReport(bytesOfBody, body.type) };
 }
 
 /**

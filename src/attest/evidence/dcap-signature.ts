@@ -43,14 +43,14 @@ const MAX_CERTIFICATION_DATA_BYTES = 64 * 1024;
  */
 export function parseDcapSignature(bytes: Uint8Array, version: 3 | 4 | 5): DcapSignature {
   const outer = reader(bytes, "the quote's signature data");
-  const quoteSignature = outer.take(64);
-  const attestationKey = outer.take(64);
+  const quoteSignature = outer.view(64);
+  const attestationKey = outer.view(64);
   const inner = version === 3 ? outer : unwrapQeReport(outer);
-  const qeReportBytes = inner.take(SGX_REPORT_BYTES);
-  const qeReportSignature = inner.take(64);
-  const qeAuthData = inner.take(inner.bounded(inner.u16(), MAX_AUTH_DATA_BYTES));
+  const qeReportBytes = inner.view(SGX_REPORT_BYTES);
+  const qeReportSignature = inner.view(64);
+  const qeAuthData = inner.view(inner.bounded(inner.u16(), MAX_AUTH_DATA_BYTES));
   const type = inner.u16();
-  const data = inner.take(inner.bounded(inner.u32(), MAX_CERTIFICATION_DATA_BYTES));
+  const data = inner.view(inner.bounded(inner.u32(), MAX_CERTIFICATION_DATA_BYTES));
   inner.end();
   return {
     quoteSignature,
@@ -92,7 +92,7 @@ function unwrapQeReport(outer: BinaryReader): BinaryReader {
       "attest.invalid",
       `expected certification data of type 6 (QE report) in the quote, got ${type}`,
     );
-  const inner = outer.take(outer.u32());
+  const inner = outer.view(outer.u32());
   outer.end();
   return reader(inner, "the quote's QE report certification data");
 }

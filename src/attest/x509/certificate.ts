@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { equalBytes, PpmlError } from "../../base/index.ts";
+import { equalPublicBytes, PpmlError } from "../../base/index.ts";
 import {
   DER,
   derContent,
@@ -77,7 +77,9 @@ export function parseCertificate(der: Uint8Array): Certificate {
   if (outer.length !== 3 || fields.length !== 8) throw invalid("expected an X.509 version 3 form");
   requireVersion3(version);
   // RFC 5280 4.1.1.2: "This field MUST contain the same algorithm identifier as the signature field".
-  if (!equalBytes(derEncoding(expectTag(innerAlgorithm, DER.sequence)), derEncoding(algorithm)))
+  if (
+    !equalPublicBytes(derEncoding(expectTag(innerAlgorithm, DER.sequence)), derEncoding(algorithm))
+  )
     throw invalid("the signature algorithms inside and outside differ");
   const times = readDerSequence(expectTag(validity, DER.sequence));
   return new ParsedCertificate({
@@ -85,7 +87,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
     algorithm: derEncoding(algorithm),
     algorithmOid: readDerOid(readDerSequence(algorithm)[0]),
     signature: readDerBitString(outer[2]),
-    serial: derContent(checkSerial(serial)),
+    serial: readSerial(serial),
     issuer: derEncoding(expectTag(issuer, DER.sequence)),
     subject: derEncoding(expectTag(subject, DER.sequence)),
     commonName: readCommonName(expectTag(subject, DER.sequence)),
@@ -118,6 +120,7 @@ class ParsedCertificate implements Certificate {
   readonly keyUsage: KeyUsage | null;
   readonly extensions: Certificate["extensions"];
   #publicKey: KeyObject | null = null;
+  #issuerKey: KeyObject | null = null;
 
   constructor(read: Read) {
     this.tbs = read.tbs;
@@ -143,33 +146,34 @@ class ParsedCertificate implements Certificate {
   }
 
   get issuerKey(): KeyObject {
-    return readPublicKey(this.spki, importIssuerSpki);
+    this.#issuerKey ??= readPublicKey(this.spki, importIssuerSpki);
+    return this.#issuerKey;
   }
 }
 
 /**
- * Checks the INTEGER of a serial number: 1 to 21 bytes in its shortest form.
+ * Checks the content of a serial number's INTEGER: 1 to 21 bytes in its shortest form.
  * @throws attest.invalid
  * @see RFC 5280 section 4.1.2.2: at most 20 octets, and one more for the sign
  */
-export function checkSerial(value: DerValue | undefined): DerValue {
-  const integer = expectTag(value, DER.integer);
-  const { bytes, start, end } = integer;
+export function checkSerialAt(bytes: Uint8Array, start: number, end: number): void {
   const length = end - start;
-  const [first = 0, second = 0] = length > 1 ? [bytes[start], bytes[start + 1]] : [1];
-  if (
-    length === 0 ||
-    length > 21 ||
-    (first === 0 && second < 0x80) ||
-    (first === 0xff && second >= 0x80)
-  )
+  const first = bytes[start] ?? 0;
+  const high = (bytes[start + 1] ?? 0) >= 0x80;
+  const padded = length > 1 && ((first === 0 && !high) || (first === 0xff && high));
+  if (length === 0 || length > 21 || padded)
     throw invalid("expected a serial number of 1 to 21 bytes in its shortest form");
-  return integer;
 }
 
 /** A certificate's name for messages. */
 export function nameOf(certificate: Pick<Certificate, "commonName">): string {
   return `"${certificate.commonName}"`;
+}
+
+function readSerial(value: DerValue | undefined): Uint8Array {
+  const integer = expectTag(value, DER.integer);
+  checkSerialAt(integer.bytes, integer.start, integer.end);
+  return derContent(integer);
 }
 
 function requireVersion3(value: DerValue | undefined): void {

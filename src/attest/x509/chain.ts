@@ -1,6 +1,6 @@
 import { verify } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { equalBytes, PpmlError, toTimestamp } from "../../base/index.ts";
+import { equalPublicBytes, PpmlError, toTimestamp } from "../../base/index.ts";
 import { nameOf } from "./certificate.ts";
 import { verifyP256 } from "./p256.ts";
 import type { Certificate } from "./certificate.ts";
@@ -32,7 +32,7 @@ export const ECDSA_P256_SHA256: ChainAlgorithm = {
 /** Tells whether an encoded AlgorithmIdentifier is one of the algorithm's. */
 export function isAlgorithm(encoded: Uint8Array, algorithm: ChainAlgorithm): boolean {
   const { identifier, otherIdentifiers = [] } = algorithm;
-  return [identifier, ...otherIdentifiers].some((known) => equalBytes(encoded, known));
+  return [identifier, ...otherIdentifiers].some((known) => equalPublicBytes(encoded, known));
 }
 
 /** Tells whether a key is an EC key on P-384. */
@@ -163,7 +163,7 @@ function checkSignature(
   issuer: TrustAnchor,
   algorithm: ChainAlgorithm,
 ): void {
-  if (!equalBytes(certificate.issuer, issuer.name))
+  if (!equalPublicBytes(certificate.issuer, issuer.name))
     throw refused(certificate, `was not issued by ${nameOf(issuer)}: send the chain in its order`);
   if (!isAlgorithm(certificate.algorithm, algorithm))
     throw refused(
@@ -182,7 +182,7 @@ export function isSignedBy(
   algorithm: ChainAlgorithm,
 ): boolean {
   return (
-    equalBytes(certificate.issuer, issuer.name) &&
+    equalPublicBytes(certificate.issuer, issuer.name) &&
     isAlgorithm(certificate.algorithm, algorithm) &&
     algorithm.verify(certificate.tbs, issuer.publicKey, certificate.signature)
   );

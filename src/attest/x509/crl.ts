@@ -1,10 +1,20 @@
 import type { KeyObject } from "node:crypto";
-import { equalBytes, fromHex, PpmlError, toHex, toTimestamp } from "../../base/index.ts";
+import {
+  copyPublicBytes,
+  equalPublicBytes,
+  fromHex,
+  PpmlError,
+  toHex,
+  toTimestamp,
+} from "../../base/index.ts";
 import {
   DER,
   derContent,
   derEncoding,
+  derEndAt,
+  derStartAt,
   expectTag,
+  expectTagAt,
   readDer,
   readDerAt,
   readDerBitString,
@@ -15,7 +25,7 @@ import {
   readDerTime,
 } from "../der/read.ts";
 import type { DerValue } from "../der/read.ts";
-import { checkSerial, nameOf } from "./certificate.ts";
+import { checkSerialAt, nameOf } from "./certificate.ts";
 import type { Certificate } from "./certificate.ts";
 import { isAlgorithm } from "./chain.ts";
 import type { ChainAlgorithm } from "./chain.ts";
@@ -51,8 +61,7 @@ export type Crl = {
 export function parseCrl(bytes: Uint8Array): Crl {
   if (bytes.byteLength > MAX_CRL_BYTES)
     throw invalid(`expected at most ${MAX_CRL_BYTES} bytes, got ${bytes.byteLength}`);
-  // Not slice(): a Buffer's is a view of the same memory.
-  const der = new Uint8Array(bytes);
+  const der = copyPublicBytes(bytes);
   const outer = readDerSequence(readDer(der, DER.sequence));
   const tbs = expectTag(outer[0], DER.sequence);
   const algorithm = expectTag(outer[1], DER.sequence);
@@ -62,7 +71,9 @@ export function parseCrl(bytes: Uint8Array): Crl {
   // RFC 5280 5.1.2.1: extensions are there, so that version "MUST be present and MUST specify version 2".
   if (readDerSmallInteger(version) !== 1) throw invalid("expected version 2");
   // RFC 5280 5.1.1.2: "This field MUST contain the same algorithm identifier as the signature field".
-  if (!equalBytes(derEncoding(expectTag(innerAlgorithm, DER.sequence)), derEncoding(algorithm)))
+  if (
+    !equalPublicBytes(derEncoding(expectTag(innerAlgorithm, DER.sequence)), derEncoding(algorithm))
+  )
     throw invalid("the signature algorithms inside and outside differ");
   const rest = fields.slice(5);
   const list = rest[0]?.tag === DER.sequence ? rest.shift() : undefined;
@@ -96,7 +107,7 @@ export function verifyCrl(
   },
 ): void {
   const { issuer, algorithm, nowMs, what } = options;
-  if (!equalBytes(crl.issuer, issuer.name))
+  if (!equalPublicBytes(crl.issuer, issuer.name))
     throw new PpmlError(
       "attest.collateral",
       `${what} is of another issuer: fetch the collateral of this very platform`,
@@ -121,7 +132,7 @@ export function crlValidity(crl: Crl): { readonly fromMs: number; readonly toMs:
 
 /** Refuses a certificate that the CRL of its issuer lists. @throws attest.revoked */
 export function checkNotRevoked(certificate: Certificate, crl: Crl): void {
-  if (!equalBytes(certificate.issuer, crl.issuer))
+  if (!equalPublicBytes(certificate.issuer, crl.issuer))
     throw new PpmlError(
       "attest.collateral",
       `no CRL of the issuer of ${nameOf(certificate)} is there: fetch the collateral of this platform's PCK certificate`,
@@ -138,13 +149,24 @@ export function checkNotRevoked(certificate: Certificate, crl: Crl): void {
 export function isRevoked(crl: Pick<Crl, "revoked">, serial: Uint8Array): boolean {
   const { revoked } = crl;
   for (let at = 0; at < revoked.byteLength;) {
-    const entry = readDerAt(revoked, at, revoked.byteLength);
-    const { start, end } = readDerAt(revoked, entry.start, entry.end);
-    if (end - start === serial.byteLength && equalBytes(revoked.subarray(start, end), serial))
+    const end = derEndAt(revoked, at, revoked.byteLength);
+    const integer = derStartAt(revoked, at);
+    const start = derStartAt(revoked, integer);
+    if (
+      derEndAt(revoked, integer, end) - start === serial.byteLength &&
+      hasAt(revoked, start, serial)
+    )
       return true;
-    at = entry.end;
+    at = end;
   }
   return false;
+}
+
+/** Whether these bytes stand at `offset`. */
+function hasAt(bytes: Uint8Array, offset: number, expected: Uint8Array): boolean {
+  for (let index = 0; index < expected.byteLength; index += 1)
+    if (bytes[offset + index] !== expected[index]) return false;
+  return true;
 }
 
 /**
@@ -153,17 +175,23 @@ export function isRevoked(crl: Pick<Crl, "revoked">, serial: Uint8Array): boolea
  */
 function checkRevoked(list: DerValue): Uint8Array {
   const { bytes, end } = list;
-  for (let at = list.start; at < end;) {
-    const entry = expectTag(readDerAt(bytes, at, end), DER.sequence);
-    const serial = readDerAt(bytes, entry.start, entry.end);
-    checkSerial(serial);
-    const date = readDerAt(bytes, serial.end, entry.end);
-    // When it was revoked does not matter, only that it was.
-    if (date.tag !== DER.utcTime) expectTag(date, DER.generalizedTime);
-    if (date.end < entry.end) checkEntryExtensions(bytes, date.end, entry.end);
-    at = entry.end;
-  }
+  for (let at = list.start; at < end;) at = checkEntry(bytes, at, end);
   return derContent(list);
+}
+
+/** Checks the entry at `offset`, and gives where it ends. */
+function checkEntry(bytes: Uint8Array, offset: number, limit: number): number {
+  const end = derEndAt(bytes, offset, limit);
+  expectTagAt(bytes, offset, DER.sequence);
+  const serial = derStartAt(bytes, offset);
+  const date = derEndAt(bytes, serial, end);
+  expectTagAt(bytes, serial, DER.integer);
+  checkSerialAt(bytes, derStartAt(bytes, serial), date);
+  const rest = derEndAt(bytes, date, end);
+  // When it was revoked does not matter, only that it was.
+  if (bytes[date] !== DER.utcTime) expectTagAt(bytes, date, DER.generalizedTime);
+  if (rest < end) checkEntryExtensions(bytes, rest, end);
+  return end;
 }
 
 /** RFC 5280 section 5.3: an unknown critical extension of an entry says that the list cannot be used. */
@@ -175,10 +203,7 @@ function checkEntryExtensions(bytes: Uint8Array, from: number, to: number): void
 
 /** Whether this is just a reason code, not critical, as in each of Intel's entries. @see RFC 5280 section 5.3.1 */
 function isReasonCode(bytes: Uint8Array, from: number, to: number): boolean {
-  if (to - from !== REASON_CODE.byteLength + 1) return false;
-  for (let index = 0; index < REASON_CODE.byteLength; index += 1)
-    if (bytes[from + index] !== REASON_CODE[index]) return false;
-  return true;
+  return to - from === REASON_CODE.byteLength + 1 && hasAt(bytes, from, REASON_CODE);
 }
 
 function checkExtensions(wrapper: DerValue): void {

@@ -1,6 +1,6 @@
 import { createPublicKey, verify } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { equalBytes, fromHex, toBase64 } from "../../base/index.ts";
+import { equalPublicBytes, fromHex, toBase64 } from "../../base/index.ts";
 
 /** SubjectPublicKeyInfo of an EC key on P-256 up to its uncompressed point's x and y. @see RFC 5480 section 2 */
 const SPKI_PREFIX = fromHex("3059301306072a8648ce3d020106082a8648ce3d03010703420004");
@@ -27,7 +27,7 @@ export function isP256(key: KeyObject): boolean {
 export function importSpki(spki: Uint8Array): KeyObject {
   const key = importBase64(toBase64(spki));
   const { length } = SPKI_PREFIX;
-  if (spki.byteLength === SPKI_BYTES && equalBytes(spki.subarray(0, length), SPKI_PREFIX))
+  if (spki.byteLength === SPKI_BYTES && equalPublicBytes(spki.subarray(0, length), SPKI_PREFIX))
     known.add(key);
   return key;
 }
@@ -71,29 +71,23 @@ export function verifyP256Raw(data: Uint8Array, key: KeyObject, signature: Uint8
   return signature.byteLength === 64 && verifyP256(data, key, encodeSignature(signature));
 }
 
-/** Ecdsa-Sig-Value of r and s. @see RFC 3279 section 2.2.3 */
+/** Ecdsa-Sig-Value of r and s: two numbers without leading zeros. @see RFC 3279 section 2.2.3 */
 function encodeSignature(signature: Uint8Array): Uint8Array {
-  const [r, s] = [shortest(signature.subarray(0, 32)), shortest(signature.subarray(32))];
-  const rBytes = r.byteLength + signByte(r);
-  const sBytes = s.byteLength + signByte(s);
   // From Node's pool: a Uint8Array of more than 64 bytes is an allocation of its own.
-  const der = Buffer.allocUnsafe(6 + rBytes + sBytes);
-  // The zero after each length is the number's own first byte where it needs none.
-  der.set([0x30, 4 + rBytes + sBytes, 0x02, rBytes, 0], 0);
-  der.set(r, 4 + signByte(r));
-  der.set([0x02, sBytes, 0], 4 + rBytes);
-  der.set(s, 6 + rBytes + signByte(s));
-  return der;
-}
-
-/** Without leading zeros, one of which stays where there is nothing else. */
-function shortest(bytes: Uint8Array): Uint8Array {
-  let start = 0;
-  while (start < bytes.byteLength - 1 && bytes[start] === 0) start += 1;
-  return bytes.subarray(start);
-}
-
-/** A number whose highest bit is set takes one zero byte before it, so that it is not negative. */
-function signByte(bytes: Uint8Array): 0 | 1 {
-  return (bytes[0] ?? 0) >= 0x80 ? 1 : 0;
+  const der = Buffer.allocUnsafe(72);
+  let at = 2;
+  for (const end of [32, 64]) {
+    let start = end - 32;
+    while (start < end - 1 && signature[start] === 0) start += 1;
+    // A number whose highest bit is set takes a zero byte before it, so that it is not negative.
+    const sign = (signature[start] ?? 0) >= 0x80 ? 1 : 0;
+    der[at] = 0x02;
+    der[at + 1] = sign + end - start;
+    der[at + 2] = 0;
+    at += 2 + sign;
+    for (; start < end; start += 1, at += 1) der[at] = signature[start] ?? 0;
+  }
+  der[0] = 0x30;
+  der[1] = at - 2;
+  return der.subarray(0, at);
 }

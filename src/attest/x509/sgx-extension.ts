@@ -2,12 +2,14 @@ import { fromHex, PpmlError } from "../../base/index.ts";
 import {
   DER,
   derContent,
+  derEndAt,
+  derStartAt,
   expectTag,
+  expectTagAt,
   readDer,
   readDerAt,
   readDerBoolean,
   readDerOid,
-  readDerSequence,
   readDerSmallInteger,
 } from "../der/read.ts";
 import type { DerValue } from "../der/read.ts";
@@ -65,22 +67,18 @@ export function parsePckPlatform(certificate: Certificate): PckPlatform {
       "attest.invalid",
       `expected a PCK certificate, got "${certificate.commonName}", which has no extension ${SGX_OID}`,
     );
-  const members = readMembers(readDer(extension.value, DER.sequence), PREFIX);
-  const take = (number: number): DerValue | undefined => {
-    const value = members.get(number);
-    members.delete(number);
-    return value;
-  };
-  const tcb = readTcb(expectTag(take(2), DER.sequence));
-  const type = SGX_TYPES[readEnumerated(take(5))];
+  const members = readMembers(readDer(extension.value, DER.sequence), { prefix: PREFIX, max: 7 });
+  const [, ppid, tcb, pceId, fmspc, sgxType, instance, configuration] = members;
+  const type = SGX_TYPES[readEnumerated(sgxType)];
   if (type === undefined) throw invalid("an unknown SGX type");
-  const instance = take(6);
-  const configuration = take(7);
-  const platform = {
-    ppid: readOctets(take(1), 16),
-    ...tcb,
-    pceId: readOctets(take(3), 2),
-    fmspc: readOctets(take(4), 6),
+  const { tcbComponents, pceSvn, cpuSvn } = readTcb(expectTag(tcb, DER.sequence));
+  return {
+    ppid: readOctets(ppid, 16),
+    tcbComponents,
+    pceSvn,
+    cpuSvn,
+    pceId: readOctets(pceId, 2),
+    fmspc: readOctets(fmspc, 6),
     sgxType: type,
     platformInstanceId: instance === undefined ? null : readOctets(instance, 16),
     configuration:
@@ -88,52 +86,62 @@ export function parsePckPlatform(certificate: Certificate): PckPlatform {
         ? null
         : readConfiguration(expectTag(configuration, DER.sequence)),
   };
-  requireNone(members);
-  return platform;
 }
 
 /** 1.2: sixteen SVNs, then 17 PCESVN and 18 CPUSVN. */
 function readTcb(value: DerValue): Pick<PckPlatform, "tcbComponents" | "pceSvn" | "cpuSvn"> {
-  const members = readMembers(value, TCB_PREFIX);
-  const small = (number: number, max: number): number => {
-    const svn = readDerSmallInteger(members.get(number));
-    if (svn > max) throw invalid(`an SVN over ${max}`);
-    members.delete(number);
-    return svn;
+  const members = readMembers(value, { prefix: TCB_PREFIX, max: 18 });
+  const tcbComponents: number[] = [];
+  for (let number = 1; number <= TCB_COMPONENTS; number += 1)
+    tcbComponents.push(readSvn(members[number], 255));
+  return {
+    tcbComponents,
+    pceSvn: readSvn(members[17], 0xffff),
+    cpuSvn: readOctets(members[18], 16),
   };
-  const tcbComponents = Array.from({ length: TCB_COMPONENTS }, (_, index) => small(index + 1, 255));
-  const pceSvn = small(17, 0xffff);
-  const cpuSvn = readOctets(members.get(18), 16);
-  members.delete(18);
-  requireNone(members);
-  return { tcbComponents, pceSvn, cpuSvn };
+}
+
+function readSvn(value: DerValue | undefined, max: number): number {
+  const svn = readDerSmallInteger(value);
+  if (svn > max) throw invalid(`an SVN over ${max}`);
+  return svn;
 }
 
 /** 1.7: 1 dynamic platform, 2 cached keys, 3 SMT. */
 function readConfiguration(value: DerValue): PckConfiguration {
-  const members = readMembers(value, CONFIGURATION_PREFIX);
-  const flag = (number: number): boolean | null => {
-    const member = members.get(number);
-    members.delete(number);
-    return member === undefined ? null : readDerBoolean(member);
+  const [, dynamicPlatform, cachedKeys, smtEnabled] = readMembers(value, {
+    prefix: CONFIGURATION_PREFIX,
+    max: 3,
+  });
+  return {
+    dynamicPlatform: readFlag(dynamicPlatform),
+    cachedKeys: readFlag(cachedKeys),
+    smtEnabled: readFlag(smtEnabled),
   };
-  const configuration = { dynamicPlatform: flag(1), cachedKeys: flag(2), smtEnabled: flag(3) };
-  requireNone(members);
-  return configuration;
 }
 
-/** The members of a list of (OID, value), by the number behind `prefix`, which is less than 128. */
-function readMembers(list: DerValue, prefix: Uint8Array): Map<number, DerValue> {
-  const members = new Map<number, DerValue>();
-  const { bytes } = list;
-  for (const item of readDerSequence(list)) {
-    const { start, end } = expectTag(item, DER.sequence);
-    const oid = expectTag(readDerAt(bytes, start, end), DER.oid);
-    const value = readDerAt(bytes, oid.end, end);
+function readFlag(value: DerValue | undefined): boolean | null {
+  return value === undefined ? null : readDerBoolean(value);
+}
+
+/** The values of a list of (OID, value), each at the number behind `prefix`: 1 to `max`, less than 128. */
+function readMembers(
+  { bytes, start, end }: DerValue,
+  { prefix, max }: { readonly prefix: Uint8Array; readonly max: number },
+): readonly (DerValue | undefined)[] {
+  const members = new Array<DerValue | undefined>(max + 1).fill(undefined);
+  for (let at = start; at < end;) {
+    const next = derEndAt(bytes, at, end);
+    expectTagAt(bytes, at, DER.sequence);
+    const oid = expectTag(readDerAt(bytes, derStartAt(bytes, at), next), DER.oid);
+    const value = readDerAt(bytes, oid.end, next);
     const number = numberBehind(oid, prefix);
-    if (value.end !== end || number === null || members.has(number))
+    if (value.end !== next || number === null || members[number] !== undefined)
       throw invalid(`a member ${readDerOid(oid)} that is malformed or there twice`);
-    members.set(number, value);
+    if (number === 0 || number > max)
+      throw invalid(`a member with number ${number} that is not known`);
+    members[number] = value;
+    at = next;
   }
   return members;
 }
@@ -145,11 +153,6 @@ function numberBehind({ bytes, start, end }: DerValue, prefix: Uint8Array): numb
     if (bytes[start + index] !== prefix[index]) return null;
   const number = bytes[end - 1] ?? 0x80;
   return number < 0x80 ? number : null;
-}
-
-function requireNone(members: ReadonlyMap<number, DerValue>): void {
-  const [number] = members.keys();
-  if (number !== undefined) throw invalid(`a member with number ${number} that is not known`);
 }
 
 function readOctets(value: DerValue | undefined, length: number): Uint8Array {

@@ -1,4 +1,4 @@
-import { equalBytes, PpmlError } from "../../../base/index.ts";
+import { equalPublicBytes, PpmlError } from "../../../base/index.ts";
 import { parseCertificate } from "../../x509/certificate.ts";
 import type { Certificate } from "../../x509/certificate.ts";
 import type { TrustAnchor } from "../../x509/chain.ts";
@@ -32,8 +32,8 @@ export function parseIntelChain(
     (body) => anchor.known.find(body) ?? parseCertificate(decodePemBody(body)),
   );
   const last = certificates.at(-1);
-  if (last !== undefined && equalBytes(last.subject, last.issuer)) {
-    if (!equalBytes(last.subject, anchor.name) || !equalBytes(last.spki, anchor.spki))
+  if (last !== undefined && equalPublicBytes(last.subject, last.issuer)) {
+    if (!equalPublicBytes(last.subject, anchor.name) || !equalPublicBytes(last.spki, anchor.spki))
       throw new PpmlError(
         "attest.not_verified",
         `${what} ends in a root "${last.commonName}" that is not the pinned one: its key or name differs`,

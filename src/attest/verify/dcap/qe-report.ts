@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { concatBytes, equalBytes, PpmlError, sha256, toHex } from "../../../base/index.ts";
+import { concatBytes, equalPublicBytes, PpmlError, sha256, toHex } from "../../../base/index.ts";
 import type { QeIdentity, QeTcbLevel } from "../../collateral/qe-identity.ts";
 import type { DcapSignature } from "../../evidence/dcap-signature.ts";
 import { sgxAttributes } from "../../evidence/sgx-report.ts";
@@ -54,8 +54,10 @@ function verifyQeReport(signature: DcapSignature, pckKey: KeyObject): void {
       "attest.not_verified",
       `expected ${QE_AUTH_DATA_BYTES} bytes of QE Authentication Data, got ${signature.qeAuthData.byteLength}`,
     );
-  const bound = sha256(signature.attestationKey, signature.qeAuthData);
-  if (!equalBytes(signature.qeReport.reportData, concatBytes(bound, new Uint8Array(32))))
+  const { reportData } = signature.qeReport;
+  const bound = sha256(concatBytes(signature.attestationKey, signature.qeAuthData));
+  const isBound = equalPublicBytes(reportData.subarray(0, bound.byteLength), bound);
+  if (!isBound || reportData.subarray(bound.byteLength).some((byte) => byte !== 0))
     throw new PpmlError(
       "attest.not_verified",
       "the Quoting Enclave's report does not bind this attestation key",
@@ -84,7 +86,7 @@ export function verifyQuoteSignature(
  * @see Intel SGX and TDX PCS API v4, Enclave Identity V2, "Enclave TCB status determination"
  */
 function matchQeIdentity(report: SgxReport, identity: QeIdentity): QeTcbLevel {
-  if (!equalBytes(report.mrSigner, identity.mrsigner))
+  if (!equalPublicBytes(report.mrSigner, identity.mrsigner))
     throw mismatch("MRSIGNER", toHex(identity.mrsigner), toHex(report.mrSigner));
   if (sgxAttributes(report.attributes).debug)
     throw new PpmlError(

@@ -1,4 +1,4 @@
-import { equalBytes, PpmlError, toHex } from "../../../base/index.ts";
+import { equalPublicBytes, PpmlError, toHex } from "../../../base/index.ts";
 import type { TcbInfo, TcbLevel } from "../../collateral/tcb-info.ts";
 import type { PckPlatform } from "../../x509/sgx-extension.ts";
 
@@ -17,12 +17,12 @@ export function requireTcbInfoOf(
       "attest.collateral",
       `expected TCB info of ${tee.toUpperCase()}, got of ${info.id}: fetch it for the quote's kind`,
     );
-  if (!equalBytes(info.fmspc, platform.fmspc))
+  if (!equalPublicBytes(info.fmspc, platform.fmspc))
     throw new PpmlError(
       "attest.collateral",
       `expected TCB info of FMSPC ${toHex(platform.fmspc)}, got of ${toHex(info.fmspc)}: fetch it for this platform`,
     );
-  if (!equalBytes(info.pceId, platform.pceId))
+  if (!equalPublicBytes(info.pceId, platform.pceId))
     throw new PpmlError(
       "attest.collateral",
       `expected TCB info of PCE ${toHex(platform.pceId)}, got of ${toHex(info.pceId)}: fetch it for this platform`,

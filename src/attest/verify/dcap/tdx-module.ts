@@ -1,4 +1,4 @@
-import { equalBytes, PpmlError, toHex } from "../../../base/index.ts";
+import { equalPublicBytes, PpmlError, toHex } from "../../../base/index.ts";
 import type { TcbInfo, TdxModule, TdxModuleIdentity } from "../../collateral/tcb-info.ts";
 import type { TdReport } from "../../evidence/td-report.ts";
 import type { PckPlatform } from "../../x509/sgx-extension.ts";
@@ -16,7 +16,7 @@ export function checkTdxModule(info: TcbInfo, report: TdReport): void {
   if (info.tdxModule === undefined)
     throw new PpmlError("attest.collateral", "the TDX TCB info does not describe a TDX module");
   const expected: TdxModule = moduleIdentityOf(info, report.teeTcbSvn) ?? info.tdxModule;
-  if (!equalBytes(report.mrSignerSeam, expected.mrsigner))
+  if (!equalPublicBytes(report.mrSignerSeam, expected.mrsigner))
     throw new PpmlError(
       "attest.not_verified",
       `expected a TDX module signed by ${toHex(expected.mrsigner)}, got by ${toHex(report.mrSignerSeam)}`,

@@ -1,4 +1,4 @@
-import { equalBytes, PpmlError, toTimestamp } from "../../../base/index.ts";
+import { equalPublicBytes, PpmlError, toTimestamp } from "../../../base/index.ts";
 import type { DcapCollateral } from "../../collateral/dcap-collateral.ts";
 import { parseQeIdentity } from "../../collateral/qe-identity.ts";
 import type { QeIdentity } from "../../collateral/qe-identity.ts";
@@ -43,7 +43,7 @@ export function verifyCollateral(
     what: "the TCB info's issuer chain",
   });
   // Intel signs both with one key: the same chain is not verified twice.
-  const qeSigner = equalBytes(collateral.tcbInfoIssuerChain, collateral.qeIdentityIssuerChain)
+  const qeSigner = equalPublicBytes(collateral.tcbInfoIssuerChain, collateral.qeIdentityIssuerChain)
     ? tcbSigner
     : verifySigner(collateral.qeIdentityIssuerChain, {
         ...signerOptions,

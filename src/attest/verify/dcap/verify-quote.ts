@@ -1,4 +1,4 @@
-import { equalBytes, PpmlError, toHex } from "../../../base/index.ts";
+import { equalPublicBytes, PpmlError, toHex } from "../../../base/index.ts";
 import { checkedCollateral } from "../../collateral/dcap-collateral.ts";
 import type { DcapCollateral } from "../../collateral/dcap-collateral.ts";
 import type { QeIdentity } from "../../collateral/qe-identity.ts";
@@ -129,7 +129,7 @@ function evaluateTcb(
 }
 
 function checkHeader(header: DcapQuoteHeader): void {
-  if (!equalBytes(header.qeVendorId, INTEL_QE_VENDOR_ID))
+  if (!equalPublicBytes(header.qeVendorId, INTEL_QE_VENDOR_ID))
     throw new PpmlError(
       "attest.unsupported",
       `expected a quote of Intel's Quoting Enclave, got QE vendor ${toHex(header.qeVendorId)}`,
