@@ -1,4 +1,5 @@
 import {
+  nextAdvisoryIds,
   readAdvisoryIds,
   readHexBytes,
   readList,
@@ -7,8 +8,10 @@ import {
   readText,
   readTime,
   readUnsigned,
+  wrongMember,
 } from "./members.ts";
 import type { Members } from "./members.ts";
+import type { JsonReader } from "./json-reader.ts";
 import { parseSignedJson } from "./signed-json.ts";
 import { MODULE_STATUSES, PLATFORM_STATUSES } from "./tcb-status.ts";
 import type { ModuleStatus, PlatformStatus } from "./tcb-status.ts";
@@ -67,6 +70,7 @@ export type TdxModuleTcbLevel = {
 
 const IDS = ["SGX", "TDX"] as const;
 const COMPONENTS = 16;
+const MAX_LEVELS = 500;
 
 /**
  * Parses the JSON of TCB info, version 3, with its levels in the order in which they are to be tried:
@@ -76,7 +80,7 @@ const COMPONENTS = 16;
  * @see Intel SGX and TDX PCS API v4, "TCB Info V3"
  */
 export function parseTcbInfo(json: Uint8Array): TcbInfo {
-  const members = parseSignedJson(json, { what: "the TCB info", version: [3] });
+  const { levels, members } = readStatement(json);
   const unsigned = (name: string, max: number): number => readUnsigned(members[name], max, name);
   const { tdxModule, tdxModuleIdentities } = members;
   return {
@@ -96,43 +100,101 @@ export function parseTcbInfo(json: Uint8Array): TcbInfo {
       max: 100,
       read: readModuleIdentity,
     }),
-    tcbLevels: readList(members["tcbLevels"], {
-      name: "tcbLevels",
-      min: 1,
-      max: 500,
-      read: readLevel,
-    }).toSorted(compareLevels),
+    tcbLevels: levels.toSorted(compareLevels),
   };
 }
 
-function readLevel(value: unknown): TcbLevel {
-  const level = readMembers(value, "tcbLevels");
-  const { pcesvn, sgxtcbcomponents, tdxtcbcomponents } = readMembers(level["tcb"], "tcb");
-  return {
-    tcb: {
-      sgxtcbcomponents: readComponents(sgxtcbcomponents),
-      pcesvn: readUnsigned(pcesvn, 0xffff, "pcesvn"),
-      tdxtcbcomponents:
-        tdxtcbcomponents === undefined ? undefined : readComponents(tdxtcbcomponents),
+/** The levels, which are nearly all of it, and all other members as they are. */
+function readStatement(bytes: Uint8Array): {
+  readonly levels: readonly TcbLevel[];
+  readonly members: Members;
+} {
+  let levels: readonly TcbLevel[] = [];
+  const members = parseSignedJson(bytes, {
+    what: "the TCB info",
+    version: [3],
+    readOwn: (json) => {
+      if (!json.isNamed("tcbLevels")) return false;
+      levels = readLevels(json);
+      return true;
     },
-    tcbDate: readTime(level["tcbDate"], "tcbDate"),
-    tcbStatus: readOneOf(level["tcbStatus"], PLATFORM_STATUSES, "tcbStatus"),
-    advisoryIDs: readAdvisoryIds(level["advisoryIDs"]),
+  });
+  if (levels.length === 0) throw wrongMember("tcbLevels", `a list of 1 to ${MAX_LEVELS}`);
+  return { levels, members };
+}
+
+function readLevels(json: JsonReader): readonly TcbLevel[] {
+  const levels: TcbLevel[] = [];
+  json.enterList();
+  while (json.nextItem()) {
+    if (levels.length === MAX_LEVELS)
+      throw wrongMember("tcbLevels", `a list of 1 to ${MAX_LEVELS}`);
+    levels.push(readLevel(json));
+  }
+  return levels;
+}
+
+function readLevel(json: JsonReader): TcbLevel {
+  let tcb: TcbLevel["tcb"] | undefined;
+  let date: unknown;
+  let status: unknown;
+  let advisoryIDs: readonly string[] = [];
+  json.enterObject();
+  while (json.nextMember()) {
+    if (json.isNamed("tcb")) tcb = readTcb(json);
+    else if (json.isNamed("tcbDate")) date = json.value();
+    else if (json.isNamed("tcbStatus")) status = json.value();
+    else if (json.isNamed("advisoryIDs")) advisoryIDs = nextAdvisoryIds(json);
+    else json.value();
+  }
+  if (tcb === undefined) throw wrongMember("tcb", "an object");
+  return {
+    tcb,
+    tcbDate: readTime(date, "tcbDate"),
+    tcbStatus: readOneOf(status, PLATFORM_STATUSES, "tcbStatus"),
+    advisoryIDs,
+  };
+}
+
+function readTcb(json: JsonReader): TcbLevel["tcb"] {
+  let sgxtcbcomponents: readonly number[] | undefined;
+  let tdxtcbcomponents: readonly number[] | undefined;
+  let pcesvn: unknown;
+  json.enterObject();
+  while (json.nextMember()) {
+    if (json.isNamed("sgxtcbcomponents")) sgxtcbcomponents = readComponents(json);
+    else if (json.isNamed("tdxtcbcomponents")) tdxtcbcomponents = readComponents(json);
+    else if (json.isNamed("pcesvn")) pcesvn = json.value();
+    else json.value();
+  }
+  if (sgxtcbcomponents === undefined) throw wrongMember("sgxtcbcomponents", "a list of 16");
+  return {
+    sgxtcbcomponents,
+    pcesvn: readUnsigned(pcesvn, 0xffff, "pcesvn"),
+    tdxtcbcomponents,
   };
 }
 
 /** Sixteen SVNs; category and type beside them are for people. */
-function readComponents(value: unknown): readonly number[] {
-  return readList(value, {
-    name: "tcbcomponents",
-    min: COMPONENTS,
-    max: COMPONENTS,
-    read: readComponent,
-  });
+function readComponents(json: JsonReader): readonly number[] {
+  const svns: number[] = [];
+  json.enterList();
+  while (json.nextItem()) {
+    if (svns.length === COMPONENTS) throw wrongMember("tcbcomponents", "a list of 16");
+    svns.push(readComponent(json));
+  }
+  if (svns.length < COMPONENTS) throw wrongMember("tcbcomponents", "a list of 16");
+  return svns;
 }
 
-function readComponent(value: unknown): number {
-  return readUnsigned(readMembers(value, "tcbcomponents")["svn"], 255, "svn");
+function readComponent(json: JsonReader): number {
+  let svn: unknown;
+  json.enterObject();
+  while (json.nextMember()) {
+    if (json.isNamed("svn")) svn = json.value();
+    else json.value();
+  }
+  return readUnsigned(svn, 255, "svn");
 }
 
 function readModule(members: Members): TdxModule {

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { isPpmlError, utf8 } from "../../../src/base/index.ts";
+import { JsonReader } from "../../../src/attest/collateral/json-reader.ts";
+
+/** Reads a text whose outermost objects and lists are stepped through, `depth` deep. */
+function read(text: string, depth: number): unknown {
+  const json = new JsonReader(utf8(text), "the text");
+  const value = step(json, text.trimStart()[0] ?? "", depth);
+  json.end();
+  return value;
+}
+
+function step(json: JsonReader, open: string, depth: number): unknown {
+  if (open === "[" && depth > 0) {
+    const items: unknown[] = [];
+    json.enterList();
+    while (json.nextItem()) items.push(json.value());
+    return items;
+  }
+  if (open !== "{" || depth === 0) return json.value();
+  const members = new Map<string, unknown>();
+  json.enterObject();
+  while (json.nextMember()) members.set(json.name(), json.value());
+  return Object.fromEntries(members);
+}
+
+function outcome(work: () => unknown): unknown {
+  try {
+    return { value: work() };
+  } catch (error) {
+    assert.ok(error instanceof SyntaxError || isPpmlError(error, "attest.invalid"), String(error));
+    return "refused";
+  }
+}
+
+/** A name with an escape is refused, where JSON.parse reads it. */
+const hasNameWithMore = (text: string): boolean => /[^ -~]|\\/.test(text);
+
+test("any JSON is read as JSON.parse reads it", () => {
+  fc.assert(
+    fc.property(fc.json(), fc.nat(1), (text, depth) => {
+      if (hasNameWithMore(text)) return;
+      assert.deepEqual(
+        outcome(() => read(text, depth)),
+        { value: JSON.parse(text) },
+      );
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("what JSON.parse refuses is refused, and the rest is read alike", () => {
+  const pieces = ["{", "}", "[", "]", ",", ":", '"a"', '"b\\n"', "1", "0", "01", "1.0", "-0", " "];
+  const more = ["1e2", "null", "true", "nul", '"', "\t", "1234567890123", '"\u0001"', '"é"', "\n"];
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom(...pieces, ...more), { maxLength: 9 }),
+      fc.constantFrom(["{", "}"], ["[", "]"], ["", ""], ['{"a":', "}"], ["[1,", "]"]),
+      (inner, [open, close]) => {
+        const text = `${open}${inner.join("")}${close}`;
+        const got = outcome(() => read(text, 1));
+        if (got === "refused" && hasNameWithMore(text)) return;
+        assert.deepEqual(
+          got,
+          outcome(() => JSON.parse(text) as unknown),
+          text,
+        );
+      },
+    ),
+    { numRuns: 5000 },
+  );
+});
+
+test("texts with escapes and other characters are values, and no names", () => {
+  assert.deepEqual(read('{"a":"\\u0062é","c":["\\"",{}]}', 1), { a: "bé", c: ['"', {}] });
+  for (const name of ["\\u0061", "é", 'a\\"'])
+    assert.throws(() => read(`{"${name}":1}`, 1), { code: "attest.invalid", message: /the text/ });
+  assert.throws(() => new JsonReader(Uint8Array.of(0x22, 0xff, 0x22), "it").value(), {
+    code: "attest.invalid",
+  });
+});
+
+test("of two members with one name the later one counts, and __proto__ is a name", () => {
+  assert.deepEqual(read('{"a":1,"a":2}', 1), { a: 2 });
+  const value = read('{"__proto__":{"b":1}}', 1);
+  assert.ok(typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__"));
+});
