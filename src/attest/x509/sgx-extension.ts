@@ -129,7 +129,7 @@ function readMembers(
   { bytes, start, end }: DerValue,
   { prefix, max }: { readonly prefix: Uint8Array; readonly max: number },
 ): readonly (DerValue | undefined)[] {
-  const members = new Array<DerValue | undefined>(max + 1).fill(undefined);
+  const members = Array<DerValue | undefined>(max + 1).fill(undefined);
   for (let at = start; at < end;) {
     const next = derEndAt(bytes, at, end);
     expectTagAt(bytes, at, DER.sequence);
