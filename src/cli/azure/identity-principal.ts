@@ -3,10 +3,13 @@ import { PpmlError } from "../../base/index.ts";
 import type { NamedIdentity } from "../../provision/index.ts";
 
 const IDENTITIES_API = "2024-11-30";
+const OBJECT_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
  * The object id in Entra ID of a managed identity: what roles and ACLs name.
- * @throws azure.not_found where it is not there, or what else Azure refuses
+ * People run commands that it stands in: an answer of another form is none.
+ * @throws azure.not_found where it is not there; azure.failed where ARM gives no GUID, or what else
+ * Azure refuses
  */
 export async function principalIdOf(
   connection: AzureConnection,
@@ -18,7 +21,12 @@ export async function principalIdOf(
     throw toAzureFailure(error, { what: `look at the identity ${name}` });
   });
   const principalId = principalOf(body);
-  if (principalId !== null) return principalId;
+  if (principalId !== null && OBJECT_ID.test(principalId)) return principalId;
+  if (principalId !== null)
+    throw new PpmlError(
+      "azure.failed",
+      `expected a GUID as the object id of the identity ${name}; ARM gave ${JSON.stringify(principalId.slice(0, 60))}: run it again, and if it stays so look who answers in Azure's place`,
+    );
   throw new PpmlError(
     "azure.not_found",
     `the identity ${name} is not there: apply first, or correct azure.identities.${name}.existing`,

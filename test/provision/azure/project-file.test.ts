@@ -165,6 +165,19 @@ const WRONG: readonly (readonly [change: object, message: RegExp])[] = [
     },
     /azure\.keyVault\.sku: existing names a vault: say sku: premium/,
   ],
+  ...["a(b)", "-x-y", "..", "a.b.c", "a".repeat(25), "a--b"].map(
+    (name) =>
+      [
+        {
+          keyVault: {
+            existing: `${ID}/Microsoft.KeyVault/managedHSMs/${name}`,
+            sku: "managedHsm",
+            keks: FULL.keyVault.keks,
+          },
+        },
+        /azure\.keyVault\.existing: expected an id that ends with a vault's name/,
+      ] as const,
+  ),
   [{ identities: { vm: FULL.identities.broker } }, /identities\.vm: this name is taken/],
   [
     { registry: { existing: "/subscriptions/x" } },

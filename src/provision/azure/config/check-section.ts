@@ -3,6 +3,7 @@ import { checkDirectories } from "./check-directories.ts";
 import { checkNetwork } from "./check-network.ts";
 import { checkSizes } from "./check-sizes.ts";
 import { OWN_IDENTITIES } from "./own-identities.ts";
+import { vaultNameSchema } from "./patterns.ts";
 import type { SectionProblem } from "./problem.ts";
 
 /**
@@ -73,7 +74,17 @@ function checkHsm({ keyVault, identities, operators }: AzureSection): readonly S
   const { sku, activated, existing = "" } = keyVault;
   const isHsm = sku === "managedHsm";
   const isOfOther = isHsm ? /\/vaults\/[^/]+$/i : /\/managedHSMs\/[^/]+$/i;
+  // It is part of a host's name, and of commands that people run.
+  const hasName = existing === "" || vaultNameSchema.safeParse(existing.split("/").at(-1)).success;
   return [
+    ...(hasName
+      ? []
+      : [
+          problem(
+            ["keyVault", "existing"],
+            "expected an id that ends with a vault's name: 3 to 24 letters, digits or single '-', a letter first, no '-' at the end",
+          ),
+        ]),
     ...(!isHsm && activated !== undefined
       ? [problem(["keyVault", "activated"], "only a Managed HSM is activated: remove it")]
       : []),
