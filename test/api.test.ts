@@ -52,6 +52,7 @@ const PROVISION = [
   "hsmGrants",
   "hsmOf",
   "hsmRoleCommand",
+  "hsmRoleEndCommand",
   "makeEnclaveKey",
   "makePassword",
   "makeTlsFiles",

@@ -29,7 +29,12 @@ export { vmDemand, type VmDemand } from "./azure/vm-demand.ts";
 export { VM_SIZES_DATE, vmSizeOf } from "./azure/vm-sizes.ts";
 export { costItems } from "./azure/cost/demand.ts";
 export { monthlyCost, parsePriceTable } from "./azure/cost/price-table.ts";
-export { type HsmGrant, hsmGrants, hsmRoleCommand } from "./azure/arm/hsm-grants.ts";
+export {
+  type HsmGrant,
+  hsmGrants,
+  hsmRoleCommand,
+  hsmRoleEndCommand,
+} from "./azure/arm/hsm-grants.ts";
 export {
   activationCommands,
   demandActivation,

@@ -19,6 +19,7 @@ type Hsm = {
   readonly state: string;
   readonly next: string;
   readonly commands: readonly string[];
+  readonly takeBack: readonly string[];
 };
 type Up = { readonly how: string; readonly settledKeks: readonly string[]; readonly hsm: Hsm };
 
@@ -49,6 +50,15 @@ async function shell({ twin, cwd }: Site, command: string): Promise<void> {
 
 const keysIn = ({ twin }: Site) =>
   twin.base.state.list(KEYS, { prefix: `${HOST}/` }).map(({ document }) => document);
+
+const rolesIn = ({ twin }: Site) =>
+  twin.base.state
+    .list(HSM_ASSIGNMENTS)
+    .map(({ document: { role, scope } }) => {
+      const name = HSM_ROLES.find(({ id }) => id === role)?.roleName ?? "";
+      return `${name} ${scope}`;
+    })
+    .toSorted();
 
 describe("a Managed HSM that ppml makes, in the double of Azure", () => {
   test("made, activated by the printed commands, keys by ARM, roles by the printed commands", async (context) => {
@@ -99,18 +109,21 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
     assert.equal(done.hsm.next, "roles");
     assert.deepEqual(json<{ changes: object[] }>(plan?.stdout).changes, []);
     for (const command of done.hsm.commands) await shell(site, command);
-    // Given twice, it is one.
+    // Given twice, it is one; and what was needed once goes, at that key alone.
     for (const command of done.hsm.commands) await shell(site, command);
-    const given = base.state.list(HSM_ASSIGNMENTS).map(({ document }) => {
-      const role = HSM_ROLES.find(({ id }) => id === document.role)?.roleName;
-      return `${role ?? ""} ${document.scope}`;
-    });
-    assert.deepEqual(given.sort(), [
+    assert.ok(rolesIn(site).includes("Managed HSM Crypto User /keys/input-direct"));
+    assert.equal(done.hsm.takeBack.length, 1);
+    for (const command of done.hsm.takeBack) await shell(site, command);
+    assert.deepEqual(rolesIn(site), [
       "Managed HSM Crypto Auditor /keys",
       "Managed HSM Crypto Service Encryption User /keys/input",
       "Managed HSM Crypto Service Release User /keys/input-direct",
-      "Managed HSM Crypto User /keys/input-direct",
     ]);
+    // Taken back, it is not missed; nor taken back again by who finds nothing to fix.
+    const [after] = await site.run("up --yes --json");
+    assert.equal(after?.code, 0, after?.stdout);
+    assert.deepEqual(json<Up>(after.stdout).hsm.takeBack, []);
+    for (const command of done.hsm.takeBack) await shell(site, command);
     const direct = keysIn(site).find(({ name }) => name === "input-direct");
     assert.equal(direct?.releasePolicy?.immutable, true);
     assert.deepEqual(direct.versions[0]?.keyOps, ["wrapKey"]);
@@ -153,6 +166,36 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
     assert.equal(errorOf(refused).code, "provision.failed");
     assert.match(errorOf(refused).message, /az keyvault setting update --hsm-name/);
     assert.deepEqual(keysIn(site), []);
+  });
+
+  test("T167: who applies is told of every role at once, for themselves alone, and no role for good that could unwrap", async (context) => {
+    const site = await siteIn(context);
+    const owner = site.twin.base.state.get(TWIN, "twin")?.ownerObjectId ?? "";
+    const other = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+    const operators = [{ objectId: owner, kind: "servicePrincipal" }, { objectId: other }];
+    const direct = { use: "exportable", policy: "analysis" };
+    const keks = { ...FULL.keyVault.keks, second: direct };
+    site.write({ ...withHsm({ keks }), operators });
+    await site.run("up --yes");
+    await activate(site);
+    const all = site.twin.base.state.list(HSM_ASSIGNMENTS);
+    for (const { id } of all) site.twin.base.state.remove(HSM_ASSIGNMENTS, id);
+    site.write({ ...withHsm({ keks, activated: true }), operators });
+    const [refused] = await site.run("up --yes --json");
+    assert.equal(errorOf(refused).code, "azure.denied");
+    const { detail } = json<{ error: { detail: { commands: string[] } } }>(refused?.stdout).error;
+    assert.deepEqual(
+      detail.commands.map((command) => command.split("--assignee-object-id ")[1]),
+      ["input-direct", "second"].map(
+        (kek) => `${owner} --assignee-principal-type ServicePrincipal --scope /keys/${kek}`,
+      ),
+    );
+    await activate(site);
+    const [up] = await site.run("up --yes --json");
+    const { hsm, settledKeks } = json<Up>(up?.stdout);
+    assert.deepEqual(settledKeks, ["input-direct", "second"]);
+    assert.doesNotMatch(hsm.commands.join("\n"), /Managed HSM Crypto User/);
+    assert.equal(hsm.takeBack.length, 4);
   });
 
   test("destroy keeps the HSM and its keys, and what is taken out is let go of", async (context) => {

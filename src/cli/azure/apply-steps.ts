@@ -67,7 +67,7 @@ export async function applyAndSettle(
     ? await runDataPlaneSteps({ ...of, onStep: (step) => context.talk(printable(stepLine(step))) })
     : [];
   const secretRoles = await giveSecretRoles(connection, section);
-  const hsm = await reportManagedHsm(connection, section);
+  const hsm = await reportManagedHsm(connection, section, settledKeks);
   return { ...result, settledKeks, steps, secretRoles, hsm };
 }
 

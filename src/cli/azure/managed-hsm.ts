@@ -8,6 +8,7 @@ import {
   hsmGrants,
   hsmOf,
   hsmRoleCommand,
+  hsmRoleEndCommand,
   type HsmState,
 } from "../../provision/index.ts";
 import { principalIdOf } from "./identity-principal.ts";
@@ -22,6 +23,8 @@ export type HsmReport = {
   readonly next: "activate" | "say-so" | "roles";
   /** The commands to run, in their order. */
   readonly commands: readonly string[];
+  /** The commands that take back roles which nobody needs any more. */
+  readonly takeBack: readonly string[];
 };
 
 /**
@@ -37,38 +40,64 @@ export async function checkManagedHsm(
   if (hsm !== null) demandActivation(section, await stateOf(connection, hsm));
 }
 
-/** What is left to people at the section's Managed HSM once it is there; null where it has none. */
+/**
+ * What is left to people at the section's Managed HSM once it is there; null where it has none.
+ * @param settledKeks whose release policies were fixed just now: the roles for that are to go
+ */
 export async function reportManagedHsm(
   connection: AzureConnection,
   section: AzureSection,
+  settledKeks: readonly string[],
 ): Promise<HsmReport | null> {
   const hsm = hsmOf(section);
   if (hsm === null) return null;
   const { name, isActivated } = hsm;
   const state = await stateOf(connection, hsm);
-  if (!isActivated && state === "active") return { name, state, next: "say-so", commands: [] };
-  if (!isActivated) return { name, state, next: "activate", commands: activationCommands(name) };
-  const commands = await roleCommands(connection, section, () => true);
-  return { name, state, next: "roles", commands };
+  const report = { name, state, commands: [], takeBack: [] };
+  if (!isActivated && state === "active") return { ...report, next: "say-so" };
+  if (!isActivated) return { ...report, next: "activate", commands: activationCommands(name) };
+  const commands = await roleCommands(connection, section, ({ isOnce }) => !isOnce);
+  const takeBack = policyGrants(section, settledKeks).map((grant) =>
+    hsmRoleEndCommand(name, grant, grant.to.operator.objectId),
+  );
+  return { name, state, next: "roles", commands, takeBack };
 }
 
-/** The commands that let the operators fix the release policy of this KEK. */
+/**
+ * The commands that let who applies fix the release policies of these KEKs: every operator, where
+ * Azure's refusal does not say which of them `asking` is.
+ */
 export function operatorCommands(
-  connection: AzureConnection,
   section: AzureSection,
-  kek: string,
-): Promise<readonly string[]> {
-  const isFor = ({ to, scope }: HsmGrant): boolean =>
-    to.kind === "operator" && scope === `/keys/${kek}`;
-  return roleCommands(connection, section, isFor);
+  keks: readonly string[],
+  asking: string | undefined,
+): readonly string[] {
+  const { name = "" } = hsmOf(section) ?? {};
+  const all = policyGrants(section, keks);
+  const own = all.filter(({ to }) => to.operator.objectId === asking);
+  return (own.length > 0 ? own : all).map((grant) =>
+    hsmRoleCommand(name, grant, grant.to.operator.objectId),
+  );
+}
+
+type OperatorGrant = HsmGrant & { readonly to: { readonly kind: "operator" } };
+
+/** The grants by which operators fix the release policies of these KEKs. */
+function policyGrants(section: AzureSection, keks: readonly string[]): readonly OperatorGrant[] {
+  const scopes = new Set(keks.map((kek) => `/keys/${kek}`));
+  return hsmGrants(section).filter(
+    (grant): grant is OperatorGrant =>
+      grant.isOnce && grant.to.kind === "operator" && scopes.has(grant.scope),
+  );
 }
 
 /** A report as lines for people. */
 export function hsmLines(report: HsmReport | null): readonly string[] {
   if (report === null) return [];
-  const { name, next, commands } = report;
+  const { name, next, commands, takeBack } = report;
   if (next === "roles" && commands.length === 0) return [];
   const shown = commands.map((line) => `  ${line}`);
+  const back = takeBack.map((line) => `  ${line}`);
   const told = {
     activate: {
       before: `The Managed HSM ${name} takes no keys before it is activated, which its administrators do, once. Three people make a key pair each; each keeps the .key file and its passphrase offline, apart from the others. Two of the three bring the HSM back after a disaster, with the security domain's file; without them nobody can, Microsoft neither. The last command lets ARM make and list keys in it:`,
@@ -82,7 +111,13 @@ export function hsmLines(report: HsmReport | null): readonly string[] {
     },
     roles: {
       before: `Roles inside the Managed HSM ${name} are not ARM's to give. One of its administrators runs these, once; ppml does not see which of them stand:`,
-      after: [],
+      after:
+        back.length === 0
+          ? []
+          : [
+              "The release policies are fixed, and the role that was needed for it can also give a KEK operations. An administrator takes it back:",
+              ...back,
+            ],
     },
   }[next];
   return [told.before, ...shown, ...told.after];

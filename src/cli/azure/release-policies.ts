@@ -1,3 +1,4 @@
+import type { KeyClient } from "@azure/keyvault-keys";
 import type { AzureConnection } from "../../azure/index.ts";
 import { equalBytes, fromBase64Url, isPpmlError, PpmlError, utf8 } from "../../base/index.ts";
 import { encodeJcs, parseJson } from "../../format/jcs.ts";
@@ -19,63 +20,76 @@ type Input = Freshness & {
 export async function settleReleasePolicies(input: Input): Promise<readonly string[]> {
   const wanted = exportableKeks(input.template);
   if (wanted.length === 0) return [];
-  const [{ KeyClient }, { toAzureFailure }] = await Promise.all([
+  const [keyVault, { toAzureFailure }] = await Promise.all([
     import("@azure/keyvault-keys"),
     import("../../azure/index.ts"),
   ]);
   const { credential, clientOptions } = input.connection;
   const settled: string[] = [];
-  for (const { vault, host, isOfHsm, name, policy } of wanted) {
-    const client = new KeyClient(`https://${host}`, credential, clientOptions);
+  const denied: Denied[] = [];
+  for (const kek of wanted) {
+    const { host, isOfHsm, name } = kek;
+    const client = new keyVault.KeyClient(`https://${host}`, credential, clientOptions);
     try {
-      // Roles inside a Managed HSM are given by people, after the deployment: there is no waiting for them.
-      const get = () => client.getKey(name);
-      const { properties } = await (isOfHsm ? get() : whenAllowed(input, get));
-      const { releasePolicy } = properties;
-      const found = releasePolicy?.encodedPolicy;
-      if (found === undefined || !isSamePolicy(found, policy))
-        throw new PpmlError(
-          "provision.protected",
-          `KEK ${name} of ${vault} has another release policy than ppml.yaml says: somebody changed it, or the project's policy has changed since it was made. Make a new KEK under another name`,
-        );
-      if (releasePolicy?.immutable === true) continue;
-      await client.updateKeyProperties(name, {
-        releasePolicy: { encodedPolicy: policy, immutable: true },
-      });
-      settled.push(name);
+      if (await settle(input, client, kek)) settled.push(name);
     } catch (error) {
       const failure = toAzureFailure(error, {
         what: `make the release policy of KEK ${name} immutable`,
       });
       if (!isPpmlError(failure, "azure.denied")) throw failure;
-      throw await deniedError(input, failure, isOfHsm ? name : null);
+      if (!isOfHsm) throw deniedError(failure, { remedy: OWN_REMEDY });
+      denied.push({ name, failure });
     }
   }
+  requireNoneDenied(input, denied);
   return settled;
 }
 
-/** What who applies lacks: for a Managed HSM the commands that its administrators run. */
-async function deniedError(
-  { connection, section }: Input,
-  failure: PpmlError,
-  hsmKek: string | null,
-): Promise<PpmlError> {
-  const own =
-    "add your object id to azure.operators (az ad signed-in-user show --query id) and apply again; behind private endpoints run this in the network";
-  if (hsmKek === null)
-    return new PpmlError("azure.denied", failure.message, {
-      cause: failure,
-      detail: { remedy: own },
-    });
-  const commands = await operatorCommands(connection, section, hsmKek);
+type ExportableKek = ReturnType<typeof exportableKeks>[number];
+type Denied = { readonly name: string; readonly failure: PpmlError };
+
+/** Whether the policy of this KEK was made immutable now. @throws provision.protected */
+async function settle(input: Input, client: KeyClient, kek: ExportableKek): Promise<boolean> {
+  const { vault, isOfHsm, name, policy } = kek;
+  // Roles inside a Managed HSM are given by people, after the deployment: there is no waiting for them.
+  const get = () => client.getKey(name);
+  const { properties } = await (isOfHsm ? get() : whenAllowed(input, get));
+  const { releasePolicy } = properties;
+  const found = releasePolicy?.encodedPolicy;
+  if (found === undefined || !isSamePolicy(found, policy))
+    throw new PpmlError(
+      "provision.protected",
+      `KEK ${name} of ${vault} has another release policy than ppml.yaml says: somebody changed it, or the project's policy has changed since it was made. Make a new KEK under another name`,
+    );
+  if (releasePolicy?.immutable === true) return false;
+  await client.updateKeyProperties(name, {
+    releasePolicy: { encodedPolicy: policy, immutable: true },
+  });
+  return true;
+}
+
+const OWN_REMEDY =
+  "add your object id to azure.operators (az ad signed-in-user show --query id) and apply again; behind private endpoints run this in the network";
+
+/** Tells what who applies lacks inside a Managed HSM, for all KEKs at once: its administrators run it. */
+function requireNoneDenied({ section }: Input, denied: readonly Denied[]): void {
+  const [first] = denied;
+  if (first === undefined) return;
+  const asking = /\boid=([0-9a-f-]{36})\b/i.exec(first.failure.message)?.[1]?.toLowerCase();
+  const keks = denied.map(({ name }) => name);
+  const commands = operatorCommands(section, keks, asking);
   const remedy =
     commands.length === 0
-      ? own
-      : `an administrator of the Managed HSM runs this, then apply again; the role lets you fix the policy of this KEK, which has no unwrap operation:\n  ${commands.join("\n  ")}`;
-  return new PpmlError("azure.denied", failure.message, {
-    cause: failure,
-    detail: { remedy, commands },
-  });
+      ? OWN_REMEDY
+      : `an administrator of the Managed HSM runs this, then apply again; the role lets you fix the policy, is needed once, and ppml says then how it is taken back:\n  ${commands.join("\n  ")}`;
+  throw deniedError(first.failure, { remedy, commands });
+}
+
+function deniedError(
+  failure: PpmlError,
+  detail: { readonly remedy: string; readonly commands?: readonly string[] },
+): PpmlError {
+  return new PpmlError("azure.denied", failure.message, { cause: failure, detail });
 }
 
 function exportableKeks(template: ArmTemplate) {

@@ -7,6 +7,7 @@ import {
   hsmGrants,
   hsmOf,
   hsmRoleCommand,
+  hsmRoleEndCommand,
 } from "../../../src/provision/index.ts";
 import type { HsmGrant, HsmState } from "../../../src/provision/index.ts";
 import { HSM_ROLES } from "../../../src/provision/azure/arm/hsm-grants.ts";
@@ -29,6 +30,8 @@ const keyBodies = (section: typeof made, type: string) =>
     .map(({ properties, tags, apiVersion }) => ({ properties, tags, apiVersion }));
 const told = (grants: readonly HsmGrant[]) =>
   grants.map(({ to, role, scope }) => [to.kind === "identity" ? to.name : "op", role.name, scope]);
+
+const nameIn = (command: string) => / --name (\S+) /.exec(command)?.[1] ?? "";
 
 test("keys are made where the project file says that the HSM is activated, or names an existing one", () => {
   const keyVault = { name: "h-s-m", sku: "managedHsm", keks: FULL.keyVault.keks };
@@ -98,15 +101,34 @@ describe("roles inside a Managed HSM", () => {
     const grant = hsmGrants(activated).find(({ scope }) => scope === "/keys/input-direct");
     assert.ok(grant !== undefined);
     const command = hsmRoleCommand("ppml-demo-hsm", grant, "OBJECT-ID");
+    const name = nameIn(command);
     assert.equal(
       command,
-      `az keyvault role assignment create --hsm-name ppml-demo-hsm --name ${grant.assignment} --role "Managed HSM Crypto Service Release User" --assignee-object-id OBJECT-ID --assignee-principal-type ServicePrincipal --scope /keys/input-direct`,
+      `az keyvault role assignment create --hsm-name ppml-demo-hsm --name ${name} --role "Managed HSM Crypto Service Release User" --assignee-object-id OBJECT-ID --assignee-principal-type ServicePrincipal --scope /keys/input-direct`,
     );
-    const names = hsmGrants(activated).map(({ assignment }) => assignment);
+    const names = hsmGrants(activated).map((one, index) =>
+      nameIn(hsmRoleCommand("h", one, String(index))),
+    );
     assert.equal(new Set(names).size, names.length);
-    assert.deepEqual(
-      hsmGrants(sectionOf(VARIANTS["activatedHsm"])).map(({ assignment }) => assignment),
-      names,
+    assert.equal(nameIn(hsmRoleCommand("PPML-demo-hsm", grant, "object-id")), name);
+    assert.notEqual(nameIn(hsmRoleCommand("other-hsm", grant, "OBJECT-ID")), name);
+  });
+
+  test("an identity that was made anew gets an assignment of its own, not its forerunner's", () => {
+    const [, broker] = hsmGrants(activated);
+    assert.ok(broker !== undefined);
+    const [before, after] = ["a", "b"].map((one) => nameIn(hsmRoleCommand("h", broker, one)));
+    assert.notEqual(before, after);
+  });
+
+  test("T167: what an operator needs once is marked as that, and has a command that takes it back", () => {
+    const once = hsmGrants(activated).filter(({ isOnce }) => isOnce);
+    assert.deepEqual(told(once), [["op", "Managed HSM Crypto User", "/keys/input-direct"]]);
+    const [grant] = once;
+    assert.ok(grant !== undefined);
+    assert.equal(
+      hsmRoleEndCommand("h-s-m", grant, "OBJECT-ID"),
+      'az keyvault role assignment delete --hsm-name h-s-m --role "Managed HSM Crypto User" --assignee-object-id OBJECT-ID --scope /keys/input-direct',
     );
   });
 });

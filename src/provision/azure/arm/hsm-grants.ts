@@ -26,8 +26,8 @@ export type HsmGrant = {
   readonly role: HsmRole;
   /** `/keys/NAME`; `/keys` for what reads public halves alone. */
   readonly scope: string;
-  /** The assignment's name, a GUID that follows from the rest: given twice, it is one. */
-  readonly assignment: string;
+  /** Whether it is needed once, to fix a key's release policy, and taken back after that. */
+  readonly isOnce: boolean;
 };
 
 /** Whether a Managed HSM takes keys, as the project file says it. */
@@ -38,7 +38,8 @@ export function isActivated({ activated, existing }: KeyVaultConfig): boolean {
 /**
  * The roles that a section needs inside its Managed HSM; none where it has no such, or one that is not
  * activated. Only a broker may unwrap, with its own unwrap-only KEKs. An operator gets what applying
- * needs: to read, and to fix the release policies of exportable KEKs, which have no unwrap operation.
+ * needs: to read, and, once, to fix the release policies of exportable KEKs. These have no unwrap
+ * operation, but who has the role for that could give them one.
  */
 export function hsmGrants(section: AzureSection): readonly HsmGrant[] {
   const place = vaultPlace(section);
@@ -46,9 +47,8 @@ export function hsmGrants(section: AzureSection): readonly HsmGrant[] {
   if (keyVault === undefined || place?.type !== "Microsoft.KeyVault/managedHSMs") return [];
   if (!isActivated(keyVault)) return [];
   const grant = (to: HsmGrant["to"], role: HsmRole, scope: string): HsmGrant => {
-    const holder = to.kind === "identity" ? to.id : to.operator.objectId;
-    const hsm = literalIdOf(section, place);
-    return { to, role, scope, assignment: guidFrom(hsm, scope, role.name, holder) };
+    const isOnce = to.kind === "operator" && role.gives !== "read";
+    return { to, role, scope, isOnce };
   };
   const identity = (name: string): HsmGrant["to"] => {
     const id = literalIdOf(section, identityPlace(section, name));
@@ -82,9 +82,20 @@ const PRINCIPAL_TYPES = {
   servicePrincipal: "ServicePrincipal",
 } as const;
 
-/** The command that gives a role inside a Managed HSM; `objectId` is the holder's in Entra ID. */
+/**
+ * The command that gives a role inside a Managed HSM; `objectId` is the holder's in Entra ID. The
+ * assignment's name follows from all that it says: given twice, it is one, and an identity that was
+ * made anew gets one of its own.
+ */
 export function hsmRoleCommand(hsm: string, grant: HsmGrant, objectId: string): string {
-  const { to, role, scope, assignment } = grant;
+  const { to, role, scope } = grant;
   const kind = to.kind === "identity" ? "ServicePrincipal" : PRINCIPAL_TYPES[to.operator.kind];
-  return `az keyvault role assignment create --hsm-name ${hsm} --name ${assignment} --role "${role.name}" --assignee-object-id ${objectId} --assignee-principal-type ${kind} --scope ${scope}`;
+  const name = guidFrom(hsm.toLowerCase(), scope, role.name, objectId.toLowerCase());
+  return `az keyvault role assignment create --hsm-name ${hsm} --name ${name} --role "${role.name}" --assignee-object-id ${objectId} --assignee-principal-type ${kind} --scope ${scope}`;
+}
+
+/** The command that takes a role back; where it does not stand, it does nothing. */
+export function hsmRoleEndCommand(hsm: string, grant: HsmGrant, objectId: string): string {
+  const { role, scope } = grant;
+  return `az keyvault role assignment delete --hsm-name ${hsm} --role "${role.name}" --assignee-object-id ${objectId} --scope ${scope}`;
 }
