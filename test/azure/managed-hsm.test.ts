@@ -9,7 +9,7 @@ import { KEYS } from "../../src/twin/keyvault/documents.ts";
 import { TWIN } from "../../src/twin/state-kinds.ts";
 import { caller } from "../twin/arm/client.ts";
 import { errorOf, type Site, siteIn } from "../provision/azure/in-twin.ts";
-import { FULL, HSM_IDENTITIES } from "../provision/azure/sections.ts";
+import { FULL, HSM_IDENTITIES, RELEASE_POLICY } from "../provision/azure/sections.ts";
 
 const PYTHON = process.env["PPML_AZ_PYTHON"] ?? "python3";
 const HSM = "ppml-demo-hsm";
@@ -196,6 +196,29 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
     assert.deepEqual(settledKeks, ["input-direct", "second"]);
     assert.doesNotMatch(hsm.commands.join("\n"), /Managed HSM Crypto User/);
     assert.equal(hsm.takeBack.length, 4);
+  });
+
+  test("T167: a key that was there before and unwraps is no exportable KEK, whatever its policy says", async (context) => {
+    const site = await siteIn(context);
+    site.write(withHsm());
+    await site.run("up --yes");
+    await activate(site);
+    const hsm = await caller(site.twin, { host: HOST, resource: "https://managedhsm.azure.net" });
+    const data = Buffer.from(JSON.stringify(RELEASE_POLICY)).toString("base64url");
+    const { status } = await hsm("POST", "/keys/input-direct/create?api-version=7.6", {
+      kty: "RSA-HSM",
+      key_size: 3072,
+      key_ops: ["wrapKey", "unwrapKey"],
+      attributes: { exportable: true },
+      release_policy: { data },
+    });
+    assert.equal(status, 200);
+    site.write(withHsm({ activated: true }));
+    const [refused] = await site.run("up --yes --json");
+    assert.equal(errorOf(refused).code, "provision.protected", refused?.stdout);
+    assert.match(errorOf(refused).message, /RSA-HSM with wrapKey, unwrapKey\. It was there before/);
+    const direct = keysIn(site).find(({ name }) => name === "input-direct");
+    assert.equal(direct?.releasePolicy?.immutable, false);
   });
 
   test("destroy keeps the HSM and its keys, and what is taken out is let go of", async (context) => {

@@ -2,6 +2,8 @@ import type { KeyClient } from "@azure/keyvault-keys";
 import type { AzureConnection } from "../../azure/index.ts";
 import { equalBytes, fromBase64Url, isPpmlError, PpmlError, utf8 } from "../../base/index.ts";
 import { encodeJcs, parseJson } from "../../format/jcs.ts";
+// Not in the stage's index: the measured image follows that one, and has no use of Azure's SDKs.
+import { factsOf } from "../../key/azure/facts.ts";
 import type { ArmTemplate } from "../../provision/index.ts";
 import { operatorCommands } from "./managed-hsm.ts";
 import { type Freshness, whenAllowed } from "./fresh-role.ts";
@@ -14,7 +16,7 @@ type Input = Freshness & {
 /**
  * Makes the release policy of every exportable KEK of the template immutable, where it is that of the
  * template: from then on nobody can loosen it. Gives the names of those that were settled now.
- * @throws provision.protected where a KEK has another policy than the project says
+ * @throws provision.protected where a KEK has another policy than the project says, or unwraps too
  * @see Azure Key Vault REST, Update Key: release_policy.immutable
  */
 export async function settleReleasePolicies(input: Input): Promise<readonly string[]> {
@@ -53,13 +55,20 @@ async function settle(input: Input, client: KeyClient, kek: ExportableKek): Prom
   const { vault, isOfHsm, name, policy } = kek;
   // Roles inside a Managed HSM are given by people, after the deployment: there is no waiting for them.
   const get = () => client.getKey(name);
-  const { properties } = await (isOfHsm ? get() : whenAllowed(input, get));
-  const { releasePolicy } = properties;
+  const key = await (isOfHsm ? get() : whenAllowed(input, get));
+  const { releasePolicy } = key.properties;
   const found = releasePolicy?.encodedPolicy;
   if (found === undefined || !isSamePolicy(found, policy))
     throw new PpmlError(
       "provision.protected",
       `KEK ${name} of ${vault} has another release policy than ppml.yaml says: somebody changed it, or the project's policy has changed since it was made. Make a new KEK under another name`,
+    );
+  // ARM leaves a key that was there before as it is, whatever the template says of it.
+  const properties = { ...key.properties, releasePolicy: { encodedPolicy: policy } };
+  if (factsOf({ ...key, properties })?.kind !== "exportable")
+    throw new PpmlError(
+      "provision.protected",
+      `the key ${name} of ${vault} is no exportable KEK: expected RSA of 3072 bits or more with the operation wrapKey alone; it is ${key.keyType ?? "of no type"} with ${key.keyOperations?.join(", ") ?? "none"}. It was there before, or somebody changed it: look who may change keys in ${vault}, and make a new KEK under another name`,
     );
   if (releasePolicy?.immutable === true) return false;
   await client.updateKeyProperties(name, {
