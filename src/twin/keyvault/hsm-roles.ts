@@ -125,7 +125,9 @@ export function hsmAllows(
   const [administrator] = HSM_ROLES;
   if (instance.administrators.includes(principal.objectId))
     if (administrator?.dataActions.includes(action) === true) return true;
-  const target = object === null ? "/" : `/${object}`;
+  // What is of no single key and still of keys (their list) is at all of them.
+  const whole = action.startsWith(`${HSM}/keys/`) ? "/keys" : "/";
+  const target = object === null ? whole : `/${object}`;
   return state
     .list(HSM_ASSIGNMENTS, { prefix: `${instance.host}/` })
     .some(({ document: { principalId, role, scope } }) => {

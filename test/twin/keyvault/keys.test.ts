@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { CryptographyClient, KeyClient } from "@azure/keyvault-keys";
+import { HSM_ASSIGNMENTS, HSM_ROLES } from "../../../src/twin/keyvault/hsm-roles.ts";
 import { keyVaultTwin } from "./fixture.ts";
 import type { KeyVaultTwin } from "./fixture.ts";
 
@@ -238,6 +239,25 @@ describe("the double of Key Vault, asked by Microsoft's SDK: keys", () => {
     assert.equal(assigned.status, 201);
     assert.equal((await octKey()).keyType, "oct-HSM");
     await refused(keys.createKey("s", "RSA"), { status: 400, message: /Managed HSM/ });
+  });
+
+  test("a role at all keys of a Managed HSM lists them, one at a single key does not", async () => {
+    const admin = twin.principal([]);
+    const hsm = twin.vault("hsmlist", { kind: "hsm", administrators: [admin.objectId] });
+    const host = new URL(hsm).host;
+    const auditor = HSM_ROLES.find(({ roleName }) => roleName === "Managed HSM Crypto Auditor");
+    const listing = async (scope: string) => {
+      const principal = twin.principal([]);
+      const { objectId: principalId } = principal;
+      const document = { name: principalId, principalId, role: auditor?.id ?? "", scope };
+      twin.base.state.put(HSM_ASSIGNMENTS, `${host}/${principalId}`, document);
+      const { credential, clientOptions } = twin.connect(principal);
+      const asked = new KeyClient(hsm, credential, clientOptions);
+      return [asked.listPropertiesOfKeys(), asked.listDeletedKeys()].map((list) => list.next());
+    };
+    for (const scope of ["/", "/keys"])
+      for (const list of await listing(scope)) assert.equal((await list).done, true, scope);
+    for (const list of await listing("/keys/one")) await assert.rejects(list, /403/);
   });
 
   test("what a role assignment does not give is refused with the action's name", async () => {
