@@ -9,6 +9,7 @@ import type { DatasetConfig } from "./config/schema.ts";
 import type { CliContext } from "./context.ts";
 import { projectStores, warner } from "./data-lake.ts";
 import type { ProjectStores } from "./data-lake.ts";
+import { requireUse } from "./kek-use.ts";
 import { findKek, openProjectVault } from "./vault.ts";
 import type { VaultFlags } from "./vault.ts";
 
@@ -25,7 +26,7 @@ export type Workspace = Disposable & {
   store(name: string): Promise<Store>;
   /** Of all its stores: who asks those that are data lakes. */
   readonly stores: ProjectStores;
-  /** The current public half of a KEK, by its name. */
+  /** The current public half of a KEK, by its name. @throws key.not_permitted for one of another use */
   kek(name: string): Promise<KekPublicKey>;
 };
 
@@ -47,7 +48,11 @@ export async function openWorkspace(context: CliContext, flags: VaultFlags): Pro
       datasetId: (name) => datasetIdOf(owner, name),
       store: (name) => stores.open(project.resolve(dataset(name).store)),
       stores,
-      kek: async (name) => vault.publicKey((await findKek(vault, name)).kekId),
+      kek: async (name) => {
+        const found = await findKek(vault, name);
+        requireUse(project, found);
+        return vault.publicKey(found.kekId);
+      },
       [Symbol.dispose]: () => {
         open[Symbol.dispose]();
       },

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
+import { parse, stringify } from "yaml";
 import { ownerTokenFile, withTwin } from "../../src/twin/environment.ts";
 import { HSM_ASSIGNMENTS, HSM_ROLES } from "../../src/twin/keyvault/hsm-roles.ts";
 import { KEYS } from "../../src/twin/keyvault/documents.ts";
@@ -219,6 +221,37 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
     assert.match(errorOf(refused).message, /RSA-HSM with wrapKey, unwrapKey\. It was there before/);
     const direct = keysIn(site).find(({ name }) => name === "input-direct");
     assert.equal(direct?.releasePolicy?.immutable, false);
+  });
+
+  test("T278: nothing is sealed for a key that has an unwrap-only KEK's name and goes to whom its maker says", async (context) => {
+    const site = await siteIn(context);
+    site.write(withHsm());
+    await site.run("up --yes", "init sealer --template azure");
+    await activate(site);
+    const hsm = await caller(site.twin, { host: HOST, resource: "https://managedhsm.azure.net" });
+    const policy = JSON.stringify(RELEASE_POLICY).replaceAll("ppmlattest", "attackers");
+    const { status } = await hsm("POST", "/keys/input/create?api-version=7.6", {
+      kty: "RSA-HSM",
+      key_size: 3072,
+      key_ops: ["wrapKey"],
+      attributes: { exportable: true },
+      release_policy: { data: Buffer.from(policy).toString("base64url"), immutable: true },
+    });
+    assert.equal(status, 200);
+    site.write(withHsm({ activated: true }));
+    for (const folder of ["keys", "policies"])
+      cpSync(join(site.cwd, folder), join(site.cwd, "sealer", folder), { recursive: true });
+    const project = parse(readFileSync(join(site.cwd, "ppml.yaml"), "utf8")) as object;
+    const documents = { source: "data/in", store: "sealed", kind: "file" };
+    const sealer = {
+      ...project,
+      vault: { kind: "azure", url: `https://${HOST}`, rootKeyFile: ".ppml/root.key" },
+      datasets: { documents: { ...documents, groups: [{ name: "all", kek: "input" }] } },
+    };
+    writeFileSync(join(site.cwd, "sealer", "ppml.yaml"), stringify(sealer));
+    const [refused] = await site.run("data seal documents --project sealer --json");
+    assert.equal(errorOf(refused).code, "key.not_permitted", refused?.stdout);
+    assert.match(errorOf(refused).message, /input is unwrap-only, and the key of .* is exportable/);
   });
 
   test("destroy keeps the HSM and its keys, and what is taken out is let go of", async (context) => {
