@@ -254,6 +254,28 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
     assert.match(errorOf(refused).message, /input is unwrap-only, and the key of .* is exportable/);
   });
 
+  test("that data can be sealed now is said once there are keys to seal for", async (context) => {
+    const site = await siteIn(context);
+    const groups = [{ name: "all", kek: "input" }];
+    const lake = "abfss://sealed@ppmldemolake.dfs.core.windows.net/documents";
+    const datasets = { documents: { source: "keys", store: lake, kind: "file", groups } };
+    const write = (change: object) => {
+      site.write(withHsm(change));
+      const file = join(site.cwd, "ppml.yaml");
+      const project = parse(readFileSync(file, "utf8")) as object;
+      writeFileSync(file, stringify({ ...project, datasets }));
+    };
+    write({});
+    const [early, text] = await site.run("up --yes --json", "up --yes");
+    assert.deepEqual(json<{ next: string[] }>(early?.stdout).next, []);
+    assert.doesNotMatch(text?.stdout ?? "Next:", /^Next:/m);
+    await activate(site);
+    write({ activated: true });
+    const [up, after] = await site.run("up --yes --json", "up --yes");
+    assert.deepEqual(json<{ next: string[] }>(up?.stdout).next, ["ppml data seal documents"]);
+    assert.match(after?.stdout ?? "", /^Next: ppml data seal documents$/m);
+  });
+
   test("destroy keeps the HSM and its keys, and what is taken out is let go of", async (context) => {
     const site = await siteIn(context);
     site.write(withHsm());

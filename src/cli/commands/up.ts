@@ -59,7 +59,8 @@ export const command = defineCommand<Flags>({
     const settled = await applyAndSettle(context, azure, { plan, dataPlane: true });
     const { how, stack, settledKeks, secretRoles, hsm } = settled;
     const outputs = stack?.outputs ?? {};
-    const next = nextCommands(azure.project);
+    const isReady = hsm === null || hsm.next === "roles";
+    const next = isReady ? nextCommands(azure.project) : [];
     const nextText =
       next.length === 0
         ? "ppml data put -r SOURCE... DATASET, or ppml data seal"
@@ -83,7 +84,9 @@ export const command = defineCommand<Flags>({
             ? `${section.resourceGroup} is up: ${stack?.resources.length ?? 0} resources.`
             : `${section.resourceGroup} is up to date.`,
           ...settledLines(settled, context.style),
-          ...(section.storage === undefined && next.length === 0 ? [] : [`Next: ${nextText}\n`]),
+          ...(!isReady || (section.storage === undefined && next.length === 0)
+            ? []
+            : [`Next: ${nextText}\n`]),
         ].join("\n"),
     };
   },

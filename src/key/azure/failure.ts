@@ -83,6 +83,11 @@ export function toVaultFailure(error: unknown, asked: Asked): Error {
       "key.exists",
       "the name is taken by one that was deleted and can still be recovered: recover it (az keyvault key recover, or secret recover), choose another name, or wait until Key Vault purges it",
     );
+  if (error.statusCode === 403 && /until it is activated/i.test(message))
+    return say(
+      "azure.denied",
+      `the Managed HSM ${asked.host.split(".")[0] ?? ""} is not activated, so it has no keys: \`ppml up\` prints what its administrators run`,
+    );
   if (error.statusCode === 403 && /not authorized to perform action/i.test(message))
     return say("azure.denied", missingRole(message, asked));
   if (error.statusCode === 429)

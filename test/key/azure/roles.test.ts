@@ -103,4 +103,17 @@ describe("the remedy for a missing role of Key Vault", () => {
     assert.equal(commandOf(message).role, "Key Vault Crypto Officer");
     assert.match(message, /opens data too: .*never to a broker or a workload/);
   });
+
+  test("a Managed HSM that is not activated is told as that, and not as a role that is missing", async () => {
+    const url = twin.vault("hsm-new", { kind: "hsm", activated: false });
+    const connection = twin.connect(twin.principal([]));
+    const vault = new AzureVault({ url, mode: "simulation", connection });
+    const calls = [() => vault.listKeks(), () => vault.showKek(`${url}/keys/sim-k`)];
+    for (const call of calls) {
+      const { code, message } = await failureOf(call());
+      assert.equal(code, "azure.denied");
+      assert.match(message, /the Managed HSM hsm-new is not activated, .*`ppml up` prints what/);
+      assert.doesNotMatch(message, /lacks a role/);
+    }
+  });
 });
