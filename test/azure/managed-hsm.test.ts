@@ -307,16 +307,19 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
     await site.run("up --yes");
     await activate(site);
     site.write(withHsm({ activated: true }));
-    const [up, destroyed, early] = await site.run(
+    const [up, destroyed, early, doctor] = await site.run(
       "up --yes --json",
       `azure destroy --yes --delete-vault ${HSM} --json`,
       "azure plan --json",
+      "doctor azure",
     );
     assert.equal(up?.code, 0, up?.stdout);
     assert.equal(destroyed?.code, 0, destroyed?.stdout);
     assert.equal(errorOf(early).code, "provision.not_activated");
+    assert.match(doctor?.stdout ?? "", /^FAIL +name ppml-demo-hsm +a Managed HSM .* was deleted/m);
     site.write(withHsm({ activated: true, recover: true }));
-    const [again] = await site.run("up --yes --json");
+    const [back, again] = await site.run("doctor azure", "up --yes --json");
+    assert.match(back?.stdout ?? "", /^ok +name ppml-demo-hsm .* will be brought back$/m);
     assert.equal(again?.code, 0, again?.stdout);
     assert.equal(json<Up>(again.stdout).hsm.state, "active");
     assert.deepEqual(json<Up>(again.stdout).settledKeks, []);

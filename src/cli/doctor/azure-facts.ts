@@ -100,22 +100,34 @@ export async function exists(
   return status !== 404;
 }
 
-/** Whether a global name is free: of a vault or of a storage account. */
+/** Whether a global name is free: of a vault, a Managed HSM or a storage account. */
 export async function isNameFree(
   connection: AzureConnection,
   { subscription }: AzureSection,
-  asked: {
-    readonly type: "Microsoft.KeyVault/vaults" | "Microsoft.Storage/storageAccounts";
-    readonly name: string;
-  },
+  { type, name }: { readonly type: keyof typeof NAME_CHECKS; readonly name: string },
 ): Promise<boolean> {
-  const { type, name } = asked;
-  const isVault = type === "Microsoft.KeyVault/vaults";
+  const { path, apiVersion } = NAME_CHECKS[type];
   const { body } = await armRequest(connection, {
     method: "POST",
-    path: `/subscriptions/${subscription}/providers/${type.split("/")[0] ?? ""}/checkNameAvailability`,
-    apiVersion: isVault ? "2026-02-01" : "2026-04-01",
-    body: { name, type },
+    path: `/subscriptions/${subscription}/providers/${path}`,
+    apiVersion,
+    body: type === "Microsoft.KeyVault/managedHSMs" ? { name } : { name, type },
   });
   return z.object({ nameAvailable: z.boolean() }).safeParse(body).data?.nameAvailable ?? false;
 }
+
+/** @see the operations CheckNameAvailability and CheckMhsmNameAvailability of each provider */
+const NAME_CHECKS = {
+  "Microsoft.KeyVault/vaults": {
+    path: "Microsoft.KeyVault/checkNameAvailability",
+    apiVersion: "2026-02-01",
+  },
+  "Microsoft.KeyVault/managedHSMs": {
+    path: "Microsoft.KeyVault/checkMhsmNameAvailability",
+    apiVersion: "2026-02-01",
+  },
+  "Microsoft.Storage/storageAccounts": {
+    path: "Microsoft.Storage/checkNameAvailability",
+    apiVersion: "2026-04-01",
+  },
+} as const;

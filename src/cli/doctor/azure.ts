@@ -96,27 +96,11 @@ async function examineNames(
   connection: AzureConnection,
   section: AzureSection,
 ): Promise<readonly Finding[]> {
-  const { subscription, resourceGroup, region, keyVault, storage } = section;
+  const { subscription, resourceGroup, keyVault, storage } = section;
   const group = `/subscriptions/${subscription}/resourceGroups/${resourceGroup}/providers`;
   const findings: Finding[] = [];
-  if (keyVault?.name !== undefined && keyVault.sku === "premium") {
-    const { name } = keyVault;
-    const type = "Microsoft.KeyVault/vaults";
-    const deleted = `/subscriptions/${subscription}/providers/Microsoft.KeyVault/locations/${region}/deletedVaults/${name}`;
-    const state = (await exists(connection, `${group}/${type}/${name}`, "2026-02-01"))
-      ? "ours"
-      : (await exists(connection, deleted, "2026-02-01"))
-        ? "soft-deleted"
-        : (await isNameFree(connection, section, { type, name }))
-          ? "free"
-          : "taken";
-    const isExpected = state === "soft-deleted" && keyVault.recover;
-    findings.push(
-      isExpected
-        ? ok(`name ${name}`, "the deleted vault of this name will be brought back")
-        : judgeName({ what: "a vault", name, state, key: "azure.keyVault.name" }),
-    );
-  }
+  if (keyVault?.name !== undefined)
+    findings.push(await examineVaultName(connection, section, keyVault));
   if (storage?.account !== undefined) {
     const { account: name } = storage;
     const type = "Microsoft.Storage/storageAccounts";
@@ -130,6 +114,31 @@ async function examineNames(
     );
   }
   return findings;
+}
+
+/** A vault's name, or a Managed HSM's: both are of one kind, and a deleted one keeps its own. */
+async function examineVaultName(
+  connection: AzureConnection,
+  section: AzureSection,
+  { name = "", sku, recover }: NonNullable<AzureSection["keyVault"]>,
+): Promise<Finding> {
+  const { subscription, resourceGroup, region } = section;
+  const isHsm = sku === "managedHsm";
+  const type = isHsm ? "Microsoft.KeyVault/managedHSMs" : "Microsoft.KeyVault/vaults";
+  const noun = isHsm ? "deletedManagedHSMs" : "deletedVaults";
+  const own = `/subscriptions/${subscription}/resourceGroups/${resourceGroup}/providers/${type}/${name}`;
+  const deleted = `/subscriptions/${subscription}/providers/Microsoft.KeyVault/locations/${region}/${noun}/${name}`;
+  const state = (await exists(connection, own, "2026-02-01"))
+    ? "ours"
+    : (await exists(connection, deleted, "2026-02-01"))
+      ? "soft-deleted"
+      : (await isNameFree(connection, section, { type, name }))
+        ? "free"
+        : "taken";
+  const what = isHsm ? "Managed HSM" : "vault";
+  return state === "soft-deleted" && recover
+    ? ok(`name ${name}`, `the deleted ${what} of this name will be brought back`)
+    : judgeName({ what: `a ${what}`, name, state, key: "azure.keyVault.name" });
 }
 
 /** The names that everything begins with; a proxy resolves them itself. */
