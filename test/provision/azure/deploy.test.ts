@@ -9,7 +9,7 @@ import { remedyFor, rootCauses } from "../../../src/provision/azure/deploy/remed
 import { makePlan, parsePlan } from "../../../src/provision/azure/deploy/saved-plan.ts";
 import type { SavedPlan } from "../../../src/provision/azure/deploy/saved-plan.ts";
 import { MemoryArm } from "./memory-arm.ts";
-import { FULL, sectionOf, templateOf } from "./sections.ts";
+import { FULL, HSM_IDENTITIES, sectionOf, templateOf } from "./sections.ts";
 
 type Change = Readonly<Record<string, unknown>>;
 
@@ -255,6 +255,24 @@ describe("destroy", () => {
       refused("provision.protected", /no vault other; it has ppml-demo-vault/),
     );
     assert.deepEqual(arm.calls, []);
+  });
+
+  test("T227: an existing Managed HSM or vault is not said to be deleted with its keys", async () => {
+    for (const sku of ["managedHsm", "premium"]) {
+      const keyVault = { existing: "corp-keys", sku, keks: FULL.keyVault.keks };
+      const change = { keyVault, identities: HSM_IDENTITIES };
+      const arm = new MemoryArm(sectionOf(change));
+      await apply(arm, await planOf(arm, change), change);
+      const { current } = arm;
+      assert.ok(current !== null);
+      assert.throws(
+        () => planDestroy(current, named(["Corp-keys"], [])),
+        (error) =>
+          isPpmlError(error, "provision.protected") && error.message.includes("was there before"),
+      );
+      const { keeps } = planDestroy(current, named([], []));
+      assert.equal(keeps.filter((id) => id.includes("/keys/")).length, 2);
+    }
   });
 
   test("the kept firewall names no subnet that goes, and waits for nothing that goes", async () => {

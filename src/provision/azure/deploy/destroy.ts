@@ -24,7 +24,7 @@ export type Destruction = {
 
 /**
  * What destroying a stack deletes and keeps.
- * @throws provision.protected where a name is given that the stack does not have
+ * @throws provision.protected where a name is given that the stack does not have, or has keys of alone
  */
 export function planDestroy(stack: StackState, named: Named): Destruction {
   const protectedIds = stack.resources.filter((id) => holds(id) !== null);
@@ -40,6 +40,12 @@ export function planDestroy(stack: StackState, named: Named): Destruction {
         `the stack has no ${what === "keys" ? "vault" : "storage account"} ${name}; it has ${[...new Set(there)].join(", ") || "none"}`,
       );
     }
+  for (const name of named.vaults)
+    if (!protectedIds.some((id) => nameOfId(id).toLowerCase() === name.toLowerCase()))
+      throw new PpmlError(
+        "provision.protected",
+        `the stack has keys of ${name}, and not ${name} itself, which was there before it: ARM deletes no single key, and others may use them. Leave --delete-vault out; \`ppml key destroy\` destroys a KEK`,
+      );
   const isNamed = (id: string) =>
     wanted.some(([what, name]) => holds(id) === what && ownerOf(id) === name.toLowerCase());
   const keeps = protectedIds.filter((id) => !isNamed(id));
