@@ -65,7 +65,7 @@ export const ERROR_CODES = {
   "attest.denied":
     "The Evidence is one whose private key was published: anybody can use it, it proves nothing.",
   "attest.unprotected":
-    "The Evidence is genuine, and the TEE does not keep its host out: it can be debugged, profiled or moved.",
+    "The Evidence is genuine, and the TEE does not keep its host out: it can be debugged, profiled or moved. Or another Verifier's genuine result contraindicates its attester.",
   "attest.simulated": "Simulated Evidence came where only hardware is accepted.",
   "attest.unavailable": "No TEE answers on this machine.",
   "attest.fetch":

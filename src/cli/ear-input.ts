@@ -1,9 +1,10 @@
 import { createPublicKey } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { TRUSTEE_PROFILE, VERAISON_PROFILE, verifyEar } from "../attest/index.ts";
 import type { EarKey, EvidenceReport } from "../attest/index.ts";
-import { fromBase64Url, fromUtf8, PpmlError, readBoundedFile } from "../base/index.ts";
+import { fromBase64Url, fromUtf8, isPpmlError, PpmlError, readBoundedFile } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
 import { parseWith } from "../format/schema.ts";
 import type { CliContext } from "./context.ts";
@@ -11,15 +12,15 @@ import type { EvidenceFlags, EvidenceInput } from "./evidence-input.ts";
 
 const YEAR_SECONDS = 31_536_000;
 const MAX_KEYS_BYTES = 1024 * 1024;
-const ALGORITHMS = { "P-256": "ES256", "P-384": "ES384" } as const;
 
+/** The flags that count for such a token, and those that cannot. */
+type EarFlags = EvidenceFlags & { readonly policy?: string; readonly runtimeData?: string };
+
+/** What each member is, is Node's to say; members that are not named here are not read. */
 const jwkSchema = z.looseObject({
-  kty: z.enum(["EC", "RSA"]),
-  crv: z.enum(["P-256", "P-384"]).optional(),
-  x: z.string().max(100).optional(),
-  y: z.string().max(100).optional(),
-  n: z.string().max(2048).optional(),
-  e: z.string().max(12).optional(),
+  kty: z.string().max(20),
+  use: z.string().max(40).optional(),
+  alg: z.string().max(40).optional(),
 });
 const keysSchema = z.union([
   z.looseObject({ keys: z.array(jwkSchema).min(1).max(100) }),
@@ -27,19 +28,20 @@ const keysSchema = z.union([
 ]);
 
 /**
- * Verifies an EAR token, another Verifier's Attestation Result, by the keys of `--collateral` (a JWK
- * or JWK Set). Its status stands among the claims; whether it is enough is not judged.
+ * Verifies an EAR token, another Verifier's Attestation Result, by the keys of `--collateral` (a JWK, a
+ * JWK Set, or a public key in PEM). Its status stands among the claims; whether it is enough is not
+ * judged, but that one which its Verifier contraindicates is refused.
  * @throws attest.collateral attest.invalid attest.not_verified
  */
 export async function reportEar(
   context: CliContext,
   input: EvidenceInput,
-  flags: EvidenceFlags,
+  flags: EarFlags,
 ): Promise<EvidenceReport> {
   if (flags.collateral === undefined)
     throw new PpmlError(
       "attest.collateral",
-      "an EAR token is another Verifier's result: give that Verifier's public key as JWK (--collateral)",
+      "an EAR token is another Verifier's result: give that Verifier's public key as JWK or PEM (--collateral)",
     );
   const token = fromUtf8(fromBase64Url(input.wire.evidence));
   const { ear } = await verifyEar(token, {
@@ -53,8 +55,9 @@ export async function reportEar(
   const statuses = Object.entries(ear.submods).map(
     ([name, { status }]) => [`${name}.status`, status] as const,
   );
+  const contraindicated = statuses.find(([, status]) => status === "contraindicated");
   return {
-    verified: true,
+    verified: contraindicated === undefined,
     kind: "ear",
     simulated: ear.simulated,
     tcbStatus: null,
@@ -64,8 +67,30 @@ export async function reportEar(
       verifier: `${ear.verifierId.developer} ${ear.verifierId.build}`,
       ...Object.fromEntries(statuses),
     },
-    refusal: null,
+    refusal: contraindicated === undefined ? notJudged(flags) : advisedAgainst(contraindicated[0]),
     appraisal: null,
+  };
+}
+
+/** @see draft-ietf-rats-ar4si section 2.3.2: contraindicated is a Verifier's word against the attester */
+function advisedAgainst(claim: string): EvidenceReport["refusal"] {
+  return {
+    code: "attest.unprotected",
+    message: `the EAR token is genuine, and says that its attester is not to be trusted: ${claim} is contraindicated`,
+    remedy:
+      "Ask its Verifier why: its trustworthiness vector and appraisal policy say it. Then mend the attester, and let it attest again.",
+  };
+}
+
+/** What was asked for and cannot be done is no success. */
+function notJudged(flags: EarFlags): EvidenceReport["refusal"] {
+  const asked = flags.policy === undefined ? "runtimeData" : "policy";
+  if (flags[asked] === undefined) return null;
+  const flag = { policy: "--policy", runtimeData: "--runtime-data" }[asked];
+  return {
+    code: "release.denied",
+    message: `${flag} judges Evidence, and an EAR token is another Verifier's result: nothing of it was compared`,
+    remedy: `Verify the token without ${flag}, and judge the statuses among its claims; or give the Evidence that the Verifier had.`,
   };
 }
 
@@ -73,27 +98,67 @@ async function loadKeys(path: string): Promise<EarKey[]> {
   const what = `the keys ${path}`;
   const options = { what, maxBytes: MAX_KEYS_BYTES, code: "attest.collateral" } as const;
   const bytes = await readBoundedFile(path, options);
-  const { keys } = parseWith(keysSchema, parseJson(bytes, path), {
+  // "-": PEM begins with dashes.
+  const keys = bytes[0] === 0x2d ? [keyOfPem(bytes, path)] : keysOfJson(bytes, path);
+  if (keys.length > 0) return keys;
+  throw new PpmlError(
+    "attest.collateral",
+    `no key in ${path} is one that EAR tokens are verified with: expected a public key for ES256, ES384 or RS256`,
+  );
+}
+
+/** RFC 7517 section 5: keys of a set that are of another kind "SHOULD" be ignored. */
+function keysOfJson(bytes: Uint8Array, path: string): EarKey[] {
+  const { keys } = parseWith(keysSchema, parse(bytes, path), {
     what: path,
     code: "attest.collateral",
   });
-  return keys.map((jwk) => ({
-    algorithm: jwk.kty === "RSA" ? "RS256" : ALGORITHMS[jwk.crv ?? "P-256"],
-    publicKey: keyOf(jwk, path),
-  }));
+  return keys.flatMap((jwk) => {
+    if (jwk.kty !== "EC" && jwk.kty !== "RSA") return [];
+    const [key] = earKeys(publicKey(() => createPublicKey({ key: jwk, format: "jwk" }), path));
+    if (key === undefined) return [];
+    return (jwk.use ?? "sig") === "sig" && (jwk.alg ?? key.algorithm) === key.algorithm
+      ? [key]
+      : [];
+  });
 }
 
-function keyOf(jwk: z.infer<typeof jwkSchema>, path: string): EarKey["publicKey"] {
-  const { kty, crv, x, y, n, e } = jwk;
+function keyOfPem(bytes: Uint8Array, path: string): EarKey {
+  const [key] = earKeys(publicKey(() => createPublicKey(Buffer.from(bytes)), path));
+  if (key !== undefined) return key;
+  throw new PpmlError(
+    "attest.collateral",
+    `the key in ${path} is none for ES256, ES384 or RS256, which EAR tokens are verified with`,
+  );
+}
+
+/** A key with the one algorithm that it is for; none for other keys. */
+function earKeys(key: KeyObject): EarKey[] {
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
+  if (type === "rsa") return [{ algorithm: "RS256", publicKey: key }];
+  // The names of OpenSSL.
+  if (details?.namedCurve === "prime256v1") return [{ algorithm: "ES256", publicKey: key }];
+  if (details?.namedCurve === "secp384r1") return [{ algorithm: "ES384", publicKey: key }];
+  return [];
+}
+
+function publicKey(read: () => KeyObject, path: string): KeyObject {
   try {
-    return createPublicKey({
-      key:
-        kty === "RSA"
-          ? { kty, n: n ?? "", e: e ?? "" }
-          : { kty, crv: crv ?? "", x: x ?? "", y: y ?? "" },
-      format: "jwk",
-    });
+    return read();
   } catch (cause) {
     throw new PpmlError("attest.collateral", `a key in ${path} is none`, { cause });
+  }
+}
+
+function parse(bytes: Uint8Array, path: string): unknown {
+  try {
+    return parseJson(bytes, path);
+  } catch (cause) {
+    if (!isPpmlError(cause)) throw cause;
+    throw new PpmlError(
+      "attest.collateral",
+      `${cause.message}: expected the Verifier's public key as JWK, JWK Set or PEM`,
+      { cause },
+    );
   }
 }

@@ -37,7 +37,7 @@ export function explainEvidence(options: {
     ...(report.simulated ? ["SIMULATED: no hardware stands behind this Evidence."] : []),
     ...(verified !== null
       ? explainVerified(report, verified)
-      : report.verified
+      : Object.keys(report.claims).length > 0 // Only what was verified has claims in its report.
         ? [
             `An Attestation Result (${report.kind}), verified by the given key`,
             ...claimLines(report),
