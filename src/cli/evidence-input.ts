@@ -94,23 +94,34 @@ export type EvidenceInput = {
 };
 
 /**
- * Reads Evidence of any known form, and puts its collateral with it.
- * @throws attest.collateral attest.invalid attest.unsupported cli.usage
+ * Reads Evidence of any known form, without its collateral.
+ * @throws attest.invalid attest.unsupported
  */
-export async function readEvidence(
+export async function readEvidenceFile(
   context: CliContext,
   file: string,
-  flags: EvidenceFlags,
-): Promise<EvidenceInput> {
-  if (flags.pccs !== undefined && flags.fetch !== true)
-    throw new PpmlError("cli.usage", "--pccs needs --fetch: without it nothing is fetched");
+): Promise<DetectedEvidence> {
   const bytes = await readBoundedFile(resolve(context.cwd, file), {
     what: `the Evidence ${file}`,
     maxBytes: MAX_EVIDENCE_BYTES,
     code: "attest.invalid",
     remedy: "Give the path of a regular file; what comes by a pipe has to be put into one first.",
   });
-  const { wire, ...found } = detectEvidence(bytes);
+  return detectEvidence(bytes);
+}
+
+/**
+ * Puts collateral with Evidence, as the flags say.
+ * @throws attest.collateral attest.invalid attest.unsupported cli.usage
+ */
+export async function addCollateral(
+  context: CliContext,
+  detected: DetectedEvidence,
+  flags: EvidenceFlags,
+): Promise<EvidenceInput> {
+  if (flags.pccs !== undefined && flags.fetch !== true)
+    throw new PpmlError("cli.usage", "--pccs needs --fetch: without it nothing is fetched");
+  const { wire, ...found } = detected;
   const nowMs = flags.at === undefined ? context.clock() : flags.at * 1000;
   if (wire.type === "ear") return { wire, ...found, nowMs, maaProviders: [] };
   if (wire.type === "maa")
@@ -119,6 +130,18 @@ export async function readEvidence(
   const whole =
     flags.fetch === true ? await fetchMissing(context, own, flags) : withAmdAuthorities(own);
   return { wire: whole, ...found, nowMs, maaProviders: [] };
+}
+
+/**
+ * Reads Evidence of any known form, and puts its collateral with it.
+ * @throws attest.collateral attest.invalid attest.unsupported cli.usage
+ */
+export async function readEvidence(
+  context: CliContext,
+  file: string,
+  flags: EvidenceFlags,
+): Promise<EvidenceInput> {
+  return await addCollateral(context, await readEvidenceFile(context, file), flags);
 }
 
 /** Verifies it; simulated Evidence only under the root that the project pins. */
@@ -166,9 +189,20 @@ async function givenOf(
   context: CliContext,
   flags: EvidenceFlags,
 ): Promise<WireEvidence["collateral"]> {
-  return flags.collateral === undefined
-    ? {}
-    : await loadCollateral(resolve(context.cwd, flags.collateral));
+  const { collateral: path } = flags;
+  if (path === undefined) return {};
+  return await loaded(path, loadCollateral(resolve(context.cwd, path)));
+}
+
+/** What is wrong with a file of collateral is not the Evidence's form: the remedy is another. */
+async function loaded<T>(path: string, loading: Promise<T>): Promise<T> {
+  try {
+    return await loading;
+  } catch (cause) {
+    if (!isPpmlError(cause, "attest.invalid")) throw cause;
+    const { message, detail } = cause;
+    throw new PpmlError("attest.collateral", `${path}: ${message}`, { cause, detail });
+  }
 }
 
 async function fetchMissing(
@@ -209,7 +243,8 @@ async function providersOf(
 ): Promise<readonly MaaProvider[]> {
   if (flags.collateral === undefined) return await pinnedProviders(context, flags);
   const { issuer, policyHash } = peekToken(wire);
-  const jwks = await loadMaaJwksFile(resolve(context.cwd, flags.collateral));
+  const { collateral: path } = flags;
+  const jwks = await loaded(path, loadMaaJwksFile(resolve(context.cwd, path)));
   return [{ issuer, jwks, policy: { hashes: [policyHash] } }];
 }
 

@@ -3,11 +3,12 @@ import { chainOf, explainEvidence, peekClaims, reportOn, reportRefusal } from ".
 import type { Evidence, EvidenceReport, Verified } from "../attest/index.ts";
 import { isPpmlError } from "../base/index.ts";
 import { encodeJcs } from "../format/jcs.ts";
+import type { WireEvidence } from "../format/protocol.ts";
 import { loadAppraisal, loadRuntimeData } from "./appraisal-input.ts";
 import type { CliContext } from "./context.ts";
 import { reportEar } from "./ear-input.ts";
-import { evidenceFlags, readEvidence, verifyInput } from "./evidence-input.ts";
-import type { EvidenceFlags, EvidenceInput } from "./evidence-input.ts";
+import { addCollateral, evidenceFlags, readEvidenceFile, verifyInput } from "./evidence-input.ts";
+import type { EvidenceFlags } from "./evidence-input.ts";
 
 /** The flags of commands that judge one piece of Evidence. */
 export type JudgeFlags = EvidenceFlags & {
@@ -55,11 +56,14 @@ export async function judgeEvidence(
     flags.policy === undefined
       ? null
       : await loadAppraisal(context, { policy: flags.policy, project: flags.project });
-  let input: EvidenceInput | null = null;
+  let wire: WireEvidence | null = null; // As far as it got: a refusal says of which kind it is.
   let verified: Verified<Evidence> | null = null;
   let report: EvidenceReport;
   try {
-    input = await readEvidence(context, file, flags);
+    const detected = await readEvidenceFile(context, file);
+    wire = detected.wire;
+    const input = await addCollateral(context, detected, flags);
+    wire = input.wire;
     if (input.wire.type === "ear") {
       report = await reportEar(context, input, flags);
       return {
@@ -75,9 +79,9 @@ export async function judgeEvidence(
     report = reportOn({ verified, policy, runtimeData });
   } catch (error) {
     if (!isPpmlError(error) || !error.code.startsWith("attest.")) throw error;
-    report = reportRefusal(input?.wire.type ?? "unknown", error);
+    report = reportRefusal(wire?.type ?? "unknown", error);
   }
-  const chain = input === null ? [] : chainOf(input.wire);
-  const unverified = input === null ? {} : peekClaims(input.wire);
+  const chain = wire === null ? [] : chainOf(wire);
+  const unverified = wire === null ? {} : peekClaims(wire);
   return { report, lines: explainEvidence({ report, verified, chain, unverified }) };
 }

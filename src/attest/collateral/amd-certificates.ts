@@ -45,7 +45,8 @@ export function nameAmdCertificates(bytes: Uint8Array): Record<string, string> {
  * Evidence is given back as it is.
  * @throws attest.invalid, attest.unsupported
  */
-export function withAmdAuthorities(wire: WireEvidence): WireEvidence {
+export function withAmdAuthorities(given: WireEvidence): WireEvidence {
+  const wire = withVcekOnce(given);
   const { ark, ask, asvk } = wire.collateral;
   if (ark !== undefined && (ask ?? asvk) !== undefined) return wire;
   const key = leafOf(wire);
@@ -63,6 +64,19 @@ export function withAmdAuthorities(wire: WireEvidence): WireEvidence {
       ...wire.collateral,
     },
   };
+}
+
+/**
+ * A vTPM's Evidence brings its VCEK. One of the same key beside it says nothing new, and is left out;
+ * one of another chip stays, and is refused.
+ */
+function withVcekOnce(wire: WireEvidence): WireEvidence {
+  const { vcek, ...rest } = wire.collateral;
+  if (wire.type !== "az-snp-vtpm" || vcek === undefined) return wire;
+  const { vcek: own } = parseAzureVtpmJson(decode(wire.evidence));
+  if (own === null) return wire;
+  const isSame = parseCertificate(own).publicKey.equals(parseCertificate(decode(vcek)).publicKey);
+  return isSame ? { ...wire, collateral: rest } : wire;
 }
 
 type Leaf = { readonly kind: "vcek" | "vlek"; readonly certificate: Uint8Array };

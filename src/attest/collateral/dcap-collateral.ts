@@ -79,6 +79,11 @@ const quoteCollateralV3Schema = z.strictObject({
   qe_identity: textSchema(MAX_JSON_BYTES),
   qe_identity_signature: hexSchema(64),
   pck_certificate_chain: textSchema(MAX_CHAIN_BYTES).nullish(),
+  // The head of Intel's structure, which some tools write too. Not read: the signed parts say it.
+  version: z.union([z.int(), z.string().max(20)]).optional(),
+  major_version: z.int().optional(),
+  minor_version: z.int().optional(),
+  tee_type: z.union([z.int(), z.string().max(20)]).optional(),
 });
 export type QuoteCollateralV3 = z.infer<typeof quoteCollateralV3Schema>;
 

@@ -23,12 +23,15 @@ const SNP_NAMES: ReadonlySet<string> = new Set([
 ]);
 const ENDINGS = /\.(?:der|pem|crt|cer|crl|cose)$/;
 
-/** A file or folder of DCAP collateral in the form named QuoteCollateralV3 has this ending. */
+/** The file of a folder that holds nothing else has this ending. */
 const JSON_ENDING = ".json";
+
+/** UTF-8's byte order mark, with which some programs begin text. */
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 /**
  * Loads collateral from a file or a folder, so that Evidence is verified without a network; it comes
- * as Evidence carries it on the wire. A `.json` file holds QuoteCollateralV3, or the certificates that
+ * as Evidence carries it on the wire. A file of JSON holds QuoteCollateralV3, or the certificates that
  * an Azure host gives for its chip; another file holds AMD's certificates in DER or PEM, in any order.
  * A folder holds one `.json` file, or certificates named ark, ask, asvk, vcek, vlek (DER or PEM, `.der`, `.pem`, `.crt`, `.cer`),
  * crl (DER) and uvm (COSE). Other files are refused: a name that is mistyped would be missed.
@@ -46,7 +49,10 @@ export async function loadCollateral(path: string): Promise<WireEvidence["collat
   for (const file of names) {
     const name = file.replace(ENDINGS, "");
     if (!ENDINGS.test(file) || !SNP_NAMES.has(name))
-      throw failed(join(path, file), "it is not one of the files that are looked for");
+      throw failed(
+        join(path, file),
+        "it is not one of the files that are looked for: one .json file alone, or certificates named ark, ask, asvk, vcek, vlek (.pem, .der, .crt, .cer), crl.crl and uvm.cose",
+      );
     if (name in collateral) throw failed(join(path, file), `there are two files of ${name}`);
     collateral[name] = toBase64Url(asDer(await readBounded(join(path, file)), join(path, file)));
   }
@@ -54,13 +60,34 @@ export async function loadCollateral(path: string): Promise<WireEvidence["collat
 }
 
 async function loadFile(path: string): Promise<WireEvidence["collateral"]> {
-  const bytes = await readBounded(path);
-  if (!path.endsWith(JSON_ENDING)) return nameAmdCertificates(bytes);
+  const bytes = withoutMark(await readBounded(path));
+  if (!path.endsWith(JSON_ENDING) && !isObject(bytes)) return certificatesIn(bytes, path);
   const value = parseJsonFile(bytes, path);
   if (typeof value !== "object" || value === null || !("vcekCert" in value))
     return encodeDcapWireCollateral(parseQuoteCollateralV3(value));
   const { ark, ask, vcek } = parseAmdHostCertificates(fromUtf8(bytes));
   return { ark: toBase64Url(ark), ask: toBase64Url(ask), vcek: toBase64Url(vcek) };
+}
+
+/** RFC 8259 section 8.1: parsers "MAY ignore the presence of a byte order mark". */
+function withoutMark(bytes: Uint8Array): Uint8Array {
+  const isMarked = BYTE_ORDER_MARK.every((byte, index) => bytes[index] === byte);
+  return isMarked ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes;
+}
+
+/** "{" behind white space: no certificate begins so. */
+function isObject(bytes: Uint8Array): boolean {
+  return /^\s*\{/.test(Buffer.from(bytes.subarray(0, 64)).toString("latin1"));
+}
+
+function certificatesIn(bytes: Uint8Array, path: string): WireEvidence["collateral"] {
+  try {
+    return nameAmdCertificates(bytes);
+  } catch (cause) {
+    if (!(cause instanceof PpmlError)) throw cause;
+    const what = `expected JSON, or AMD's certificates in PEM or DER (${cause.message})`;
+    throw failed(path, what, cause);
+  }
 }
 
 function parseJsonFile(bytes: Uint8Array, path: string): unknown {

@@ -31,6 +31,16 @@ describe("collateral", () => {
     }
   });
 
+  test("in the JSON form may have the head of Intel's structure", () => {
+    const form = encodeQuoteCollateralV3(collateral);
+    for (const head of [
+      { version: 3, tee_type: 0x81 },
+      { version: "3.1", tee_type: "00000081" },
+      { major_version: 3, minor_version: 1, tee_type: 0 },
+    ])
+      assert.deepEqual(parseQuoteCollateralV3({ ...head, ...form }), collateral);
+  });
+
   test("in the JSON form is refused with an unknown, a missing or a wrong member", () => {
     const form = encodeQuoteCollateralV3(collateral);
     assert.throws(() => parseQuoteCollateralV3({ ...form, more: "" }), invalid(/collateral/));

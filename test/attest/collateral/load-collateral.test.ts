@@ -38,6 +38,32 @@ test("a file, and a folder with one, of QuoteCollateralV3 load as they go on the
     assert.deepEqual(parseDcapWireCollateral(await loadCollateral(from)), collateral);
 });
 
+test("collateral is known as JSON by what it holds: by any name, behind a byte order mark", async () => {
+  using at = folder();
+  const collateral = sampleCollateral("tdx");
+  const text = JSON.stringify(encodeQuoteCollateralV3(collateral), null, 2);
+  for (const [name, content] of [
+    ["collateral", text],
+    ["collateral.txt", `\n ${text}`],
+    ["collateral.JSON", text],
+    ["mark.json", `\u{feff}${text}`],
+    ["mark", `\u{feff}${text}`],
+  ] as const) {
+    const path = join(at.path, name);
+    writeFileSync(path, content);
+    assert.deepEqual(parseDcapWireCollateral(await loadCollateral(path)), collateral, name);
+  }
+});
+
+test("a file that holds neither JSON nor certificates says what was expected", async () => {
+  using at = folder();
+  for (const content of ["", "hello", "-----BEGIN CERTIFICATE-----\n", Buffer.alloc(100, 0x30)]) {
+    const path = join(at.path, "noise");
+    writeFileSync(path, content);
+    await refused(path, /noise: expected JSON, or AMD's certificates in PEM or DER \(/);
+  }
+});
+
 test("a folder of certificates loads by their names, from DER or PEM", async () => {
   using at = folder();
   writeFileSync(join(at.path, "ark.der"), pki.ark);

@@ -5,7 +5,13 @@ import type { AppraisalPolicy, EvidenceReport } from "../../../attest/index.ts";
 import { loadAppraisal } from "../../appraisal-input.ts";
 import { defineCommand, projectFlags } from "../../command.ts";
 import type { CliContext } from "../../context.ts";
-import { atRecordedTime, evidenceFlags, readEvidence, verifyInput } from "../../evidence-input.ts";
+import {
+  addCollateral,
+  atRecordedTime,
+  evidenceFlags,
+  readEvidenceFile,
+  verifyInput,
+} from "../../evidence-input.ts";
 import type { EvidenceFlags } from "../../evidence-input.ts";
 import { printable } from "../../output/printable.ts";
 
@@ -64,13 +70,16 @@ async function judge(
   },
 ): Promise<Outcome> {
   const { file, flags, policy } = options;
+  let kind = "unknown";
   try {
-    const input = atRecordedTime(await readEvidence(context, file, flags), flags);
+    const detected = await readEvidenceFile(context, file);
+    kind = detected.wire.type;
+    const input = atRecordedTime(await addCollateral(context, detected, flags), flags);
     const verified = await verifyInput(context, input, flags);
     const runtimeData = input.runtimeData === null ? null : encodeJcs(input.runtimeData);
     return { file, ...reportOn({ verified, policy, runtimeData }) };
   } catch (error) {
     if (!isPpmlError(error) || !error.code.startsWith("attest.")) throw error;
-    return { file, ...reportRefusal("unknown", error) };
+    return { file, ...reportRefusal(kind, error) };
   }
 }
