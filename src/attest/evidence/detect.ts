@@ -1,6 +1,7 @@
-import { fromUtf8, PpmlError, toBase64Url, utf8 } from "../../base/index.ts";
+import { fromUtf8, isPpmlError, PpmlError, toBase64Url, utf8 } from "../../base/index.ts";
+import { parseSnpCertificateTable } from "../collect/snp-certificate-table.ts";
 import { parseUniqueJson } from "../token/unique-json.ts";
-import { detectJson } from "./detect-json.ts";
+import { detectJson, snpWire } from "./detect-json.ts";
 import type { DetectedEvidence } from "./detected.ts";
 import { SNP_REPORT_BYTES } from "./snp-report.ts";
 
@@ -12,12 +13,29 @@ const TEE_TDX = 0x81;
 /** "HCLA": an HCL report begins so. */
 const HCL_MAGIC = utf8("HCLA");
 /** Names under which JSON of other programs holds a quote or report. */
-const QUOTE_MEMBERS = ["quote", "Quote", "QuoteHex", "report", "attestation_report", "evidence"];
+const QUOTE_MEMBERS: ReadonlySet<string> = new Set([
+  "quote",
+  "Quote",
+  "QuoteHex",
+  "rawQuote",
+  "raw_quote",
+  "isvQuote",
+  "sgx_quote",
+  "td_quote",
+  "tdx_quote",
+  "intel_quote",
+  "report",
+  "attestation_report",
+  "snp_report",
+  "snpReport",
+  "evidence",
+]);
 
 /**
  * Finds out what Evidence a file holds, of at most 4 MiB: raw bytes, hex or base64 of a quote or
- * report; a token; the JSON of an Azure vTPM; wire Evidence; a receipt of a result; or other JSON with
- * a quote in one of the usual members.
+ * report, or an SNP report with the host's certificates behind it; a token; the JSON of an Azure vTPM,
+ * of configfs-tsm or of a CoCo guest; wire Evidence; a receipt of a result; other JSON with a quote in
+ * one of the usual members; or any of these as a JSON text or list of bytes.
  * @throws attest.invalid, attest.unsupported
  */
 export function detectEvidence(bytes: Uint8Array): DetectedEvidence {
@@ -26,18 +44,20 @@ export function detectEvidence(bytes: Uint8Array): DetectedEvidence {
       "attest.invalid",
       `expected at most ${MAX_BYTES} bytes of Evidence, got ${bytes.byteLength}`,
     );
+  if (bytes.byteLength === 0) throw unknown("it is empty");
   const raw = withoutOeHeader(bytes);
   const binary = kindOfBytes(raw);
   if (binary !== null) return bare(binary, raw);
+  const withTable = reportWithTable(bytes);
+  if (withTable !== null) return withTable;
   if (isHclReport(raw))
     throw unknown(
       "it is an HCL report alone, which binds neither a nonce nor what the VM runs: give it together with the TPM's quote, as Azure vTPM Evidence",
     );
   const text = textOf(bytes);
   if (text === null) throw unknown("its first bytes are those of no quote or report");
-  if (text.startsWith("{")) return fromJson(text);
-  if (/^eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/.test(text))
-    return bare(isEar(text) ? "ear" : "maa", utf8(text));
+  if (/^[{["]/.test(text)) return fromJson(text);
+  if (/^eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/.test(text)) return tokenOf(text);
   const decoded = decodeText(text);
   if (decoded === null) throw unknown("it is text, but neither JSON, a token, hex nor base64");
   return detectEvidence(decoded);
@@ -49,6 +69,25 @@ function bare(type: string, bytes: Uint8Array): DetectedEvidence {
     runtimeData: null,
     recorded: null,
   };
+}
+
+function tokenOf(text: string): DetectedEvidence {
+  return bare(isEar(text) ? "ear" : "maa", utf8(text));
+}
+
+/** A report with the host's certificate table behind it; null for anything else. */
+function reportWithTable(bytes: Uint8Array): DetectedEvidence | null {
+  const report = bytes.subarray(0, SNP_REPORT_BYTES);
+  if (bytes.byteLength === report.byteLength || kindOfBytes(report) !== "snp") return null;
+  try {
+    const certificates = parseSnpCertificateTable(bytes.subarray(SNP_REPORT_BYTES));
+    return Object.keys(certificates).length === 0
+      ? null
+      : { wire: snpWire(report, certificates), runtimeData: null, recorded: null };
+  } catch (error) {
+    if (isPpmlError(error)) return null; // No table: the caller says what was expected.
+    throw error;
+  }
 }
 
 /** The Open Enclave SDK puts 16 bytes before a quote. @see openenclave, oe_report_header_t: version 1, type 2 (remote), u64 size */
@@ -96,16 +135,36 @@ function textOf(bytes: Uint8Array): string | null {
 
 function decodeText(text: string): Uint8Array | null {
   const compact = text.replace(/\s+/g, "");
-  if (/^(?:0x)?(?:[0-9a-fA-F]{2})+$/.test(compact))
-    return new Uint8Array(Buffer.from(compact.replace(/^0x/, ""), "hex"));
+  if (/^(?:0[xX])?(?:[0-9a-fA-F]{2})+$/.test(compact))
+    return new Uint8Array(Buffer.from(compact.replace(/^0[xX]/, ""), "hex"));
   if (/^[A-Za-z0-9+/]+={0,2}$/.test(compact) || /^[A-Za-z0-9_-]+={0,2}$/.test(compact))
     return new Uint8Array(Buffer.from(compact, "base64"));
   return null;
 }
 
-function fromJson(text: string): DetectedEvidence {
-  const value = parseText(text);
+function fromJson(json: string): DetectedEvidence {
+  const value = parseText(json);
+  if (typeof value === "string" && value !== "") return detectEvidence(utf8(value));
+  const bytes = bytesOf(value);
+  if (bytes !== null && bytes.byteLength > 0) return detectEvidence(bytes);
   return detectJson(value) ?? fromMember(value);
+}
+
+/**
+ * Bytes as JSON has them: a list of numbers, or what Node writes of a Buffer; null for anything else. By
+ * hand: a schema would keep an issue for each of a million wrong items.
+ */
+function bytesOf(value: unknown): Uint8Array | null {
+  const data = isObject(value) && value["type"] === "Buffer" ? value["data"] : value;
+  return Array.isArray(data) && data.every(isByte) ? Uint8Array.from(data) : null;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isByte(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 255;
 }
 
 /** No member twice in one object, and a bound on the depth: what is found later walks the whole of it. */
@@ -119,17 +178,26 @@ function parseText(text: string): unknown {
 }
 
 function fromMember(value: unknown): DetectedEvidence {
-  const members = new Map<string, unknown>(Object.entries(value ?? {}));
-  for (const name of QUOTE_MEMBERS) {
-    const member = members.get(name);
-    const text = typeof member === "string" ? decodeText(member) : null;
-    const decoded = text === null ? null : withoutOeHeader(text);
-    const kind = decoded === null ? null : kindOfBytes(decoded);
-    if (decoded !== null && kind !== null) return bare(kind, decoded);
-  }
-  const token = members.get("token");
-  if (typeof token === "string") return bare("maa", utf8(token));
+  const members = isObject(value) ? Object.entries(value) : [];
+  const [found, ...more] = members
+    .filter(([name]) => QUOTE_MEMBERS.has(name))
+    .flatMap(([, member]) => quoteIn(member));
+  // Programs would differ in which of them they read.
+  if (found !== undefined && more.some(({ wire }) => wire.evidence !== found.wire.evidence))
+    throw unknown("its JSON holds more than one quote or report");
+  if (found !== undefined) return found;
+  const token = new Map<string, unknown>(members).get("token");
+  if (typeof token === "string") return tokenOf(token);
   throw unknown("its JSON has none of the forms that attesters write");
+}
+
+/** The quote or report that a member holds; none where it holds something else. */
+function quoteIn(member: unknown): DetectedEvidence[] {
+  const bytes = typeof member === "string" ? decodeText(member) : bytesOf(member);
+  if (bytes === null) return [];
+  const raw = withoutOeHeader(bytes);
+  const kind = kindOfBytes(raw);
+  return kind === null ? [] : [bare(kind, raw)];
 }
 
 function unknown(what: string, cause?: unknown): PpmlError {

@@ -3,7 +3,7 @@ import type { ErrorCode } from "../../base/index.ts";
 /** What to do where Evidence is not verified, by the refusal's code. */
 const REMEDIES: Partial<Readonly<Record<ErrorCode, string>>> = {
   "attest.invalid":
-    "The file is cut, changed or of another kind than it looks: let the TEE attest again, and compare the two with `ppml attest diff`.",
+    "The Evidence, or the part of its collateral that the message names, is cut, changed or of another kind than it looks: let the TEE attest again, or fetch the collateral again.",
   "attest.not_verified":
     "Do not trust this Evidence: its bytes or certificates are not those of the vendor's chain, or not of this time (--at). Let the TEE attest again; if that is refused too, the platform is not genuine.",
   "attest.collateral":
@@ -29,5 +29,7 @@ const GENERAL = "Read the message; `ppml attest explain` shows all that the Evid
 export function remedyOfCode(code: ErrorCode, kind: string): string {
   if (code === "attest.not_verified" && (kind === "maa" || kind === "ear"))
     return TOKEN_NOT_VERIFIED;
+  // Evidence of a kind that is known: what is not supported is what the message names.
+  if (code === "attest.unsupported" && kind !== "unknown") return GENERAL;
   return REMEDIES[code] ?? GENERAL;
 }
