@@ -7,12 +7,12 @@ import {
 } from "../attest/index.ts";
 import type { ReferenceValues } from "../attest/index.ts";
 import { parseJson } from "../format/jcs.ts";
+import type { SigningKey } from "../format/jwk.ts";
 import { parseWith } from "../format/schema.ts";
 import type { EcPublicJwk } from "../format/schema.ts";
 import { envelopeSchema, signObject, verifyObject } from "../format/signed-object.ts";
 import type { Project } from "./config/load.ts";
 import { projectRoots } from "./pinned-roots.ts";
-import type { Workspace } from "./workspace.ts";
 import { writeJson } from "./write-json.ts";
 
 const MAX_REFERENCES_BYTES = 4 * 1024 * 1024;
@@ -48,23 +48,23 @@ export async function loadReferences(path: string, owner: EcPublicJwk): Promise<
 
 /** Changes a file of reference values and signs its next version; a new file begins empty. */
 export async function updateReferences(
-  workspace: Workspace,
+  { owner }: { readonly owner: SigningKey },
   path: string,
   change: Parameters<typeof changeReferences>[1],
 ): Promise<ReferenceValues> {
-  const next = changeReferences(await currentOf(workspace, path, change.kind === "stage"), change);
-  const envelope = signObject("reference-values", next, workspace.owner);
+  const next = changeReferences(await currentOf({ owner }, path, change.kind === "stage"), change);
+  const envelope = signObject("reference-values", next, owner);
   await writeJson(path, envelope, { mode: "replace" });
   return next;
 }
 
 async function currentOf(
-  workspace: Workspace,
+  { owner }: { readonly owner: SigningKey },
   path: string,
   mayBegin: boolean,
 ): Promise<ReferenceValues> {
   try {
-    return await loadReferences(path, workspace.owner.publicJwk);
+    return await loadReferences(path, owner.publicJwk);
   } catch (error) {
     const isMissing =
       isPpmlError(error) &&
