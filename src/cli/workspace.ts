@@ -9,7 +9,7 @@ import type { DatasetConfig } from "./config/schema.ts";
 import type { CliContext } from "./context.ts";
 import { projectStores, warner } from "./data-lake.ts";
 import type { ProjectStores } from "./data-lake.ts";
-import { requireUse } from "./kek-use.ts";
+import { requireOwnPolicy, requireUse } from "./kek-use.ts";
 import { findKek, openProjectVault } from "./vault.ts";
 import type { VaultFlags } from "./vault.ts";
 
@@ -26,7 +26,7 @@ export type Workspace = Disposable & {
   store(name: string): Promise<Store>;
   /** Of all its stores: who asks those that are data lakes. */
   readonly stores: ProjectStores;
-  /** The current public half of a KEK, by its name. @throws key.not_permitted for one of another use */
+  /** The current public half of a KEK, by its name. @throws key.not_permitted for one that is not the project's */
   kek(name: string): Promise<KekPublicKey>;
 };
 
@@ -51,6 +51,7 @@ export async function openWorkspace(context: CliContext, flags: VaultFlags): Pro
       kek: async (name) => {
         const found = await findKek(vault, name);
         requireUse(project, found);
+        await requireOwnPolicy(project, found);
         return vault.publicKey(found.kekId);
       },
       [Symbol.dispose]: () => {

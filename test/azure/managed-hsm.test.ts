@@ -252,6 +252,22 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
     const [refused] = await site.run("data seal documents --project sealer --json");
     assert.equal(errorOf(refused).code, "key.not_permitted", refused?.stdout);
     assert.match(errorOf(refused).message, /input is unwrap-only, and the key of .* is exportable/);
+
+    // The same of an exportable KEK: the project's own policy is sealed for, another's is not.
+    await site.run("up --yes");
+    const seal = async (kek: string) => {
+      const group = { ...documents, groups: [{ name: "all", kek }] };
+      const text = stringify({ ...sealer, datasets: { documents: group } });
+      writeFileSync(join(site.cwd, "sealer", "ppml.yaml"), text);
+      return (await site.run("data seal documents --project sealer --json"))[0];
+    };
+    const own = await seal("input-direct");
+    assert.equal(own?.code, 0, own?.stdout);
+    const file = join(site.cwd, "sealer", "policies", "analysis.json");
+    writeFileSync(file, readFileSync(file, "utf8").replaceAll("ppmlattest", "elsewhere"));
+    const other = await seal("input-direct");
+    assert.equal(errorOf(other).code, "key.not_permitted", other?.stdout);
+    assert.match(errorOf(other).message, /another release policy than the policy analysis/);
   });
 
   test("that data can be sealed now is said once there are keys to seal for", async (context) => {

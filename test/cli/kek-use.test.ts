@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { stringify } from "yaml";
 import { isPpmlError } from "../../src/base/index.ts";
 import { parseProject } from "../../src/cli/config/parse.ts";
-import { requireUse } from "../../src/cli/kek-use.ts";
-import { FULL, HSM_IDENTITIES } from "../provision/azure/sections.ts";
+import { requireOwnPolicy, requireUse } from "../../src/cli/kek-use.ts";
+import { parseSkrPolicy } from "../../src/format/skr/skr-policy.ts";
+import { policyOf } from "./azure-project.ts";
+import { FULL, HSM_IDENTITIES, RELEASE_POLICY } from "../provision/azure/sections.ts";
 
 const { keks } = FULL.keyVault;
 const ID = "/subscriptions/aaaaaaaa-2222-4333-8444-555555555555/resourceGroups/shared/providers";
@@ -75,4 +80,35 @@ test("of KEKs and vaults that the section does not describe nothing is said", ()
     requireUse(project, { name: "input", kind: "exportable" });
   for (const name of ["other", "constructor", "__proto__"])
     requireUse(projectOf(HSM, of), { name, kind: "exportable" });
+});
+
+test("T278: an exportable KEK under another release policy than the project's is not sealed for", async (context) => {
+  const root = mkdtempSync(join(tmpdir(), "ppml-kek-use-"));
+  context.after(() => {
+    rmSync(root, { recursive: true });
+  });
+  mkdirSync(join(root, "policies"));
+  writeFileSync(join(root, "policies/analysis.json"), JSON.stringify(policyOf(RELEASE_POLICY)));
+  const { config } = projectOf(HSM, { name: "corp-hsm", sku: "managedHsm", keks });
+  const resolve = (path: string) => join(root, path);
+  const project = { root, file: join(root, "ppml.yaml"), config, resolve };
+  const [authority] = RELEASE_POLICY.anyOf;
+  assert.ok(authority !== undefined);
+  const own = parseSkrPolicy(RELEASE_POLICY);
+  await requireOwnPolicy(project, { name: "input-direct", releasePolicy: own });
+  await requireOwnPolicy(project, { name: "input", releasePolicy: null });
+  await requireOwnPolicy(project, { name: "other", releasePolicy: null });
+  const others = [
+    { ...authority, authority: "https://attackers.eus2.attest.azure.net" },
+    { ...authority, allOf: [{ claim: "x-ms-attestation-type", equals: "azurevm" }] },
+  ].flatMap((one) => [[one], [authority, one]]);
+  for (const anyOf of [...others, null]) {
+    const releasePolicy = anyOf === null ? null : parseSkrPolicy({ ...RELEASE_POLICY, anyOf });
+    await assert.rejects(
+      requireOwnPolicy(project, { name: "input-direct", releasePolicy }),
+      (error) =>
+        isPpmlError(error, "key.not_permitted") &&
+        /another release policy than/.test(error.message),
+    );
+  }
 });

@@ -2,8 +2,8 @@ import { PpmlError, fromUtf8, readBoundedFile } from "../../base/index.ts";
 import { buildTemplate, demandRules } from "../../provision/index.ts";
 import type { ArmTemplate, AzureSection } from "../../provision/index.ts";
 import { loadProject, type Project } from "../config/load.ts";
-import { loadPolicyFile } from "../policy-file.ts";
 import { withKeyNames } from "./key-names.ts";
+import { releasePolicyOf } from "./release-policy-of.ts";
 
 const MAX_KEY_BYTES = 16 * 1024;
 
@@ -79,22 +79,8 @@ async function loadReleasePolicies(
   { keyVault }: AzureSection,
 ): Promise<Readonly<Record<string, unknown>>> {
   const policies: Record<string, unknown> = {};
-  for (const [kek, { use, policy }] of Object.entries(keyVault?.keks ?? {})) {
-    if (use !== "exportable" || policy === undefined) continue;
-    const { release } = await loadPolicyFile(project, policy);
-    if (release === null)
-      throw new PpmlError(
-        "provision.input",
-        `the policy ${policy} releases nothing to a TEE (release: null), so KEK ${kek} cannot have it`,
-      );
-    // Key Vault knows issuers by their URL; ppml's own issuer means nothing to it.
-    const anyOf = release.anyOf.filter(({ authority }) => authority.startsWith("https://"));
-    if (anyOf.length === 0)
-      throw new PpmlError(
-        "provision.input",
-        `the policy ${policy} names no provider of Azure Attestation in release.anyOf, so Azure could never release KEK ${kek}: add one with its URL as authority`,
-      );
-    policies[kek] = { ...release, anyOf };
-  }
+  for (const [kek, { use, policy }] of Object.entries(keyVault?.keks ?? {}))
+    if (use === "exportable" && policy !== undefined)
+      policies[kek] = await releasePolicyOf(project, { kek, policy });
   return policies;
 }
