@@ -127,7 +127,8 @@ function readCrl(body: Uint8Array): FetchedCollateral {
   return { parts: { crl }, expiresMs: parseCrl(crl).nextUpdateMs };
 }
 
-function decodeCrl(body: Uint8Array): Uint8Array {
+/** A CRL's DER, of what a service gave or somebody kept: DER, hex or PEM. Nothing is verified. */
+export function decodeCrl(body: Uint8Array): Uint8Array {
   // 0x30 begins a DER SEQUENCE. Hex of one begins with the digit 3, PEM with a dash.
   if (body[0] === 0x30) return body;
   const text = Buffer.from(body).toString("latin1").trim();
@@ -136,8 +137,11 @@ function decodeCrl(body: Uint8Array): Uint8Array {
   return pem === undefined ? body : new Uint8Array(Buffer.from(pem, "base64"));
 }
 
-/** Splits `{"NAME": {...}, "signature": "hex"}`: the signature is over the exact text of the value. */
-function readSigned(
+/**
+ * Splits `{"NAME": {...}, "signature": "hex"}`: the signature is over the exact text of the value.
+ * @throws attest.invalid
+ */
+export function readSigned(
   body: Uint8Array,
   name: string,
 ): { readonly json: Uint8Array; readonly signature: Uint8Array } {
@@ -160,7 +164,8 @@ function readChain(headers: Headers, names: readonly string[]): Uint8Array {
   return utf8(pem);
 }
 
-function decodePercent(value: string): string {
+/** A chain as a header has it. @throws attest.invalid */
+export function decodePercent(value: string): string {
   try {
     return decodeURIComponent(value);
   } catch (cause) {

@@ -6,6 +6,7 @@ import { parseAmdHostCertificates } from "../evidence/amd-host-certificates.ts";
 import { parseUniqueJson } from "../token/unique-json.ts";
 import { parsePemCertificates } from "../x509/pem.ts";
 import { nameAmdCertificates } from "./amd-certificates.ts";
+import { isDcapFolder, parseDcapFolder } from "./dcap-folder.ts";
 import { encodeDcapWireCollateral, parseQuoteCollateralV3 } from "./dcap-collateral.ts";
 
 /** Longest file in bytes. */
@@ -33,7 +34,7 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
  * Loads collateral from a file or a folder, so that Evidence is verified without a network; it comes
  * as Evidence carries it on the wire. A file of JSON holds QuoteCollateralV3, or the certificates that
  * an Azure host gives for its chip; another file holds AMD's certificates in DER or PEM, in any order.
- * A folder holds one `.json` file, or certificates named ark, ask, asvk, vcek, vlek (DER or PEM, `.der`, `.pem`, `.crt`, `.cer`),
+ * A folder holds one `.json` file, the parts that Intel's service gives (`parseDcapFolder`), or certificates named ark, ask, asvk, vcek, vlek (DER or PEM, `.der`, `.pem`, `.crt`, `.cer`),
  * crl (DER) and uvm (COSE). Other files are refused: a name that is mistyped would be missed.
  * @throws attest.collateral, attest.invalid
  * @see docs/attestation.md section "Collateral"
@@ -45,18 +46,33 @@ export async function loadCollateral(path: string): Promise<WireEvidence["collat
   const [only, ...more] = names;
   if (only === undefined) throw failed(path, "the folder is empty");
   if (only.endsWith(JSON_ENDING) && more.length === 0) return loadFile(join(path, only));
+  if (isDcapFolder(names)) return loadDcapFolder(path, names);
   const collateral: Record<string, string> = {};
   for (const file of names) {
     const name = file.replace(ENDINGS, "");
     if (!ENDINGS.test(file) || !SNP_NAMES.has(name))
       throw failed(
         join(path, file),
-        "it is not one of the files that are looked for: one .json file alone, or certificates named ark, ask, asvk, vcek, vlek (.pem, .der, .crt, .cer), crl.crl and uvm.cose",
+        "it is not one of the files that are looked for: one .json file alone, the parts that Intel's service gives (tcb_info.json and others), or certificates named ark, ask, asvk, vcek, vlek (.pem, .der, .crt, .cer), crl.crl and uvm.cose",
       );
     if (name in collateral) throw failed(join(path, file), `there are two files of ${name}`);
     collateral[name] = toBase64Url(asDer(await readBounded(join(path, file)), join(path, file)));
   }
   return collateral;
+}
+
+async function loadDcapFolder(
+  path: string,
+  names: readonly string[],
+): Promise<WireEvidence["collateral"]> {
+  const files = new Map<string, Uint8Array>();
+  for (const name of names) files.set(name, withoutMark(await readBounded(join(path, name))));
+  try {
+    return encodeDcapWireCollateral(parseDcapFolder(files));
+  } catch (cause) {
+    if (!(cause instanceof PpmlError)) throw cause;
+    throw failed(path, cause.message, cause);
+  }
 }
 
 async function loadFile(path: string): Promise<WireEvidence["collateral"]> {

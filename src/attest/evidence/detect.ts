@@ -8,7 +8,8 @@ import { SNP_REPORT_BYTES } from "./snp-report.ts";
 const MAX_BYTES = 4 * 1024 * 1024;
 const QUOTE_HEADER_BYTES = 48;
 const OE_HEADER_BYTES = 16;
-const ECDSA_P256 = 2;
+/** Attestation key types: ECDSA P-256, and P-384, which the parser refuses by its name. @see Intel SGX ECDSA QuoteLibReference, A.4 */
+const ECDSA_TYPES: ReadonlySet<number> = new Set([2, 3]);
 const TEE_TDX = 0x81;
 /** "HCLA": an HCL report begins so. */
 const HCL_MAGIC = utf8("HCLA");
@@ -104,7 +105,7 @@ function withoutOeHeader(bytes: Uint8Array): Uint8Array {
 /** The wire type that binary Evidence has by its first bytes; null for anything else. */
 function kindOfBytes(bytes: Uint8Array): string | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.byteLength >= QUOTE_HEADER_BYTES && view.getUint16(2, true) === ECDSA_P256) {
+  if (bytes.byteLength >= QUOTE_HEADER_BYTES && ECDSA_TYPES.has(view.getUint16(2, true))) {
     const version = view.getUint16(0, true);
     const tee = view.getUint32(4, true);
     if (version === 3) return "sgx";

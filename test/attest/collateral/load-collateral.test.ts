@@ -8,7 +8,7 @@ import {
   parseDcapWireCollateral,
 } from "../../../src/attest/collateral/dcap-collateral.ts";
 import { loadCollateral } from "../../../src/attest/collateral/load-collateral.ts";
-import { isPpmlError, toBase64Url } from "../../../src/base/index.ts";
+import { fromUtf8, isPpmlError, toBase64Url, toHex, utf8 } from "../../../src/base/index.ts";
 import { pki } from "../fixture.ts";
 import { sampleCollateral } from "./fake-services.ts";
 import { pem } from "./pem.ts";
@@ -53,6 +53,46 @@ test("collateral is known as JSON by what it holds: by any name, behind a byte o
     writeFileSync(path, content);
     assert.deepEqual(parseDcapWireCollateral(await loadCollateral(path)), collateral, name);
   }
+});
+
+/** An answer of Intel's service, as some program formatted it. */
+const signed = (name: string, json: Uint8Array, signature: Uint8Array): string =>
+  `{"${name}": ${fromUtf8(json)},\n "signature": "${toHex(signature).toUpperCase()}"}\n`;
+
+test("a folder of what Intel's service gave, headers in files of their own, loads as one file would", async () => {
+  const collateral = { ...sampleCollateral("tdx"), pckCertificateChain: utf8(pem(pki.vcek)) };
+  const chain = fromUtf8(collateral.tcbInfoIssuerChain);
+  const parts = {
+    "tcb_info.json": signed("tcbInfo", collateral.tcbInfo, collateral.tcbInfoSignature),
+    "qe_identity.json": signed(
+      "enclaveIdentity",
+      collateral.qeIdentity,
+      collateral.qeIdentitySignature,
+    ),
+    "tcb_info_issuer_chain.pem": chain,
+    "qe_identity_issuer_chain.pem": `${encodeURIComponent(chain)}\n`,
+    "pck_crl_issuer_chain.pem": chain,
+    "pck_certificate_chain.pem": pem(pki.vcek),
+    "root_ca_crl.der": collateral.rootCaCrl,
+    "pck_crl.crl": toHex(collateral.pckCrl),
+  };
+  using at = folder();
+  for (const [name, content] of Object.entries(parts)) writeFileSync(join(at.path, name), content);
+  assert.deepEqual(parseDcapWireCollateral(await loadCollateral(at.path)), collateral);
+
+  writeFileSync(join(at.path, "root_ca_crl.pem"), pem(collateral.rootCaCrl, "X509 CRL"));
+  await refused(at.path, /two files of root_ca_crl/);
+  rmSync(join(at.path, "root_ca_crl.der"));
+  assert.deepEqual(parseDcapWireCollateral(await loadCollateral(at.path)), collateral);
+
+  for (const name of Object.keys(parts)) {
+    if (/^(?:tcb_info\.json|pck_certificate_chain\.pem|root_ca_crl\.der)$/.test(name)) continue;
+    rmSync(join(at.path, name));
+    await refused(at.path, new RegExp(`lacks ${name.slice(0, -4)}`));
+    writeFileSync(join(at.path, name), parts[name as keyof typeof parts]);
+  }
+  writeFileSync(join(at.path, "vcek.der"), pki.vcek);
+  await refused(at.path, /vcek\.der is not one of the files that are looked for: tcb_info\.json/);
 });
 
 test("a file that holds neither JSON nor certificates says what was expected", async () => {

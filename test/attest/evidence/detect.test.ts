@@ -9,7 +9,10 @@ import { tokenOf } from "../maa-fixture.ts";
 import { cocoReportOf } from "./coco-form.ts";
 
 /** The head of a quote is what detection goes by; what follows is the parser's. */
-const quote = Uint8Array.from({ length: 600 }, (_, index) => [3, 0, 2, 0, 0][index] ?? index % 251);
+const quote = Uint8Array.from(
+  { length: 600 },
+  (_, index) => [3, 0, 2, 0, 0, 0, 0, 0][index] ?? index % 251,
+);
 const report = partOf("evidence");
 const table = certificateTable({ vcek: pki.vcek, ask: pki.ask });
 const chip = { vcek: toBase64Url(pki.vcek), ask: toBase64Url(pki.ask) };
@@ -98,6 +101,10 @@ test("what is no Evidence says so: nothing, other JSON, lists that are no bytes"
   for (const text of ["[]", '""', "[1,2]", "[300]", '[{"quote":1}]', "{}", '{"quote":[]}', '"x"'])
     refused(text, /this is no Evidence that ppml knows/);
   refused(json(Array.from({ length: 1000 }, () => ({}))), /none of the forms/);
+});
+
+test("a quote of another attestation key is a quote, for its parser to refuse", () => {
+  assert.equal(wireOf(quote.with(2, 3)).type, "sgx");
 });
 
 test("a vTPM's Evidence that is damaged is not taken for another kind, and says what is wrong", () => {
