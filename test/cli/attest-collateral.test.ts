@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { z } from "zod";
 import { simulationPolicy } from "../../src/attest/appraise/policy.ts";
+import { amdAuthority } from "../../src/attest/collateral/amd-authorities.ts";
+import { pem } from "../attest/collateral/pem.ts";
 import { wire } from "../attest/fixture.ts";
 import { tokenOf } from "../attest/maa-fixture.ts";
 import { skip } from "../attest/vectors.ts";
@@ -68,18 +70,53 @@ describe("ppml attest verify, with collateral that is none", () => {
   });
 });
 
-const file = (name: string): string =>
-  sharedPath("vectors", "attestation", "azure-vtpm", name) ?? name;
+const file = (folderName: string, name: string): string =>
+  sharedPath("vectors", "attestation", folderName, name) ?? name;
 
 test(
   "a vTPM's Evidence is verified with its own VCEK given as collateral, and not with another",
   { skip },
   async () => {
-    const genoa = file("trustee-az-snp-vtpm-evidence-genoa.json");
+    const genoa = file("azure-vtpm", "trustee-az-snp-vtpm-evidence-genoa.json");
     const at = ["--at", "1750000000"];
-    const own = file("trustee-az-snp-vtpm-vcek-genoa.pem");
+    const own = file("azure-vtpm", "trustee-az-snp-vtpm-vcek-genoa.pem");
     assert.equal((await verify(genoa, "--collateral", own, ...at)).code, 0);
-    const other = await verify(genoa, "--collateral", file("trustee-az-snp-vtpm-vcek.pem"), ...at);
+    const other = await verify(
+      genoa,
+      "--collateral",
+      file("azure-vtpm", "trustee-az-snp-vtpm-vcek.pem"),
+      ...at,
+    );
     assert.deepEqual([other.code, other.refusal?.code], [1, "attest.invalid"]);
+  },
+);
+
+const pemOf = (name: string): string => readFileSync(file("snp", name), "utf8");
+const authority = (name: "ark" | "ask" | "asvk"): string => pem(amdAuthority("Milan", name));
+
+test(
+  "a report is verified with the key that signed it where its host gives both kinds",
+  { skip },
+  async () => {
+    const vcek = pemOf("trustee-test-report.vcek.pem");
+    const vlek = pemOf("trustee-test-vlek-report.vlek.pem");
+    const at = ["--at", "1750000000"];
+    for (const [name, chain] of [
+      ["trustee-test-report.bin", vcek + vlek],
+      ["trustee-test-report.bin", vlek + vcek],
+      ["trustee-test-vlek-report.bin", vcek + vlek],
+      ["trustee-test-vlek-report.bin", vlek + vcek],
+      // With the authorities of the other key alone.
+      ["trustee-test-vlek-report.bin", vlek + vcek + authority("ask") + authority("ark")],
+      ["trustee-test-report.bin", vcek + vlek + authority("asvk") + authority("ark")],
+    ] as const) {
+      const { code, refusal } = await verify(
+        file("snp", name),
+        "--collateral",
+        write("both.pem", chain),
+        ...at,
+      );
+      assert.equal(code, 0, `${name}: ${refusal?.message}`);
+    }
   },
 );

@@ -1,12 +1,16 @@
-import { fromBase64Url, PpmlError, toBase64Url } from "../../base/index.ts";
+import { fromBase64Url, isPpmlError, PpmlError, toBase64Url } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
 import { parseAzureVtpmJson } from "../evidence/azure-vtpm-json.ts";
 import { snpProductOfName } from "../evidence/snp-fields.ts";
 import type { SnpProduct } from "../evidence/snp-fields.ts";
+import { parseSnpReport } from "../evidence/snp-report.ts";
 import { parseVcekExtensions, parseVlekExtensions } from "../evidence/vcek-extensions.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { parsePemCertificates } from "../x509/pem.ts";
 import { amdAuthority } from "./amd-authorities.ts";
+
+/** "-": PEM begins with dashes, DER does not. */
+const DASH = 0x2d;
 
 /** Names of AMD's certificates on the wire, by their common names. @see AMD 57230 (VCEK), certificate profiles */
 const NAMES: readonly (readonly [pattern: RegExp, name: string])[] = [
@@ -22,9 +26,8 @@ const NAMES: readonly (readonly [pattern: RegExp, name: string])[] = [
  * @throws attest.invalid where one is not AMD's, or there twice
  */
 export function nameAmdCertificates(bytes: Uint8Array): Record<string, string> {
-  // "-": PEM begins with dashes, DER does not.
   const all =
-    bytes[0] === 0x2d ? parsePemCertificates(Buffer.from(bytes).toString("latin1")) : [bytes];
+    bytes[0] === DASH ? parsePemCertificates(Buffer.from(bytes).toString("latin1")) : [bytes];
   const named: Record<string, string> = {};
   for (const der of all) {
     const { commonName } = parseCertificate(der);
@@ -47,23 +50,40 @@ export function nameAmdCertificates(bytes: Uint8Array): Record<string, string> {
  */
 export function withAmdAuthorities(given: WireEvidence): WireEvidence {
   const wire = withVcekOnce(given);
-  const { ark, ask, asvk } = wire.collateral;
-  if (ark !== undefined && (ask ?? asvk) !== undefined) return wire;
   const key = leafOf(wire);
   if (key === null) return wire;
-  const product = productOf(key);
   const authority = key.kind === "vlek" ? "asvk" : "ask";
+  const { ark, ask } = wire.collateral;
+  // A host's table may have the ASVK in the ASK's place.
+  const hasAuthority = authority in wire.collateral || (key.kind === "vlek" && isAsvk(ask));
+  if (ark !== undefined && hasAuthority) return wire;
+  const product = productOf(key);
   return {
     ...wire,
     collateral: {
       ark: toBase64Url(amdAuthority(product, "ark")),
-      // A host's table may have the ASVK in the ASK's place.
-      ...("ask" in wire.collateral
-        ? {}
-        : { [authority]: toBase64Url(amdAuthority(product, authority)) }),
+      ...(hasAuthority ? {} : { [authority]: toBase64Url(amdAuthority(product, authority)) }),
       ...wire.collateral,
     },
   };
+}
+
+/** Whether it is an ASVK by its name; where it does not parse, the verifier is to say so. */
+function isAsvk(text: string | undefined): boolean {
+  if (text === undefined) return false;
+  try {
+    return parseCertificate(certificateOf(decode(text))).commonName.startsWith("SEV-VLEK-");
+  } catch (error) {
+    if (isPpmlError(error)) return true;
+    throw error;
+  }
+}
+
+/** Hosts may give PEM in DER's place. */
+function certificateOf(bytes: Uint8Array): Uint8Array {
+  return bytes[0] === DASH
+    ? (parsePemCertificates(Buffer.from(bytes).toString("latin1"))[0] ?? bytes)
+    : bytes;
 }
 
 /**
@@ -87,11 +107,14 @@ function leafOf({ type, evidence, collateral }: WireEvidence): Leaf | null {
     return vcek === null ? null : { kind: "vcek", certificate: vcek };
   }
   if (type !== "snp") return null;
-  for (const kind of ["vcek", "vlek"] as const) {
-    const text = collateral[kind];
-    if (text !== undefined) return { kind, certificate: decode(text) };
-  }
-  return null;
+  const { vcek, vlek } = collateral;
+  // A host may give both: then the report says which of them signed it.
+  const isVlek =
+    vcek !== undefined && vlek !== undefined
+      ? parseSnpReport(decode(evidence)).signingKey === "vlek"
+      : vlek !== undefined;
+  const text = isVlek ? vlek : vcek;
+  return text === undefined ? null : { kind: isVlek ? "vlek" : "vcek", certificate: decode(text) };
 }
 
 /** The product that a VCEK or VLEK names, such as "Milan-B0". */
