@@ -151,6 +151,11 @@ export async function verifyInput(
   flags: EvidenceFlags,
 ): Promise<Verified<Evidence>> {
   const { wire, nowMs, maaProviders } = input;
+  if (wire.type === "ear")
+    throw new PpmlError(
+      "attest.unsupported",
+      "an EAR token is another Verifier's result, and Evidence is wanted here: give the Evidence that the Verifier had, or read the token by `ppml attest verify`",
+    );
   if (Object.keys(wire.collateral).length === 0 && NEEDS_COLLATERAL.has(wire.type))
     throw new PpmlError(
       "attest.collateral",

@@ -106,4 +106,17 @@ describe("ppml attest verify, of an EAR token", () => {
     assert.deepEqual([code, report.kind, report.refusal?.code], [1, "ear", "attest.collateral"]);
     assert.match(report.refusal?.message ?? "", /expected the Verifier's public key as JWK/);
   });
+
+  test("attest diff and policy dry-run say that it is no Evidence", async () => {
+    const token = write("ear.jwt", tokenOf());
+    const policy = write("policy.json", JSON.stringify(simulationPolicy(["00".repeat(48)])));
+    for (const args of [
+      ["attest", "diff", token, token],
+      ["policy", "dry-run", policy, token],
+    ]) {
+      const { code, stdout } = await runInProcess([...args, "--collateral", key, "--json"]);
+      assert.equal(code, 1);
+      assert.match(stdout, /attest\.unsupported.*[^]*an EAR token is another Verifier's result/);
+    }
+  });
 });
