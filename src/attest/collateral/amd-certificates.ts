@@ -50,10 +50,12 @@ export function nameAmdCertificates(bytes: Uint8Array): Record<string, string> {
  */
 export function withAmdAuthorities(given: WireEvidence): WireEvidence {
   const wire = withVcekOnce(given);
+  const { ark, ask } = wire.collateral;
+  // A vTPM's key is a VCEK: nothing lacks, whatever its Evidence holds.
+  if (wire.type === "az-snp-vtpm" && ark !== undefined && ask !== undefined) return wire;
   const key = leafOf(wire);
   if (key === null) return wire;
   const authority = key.kind === "vlek" ? "asvk" : "ask";
-  const { ark, ask } = wire.collateral;
   // A host's table may have the ASVK in the ASK's place.
   const hasAuthority = authority in wire.collateral || (key.kind === "vlek" && isAsvk(ask));
   if (ark !== undefined && hasAuthority) return wire;
