@@ -1,12 +1,7 @@
-import type { ByteSource } from "../../base/index.ts";
+import type { TableSource } from "../../format/parquet/source-window.ts";
 import { descriptorSource } from "./read-descriptor.ts";
 import type { WorkerInput, WorkerTask } from "./task.ts";
 import type { WorkerChannel } from "./worker-channel.ts";
-
-/** The stored bytes of a file; a local one can also be read into memory that is there. */
-export type InputSource = ByteSource & {
-  readonly readInto?: (offset: number, target: Uint8Array) => Promise<void>;
-};
 
 /** An input of a task that is being opened. */
 export type InputOpening = {
@@ -21,7 +16,7 @@ export type InputOpening = {
 export function sourceOf(
   { task, channel, index }: InputOpening,
   { file, size }: { readonly file: number; readonly size: number },
-): InputSource {
+): TableSource {
   const descriptor = task.descriptors[index]?.[file] ?? null;
   return descriptor === null
     ? channel.source({ input: index, file, size })

@@ -22,7 +22,7 @@ export type ScanFilters = readonly (readonly Comparison[])[] | null;
 
 type PlanNode = {
   readonly name: string;
-  readonly children: readonly PlanNode[];
+  readonly children: readonly unknown[];
   readonly extra_info: Readonly<Record<string, unknown>>;
 };
 
@@ -126,13 +126,26 @@ async function explain(connection: DuckDBConnection, sql: string): Promise<PlanN
       throw new PpmlError("compute.sql", `the query does not bind: ${messageOf(cause)}`, { cause });
     });
   const text = rows.getRows()[0]?.[1];
-  // The engine's own words about the query: as its version, which is pinned, writes them.
-  const plan = JSON.parse(String(text)) as readonly PlanNode[];
+  const plan: unknown = JSON.parse(String(text));
+  if (!Array.isArray(plan)) throw notAPlan();
   return plan.flatMap((node) => flatten(node));
 }
 
-function flatten(node: PlanNode): PlanNode[] {
+function flatten(node: unknown): PlanNode[] {
+  if (!isPlanNode(node)) throw notAPlan();
   return [node, ...node.children.flatMap((child) => flatten(child))];
+}
+
+/** By hand: the worker starts without schemas. */
+function isPlanNode(value: unknown): value is PlanNode {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, children, extra_info: extra } = value as Record<string, unknown>;
+  const isExtra = typeof extra === "object" && extra !== null && !Array.isArray(extra);
+  return typeof name === "string" && Array.isArray(children) && isExtra;
+}
+
+function notAPlan(): PpmlError {
+  return new PpmlError("base.internal", "the engine's plan is not of the form that it is known by");
 }
 
 /** The engine quotes a name that is one of its words ("tables", "order") or has a hyphen. */

@@ -12,7 +12,7 @@ import { FRAME, readFrames, sendFrame } from "./frames.ts";
 import type { Frame } from "./frames.ts";
 import { queryOf } from "./query-error.ts";
 import type { QueryScope } from "./query-error.ts";
-import { progressSchema, readRequestSchema, workerResultSchema } from "./task.ts";
+import { progressSchema, readRequestSchema, workerResultSchema, workerTaskSchema } from "./task.ts";
 import type { Progress, WorkerOrder, WorkerResult, WorkerTask } from "./task.ts";
 import { failureOf, wireFailure } from "./wire-failure.ts";
 
@@ -56,7 +56,9 @@ export async function runSqlWorker(options: {
 }): Promise<WorkerResult> {
   const { sandbox } = options;
   const { services, running } = followQueries(options.services, options.task.queries);
-  const { task, inherited } = withInherited(options.task, services);
+  const { task: order, inherited } = withInherited(options.task, services);
+  // The worker takes it as it comes.
+  const task = parseWith(workerTaskSchema, order, { what: "task" });
   const { settings } = task;
   const command = sandbox.command(options.nodePath, [
     "--disable-warning=ExperimentalWarning",

@@ -1,51 +1,52 @@
 import { z } from "zod";
-import { MAX_CODE_TEXTS, queryNameSchema } from "../../format/job.ts";
-import type { SqlSettings } from "../../format/job.ts";
-import type { ManifestFile } from "../../format/manifest.ts";
-import { nameSchema } from "../../format/schema.ts";
+import { MAX_CODE_TEXTS, queryNameSchema, sqlSettingsSchema } from "../../format/job.ts";
+import { manifestSchema } from "../../format/manifest.ts";
+import { base64UrlSchema, nameSchema } from "../../format/schema.ts";
+
+const fileSchema = manifestSchema.shape.files.element;
 
 /**
  * What the launcher asks of its worker. Keys are asked for one by one and never stand in it. The
- * worker takes it as it comes: it is made by the launcher of the same snapshot, which checked all of it.
+ * launcher holds it against this before it sends it: the worker, of the same snapshot, takes it as it
+ * comes, and starts without the schemas.
  */
-export type WorkerTask = {
-  /** Run in this order, each over the same inputs; one at least. */
-  readonly queries: readonly { readonly name: string; readonly sql: string }[];
-  readonly settings: SqlSettings;
+export const workerTaskSchema = z.strictObject({
+  /** Run in this order, each over the same inputs. */
+  queries: z
+    .array(z.strictObject({ name: queryNameSchema, sql: z.string().max(1_000_000) }))
+    .min(1)
+    .max(MAX_CODE_TEXTS),
+  settings: sqlSettingsSchema,
   /** The worker's private tmpfs. */
-  readonly workDirectory: string;
-  readonly inputs: readonly WorkerInput[];
+  workDirectory: z.string(),
+  inputs: z.array(
+    z.strictObject({
+      name: nameSchema,
+      /** The dataset's id, 32 hex digits: a sealed file binds it. */
+      datasetId: z.string(),
+      columns: z.array(z.string()).nullable(),
+      files: z.array(fileSchema).min(1),
+    }),
+  ),
   /**
    * By input and file: the descriptor by which the worker inherited the stored file, or null where
    * it has to ask for its bytes.
    */
-  readonly descriptors: readonly (readonly (number | null)[])[];
-  readonly output:
-    | {
-        /** A sealed table a query; `keyMetadata` has the PKMT1 text of each result's footer key. */
-        readonly kind: "table";
-        readonly keyMetadata: readonly string[];
-      }
-    | {
-        /** Rows for the owner's own eyes: never used inside a TEE. */
-        readonly kind: "rows";
-        readonly limit: number;
-      };
-};
-
-/** A dataset of a task. */
-export type WorkerInput = {
-  readonly name: string;
-  /** The dataset's id, 32 hex digits: a sealed file binds it. */
-  readonly datasetId: string;
-  /** The top-level columns that the job may read; null for all. */
-  readonly columns: readonly string[] | null;
-  /** One at least. */
-  readonly files: readonly ManifestFile[];
-};
-
+  descriptors: z.array(z.array(z.int().min(0).nullable())),
+  output: z.discriminatedUnion("kind", [
+    /** A sealed table a query; `keyMetadata` has the PKMT1 text of each result's footer key. */
+    z.strictObject({
+      kind: z.literal("table"),
+      keyMetadata: z.array(base64UrlSchema).min(1).max(MAX_CODE_TEXTS),
+    }),
+    /** Rows for the owner's own eyes: never used inside a TEE. */
+    z.strictObject({ kind: z.literal("rows"), limit: z.int().min(1).max(100_000) }),
+  ]),
+});
+export type WorkerTask = z.infer<typeof workerTaskSchema>;
 /** A task as its caller gives it: which files the worker inherits is settled when it starts. */
 export type WorkerOrder = Omit<WorkerTask, "descriptors">;
+export type WorkerInput = WorkerTask["inputs"][number];
 
 /** What was opened of one input, for the person who asks what was decrypted. */
 const openedSchema = z.strictObject({

@@ -22,10 +22,12 @@ export function wireFailure(error: unknown): WireFailure {
 
 /** The PpmlError of a `failure` frame's payload; where that is none, the error says so. */
 export function failureOf(payload: Uint8Array): PpmlError {
+  // By hand: the worker starts without schemas.
   const failure = parseJson(payload, "failure");
-  if (!isRecord(failure) || typeof failure["message"] !== "string" || !isRecord(failure["detail"]))
+  const { code, message, detail, ...more } = isRecord(failure) ? failure : {};
+  const isWhole = typeof code === "string" && typeof message === "string" && isRecord(detail);
+  if (!isWhole || Object.keys(more).length > 0)
     return new PpmlError("compute.worker", "a failure came that is not of the channel's form");
-  const { code, message, detail } = failure;
   return new PpmlError(isErrorCode(code) ? code : "compute.worker", message, { detail });
 }
 
@@ -33,6 +35,6 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function isErrorCode(code: unknown): code is ErrorCode {
-  return typeof code === "string" && Object.hasOwn(ERROR_CODES, code);
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code);
 }
