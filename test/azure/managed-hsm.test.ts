@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import type { TestContext } from "node:test";
 import { promisify } from "node:util";
 import { parse, stringify } from "yaml";
 import { ownerTokenFile, withTwin } from "../../src/twin/environment.ts";
@@ -201,10 +202,7 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
   });
 
   test("T167: a key that was there before and unwraps is no exportable KEK, whatever its policy says", async (context) => {
-    const site = await siteIn(context);
-    site.write(withHsm());
-    await site.run("up --yes");
-    await activate(site);
+    const site = await activatedSite(context);
     const hsm = await caller(site.twin, { host: HOST, resource: "https://managedhsm.azure.net" });
     const data = Buffer.from(JSON.stringify(RELEASE_POLICY)).toString("base64url");
     const { status } = await hsm("POST", "/keys/input-direct/create?api-version=7.6", {
@@ -293,10 +291,7 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
   });
 
   test("destroy keeps the HSM and its keys, and what is taken out is let go of", async (context) => {
-    const site = await siteIn(context);
-    site.write(withHsm());
-    await site.run("up --yes");
-    await activate(site);
+    const site = await activatedSite(context);
     site.write(withHsm({ activated: true }));
     const [up] = await site.run("up --yes --json");
     assert.equal(up?.code, 0, up?.stdout);
@@ -318,10 +313,7 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
   });
 
   test("deleted by its name, it is brought back with its keys, and is activated still", async (context) => {
-    const site = await siteIn(context);
-    site.write(withHsm());
-    await site.run("up --yes");
-    await activate(site);
+    const site = await activatedSite(context);
     site.write(withHsm({ activated: true }));
     const [up, destroyed, early, doctor] = await site.run(
       "up --yes --json",
@@ -342,6 +334,15 @@ describe("a Managed HSM that ppml makes, in the double of Azure", () => {
     assert.equal(keysIn(site).length, 2);
   });
 });
+
+/** A project whose HSM is made and activated, which the project file does not say yet. */
+async function activatedSite(context: TestContext): Promise<Site> {
+  const site = await siteIn(context);
+  site.write(withHsm());
+  await site.run("up --yes");
+  await activate(site);
+  return site;
+}
 
 /** Activates the HSM, lets ARM make its keys, and the operator use them. */
 async function activate({ twin }: Site): Promise<void> {

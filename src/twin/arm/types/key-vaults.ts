@@ -118,6 +118,7 @@ const managedHsms: TypeSpec = {
   }),
 };
 
+/** ARM says "release" where the data plane says "export". */
 const KEY_OPS = [
   "encrypt",
   "decrypt",
