@@ -39,7 +39,7 @@ async function verify(token: string, keys: string, ...more: readonly string[]) {
 }
 
 describe("ppml attest verify, of an EAR token", () => {
-  test("refuses it where a policy was to judge it", async () => {
+  test("T170: refuses it where a policy was to judge it", async () => {
     const policy = write("policy.json", JSON.stringify(simulationPolicy(["00".repeat(48)])));
     const { code, report } = await verify(tokenOf(), key, "--policy", policy);
     assert.equal(code, 1);
@@ -47,7 +47,7 @@ describe("ppml attest verify, of an EAR token", () => {
     assert.match(report.refusal.message, /--policy judges Evidence/);
   });
 
-  test("refuses it where --runtime-data asks for what nobody compared", async () => {
+  test("T170: refuses it where --runtime-data asks for what nobody compared", async () => {
     const data = write("data.json", '{"a":1}');
     const { code, report } = await verify(tokenOf(), key, "--runtime-data", data);
     assert.equal(code, 1);
@@ -55,7 +55,7 @@ describe("ppml attest verify, of an EAR token", () => {
     assert.match(report.refusal.message, /--runtime-data judges Evidence/);
   });
 
-  test("refuses it as soon as its Verifier contraindicates one attester", async () => {
+  test("T170: refuses it as soon as its Verifier contraindicates one attester", async () => {
     for (const status of ["affirming", "warning", "none"]) {
       const vector = { "ear.trustworthiness-vector": {} };
       const token = tokenOf(claimsOf({}, { ...vector, "ear.status": status }));
