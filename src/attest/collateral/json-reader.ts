@@ -83,6 +83,36 @@ export class JsonReader {
     return this.#latin1.slice(start, end);
   }
 
+  /**
+   * The number in an object that is `{"name":` without spaces, of which `open` has the bytes, a number of 1 to 9
+   * digits and `}`. Null where another value stands here, at which it stays.
+   */
+  loneNumber(open: Uint8Array): number | null {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    for (let index = 0; index < open.length; index += 1)
+      if (bytes[start + index] !== open[index]) return null;
+    this.#at = start + open.length;
+    const number = this.#plainNumber();
+    if (number === null || bytes[this.#at] !== BRACE.close) {
+      this.#at = start;
+      return null;
+    }
+    this.#at += 1;
+    return number;
+  }
+
+  /** Passes the value that stands here, as strict as `value`. @throws attest.invalid */
+  skip(): void {
+    if (this.#peek() !== QUOTE) {
+      if (this.#plainNumber() === null) this.#parsed();
+      return;
+    }
+    const end = this.#endOfPlainText(this.#at + 1);
+    if (end === -1) this.#parsed();
+    else this.#at = end + 1;
+  }
+
   /** Refuses what stands behind the end. @throws attest.invalid */
   end(): void {
     if (this.#peek() !== -1) throw this.#invalid();
@@ -164,8 +194,10 @@ export class JsonReader {
   }
 
   #invalid(cause?: unknown): PpmlError {
-    return new PpmlError("attest.invalid", `${this.#what} is not valid JSON at ${this.#at}`, {
-      cause,
-    });
+    return new PpmlError(
+      "attest.invalid",
+      `${this.#what} is not valid JSON, or not of a known form, at ${this.#at}`,
+      { cause },
+    );
   }
 }

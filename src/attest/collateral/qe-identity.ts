@@ -1,13 +1,8 @@
-import {
-  readAdvisoryIds,
-  readHexBytes,
-  readList,
-  readMembers,
-  readOneOf,
-  readTime,
-  readUnsigned,
-} from "./members.ts";
-import { parseSignedJson } from "./signed-json.ts";
+import { nextEnclaveLevels } from "./enclave-levels.ts";
+import type { EnclaveTcbLevel } from "./enclave-levels.ts";
+import type { JsonReader } from "./json-reader.ts";
+import { readHexBytes, readOneOf, readTime, readUnsigned, wrongMember } from "./members.ts";
+import { readSignedJson } from "./signed-json.ts";
 import { QE_STATUSES } from "./tcb-status.ts";
 import type { QeStatus } from "./tcb-status.ts";
 
@@ -32,14 +27,10 @@ export type QeIdentity = {
 };
 
 /** What a Quoting Enclave has to reach for a level. */
-export type QeTcbLevel = {
-  readonly tcb: { readonly isvsvn: number };
-  readonly tcbDate: number;
-  readonly tcbStatus: QeStatus;
-  readonly advisoryIDs: readonly string[];
-};
+export type QeTcbLevel = EnclaveTcbLevel<QeStatus>;
 
 const IDS = ["QE", "TD_QE", "QVE"] as const;
+const LEVELS = { statuses: QE_STATUSES, maxIsvSvn: 0xffff };
 
 /**
  * Parses the JSON of an enclave's identity, version 2 or 3; the levels keep their order, highest
@@ -48,40 +39,61 @@ const IDS = ["QE", "TD_QE", "QVE"] as const;
  * @see Intel SGX and TDX PCS API v4, "Enclave Identity V2"
  */
 export function parseQeIdentity(json: Uint8Array): QeIdentity {
-  const members = parseSignedJson(json, { what: "the QE identity", version: [2, 3] });
-  const bytes = (name: string, length: number): Uint8Array =>
-    readHexBytes(members[name], length, name);
+  const read = new Statement();
+  const version = readSignedJson(json, {
+    what: "the QE identity",
+    version: [2, 3],
+    read: (at) => {
+      readMember(at, read);
+    },
+  });
+  if (read.tcbLevels === undefined) throw wrongMember("tcbLevels", "a list of 1 to 100");
   return {
-    id: readOneOf(members["id"], IDS, "id"),
-    version: members["version"] === 2 ? 2 : 3,
-    issueDate: readTime(members["issueDate"], "issueDate"),
-    nextUpdate: readTime(members["nextUpdate"], "nextUpdate"),
+    id: readOneOf(read.id, IDS, "id"),
+    version: version === 2 ? 2 : 3,
+    issueDate: readTime(read.issueDate, "issueDate"),
+    nextUpdate: readTime(read.nextUpdate, "nextUpdate"),
     tcbEvaluationDataNumber: readUnsigned(
-      members["tcbEvaluationDataNumber"],
+      read.tcbEvaluationDataNumber,
       0xffffffff,
       "tcbEvaluationDataNumber",
     ),
-    miscselect: bytes("miscselect", 4),
-    miscselectMask: bytes("miscselectMask", 4),
-    attributes: bytes("attributes", 16),
-    attributesMask: bytes("attributesMask", 16),
-    mrsigner: bytes("mrsigner", 32),
-    isvprodid: readUnsigned(members["isvprodid"], 0xffff, "isvprodid"),
-    tcbLevels: readList(members["tcbLevels"], {
-      name: "tcbLevels",
-      min: 1,
-      max: 100,
-      read: readLevel,
-    }),
+    miscselect: readHexBytes(read.miscselect, 4, "miscselect"),
+    miscselectMask: readHexBytes(read.miscselectMask, 4, "miscselectMask"),
+    attributes: readHexBytes(read.attributes, 16, "attributes"),
+    attributesMask: readHexBytes(read.attributesMask, 16, "attributesMask"),
+    mrsigner: readHexBytes(read.mrsigner, 32, "mrsigner"),
+    isvprodid: readUnsigned(read.isvprodid, 0xffff, "isvprodid"),
+    tcbLevels: read.tcbLevels,
   };
 }
 
-function readLevel(value: unknown): QeTcbLevel {
-  const level = readMembers(value, "tcbLevels");
-  return {
-    tcb: { isvsvn: readUnsigned(readMembers(level["tcb"], "tcb")["isvsvn"], 0xffff, "isvsvn") },
-    tcbDate: readTime(level["tcbDate"], "tcbDate"),
-    tcbStatus: readOneOf(level["tcbStatus"], QE_STATUSES, "tcbStatus"),
-    advisoryIDs: readAdvisoryIds(level["advisoryIDs"]),
-  };
+/** The members as they stand there; the levels are read already. */
+class Statement {
+  id: unknown;
+  issueDate: unknown;
+  nextUpdate: unknown;
+  tcbEvaluationDataNumber: unknown;
+  miscselect: unknown;
+  miscselectMask: unknown;
+  attributes: unknown;
+  attributesMask: unknown;
+  mrsigner: unknown;
+  isvprodid: unknown;
+  tcbLevels: readonly QeTcbLevel[] | undefined;
+}
+
+function readMember(json: JsonReader, read: Statement): void {
+  if (json.isNamed("id")) read.id = json.value();
+  else if (json.isNamed("issueDate")) read.issueDate = json.value();
+  else if (json.isNamed("nextUpdate")) read.nextUpdate = json.value();
+  else if (json.isNamed("tcbEvaluationDataNumber")) read.tcbEvaluationDataNumber = json.value();
+  else if (json.isNamed("miscselect")) read.miscselect = json.value();
+  else if (json.isNamed("miscselectMask")) read.miscselectMask = json.value();
+  else if (json.isNamed("attributes")) read.attributes = json.value();
+  else if (json.isNamed("attributesMask")) read.attributesMask = json.value();
+  else if (json.isNamed("mrsigner")) read.mrsigner = json.value();
+  else if (json.isNamed("isvprodid")) read.isvprodid = json.value();
+  else if (json.isNamed("tcbLevels")) read.tcbLevels = nextEnclaveLevels(json, LEVELS);
+  else json.skip();
 }

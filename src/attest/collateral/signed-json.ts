@@ -1,6 +1,5 @@
 import { PpmlError } from "../../base/index.ts";
 import { JsonReader } from "./json-reader.ts";
-import type { Members } from "./members.ts";
 
 const MAX_BYTES = 512 * 1024;
 
@@ -8,41 +7,40 @@ type Options = {
   /** Names the text in errors. */
   readonly what: string;
   readonly version: readonly number[];
-  /** Reads the value that stands there and says so, if it is of a member that it reads itself. */
-  readonly readOwn?: (json: JsonReader) => boolean;
+  /** Reads, or skips, the value of the member at which the reader stands. */
+  readonly read: (json: JsonReader) => void;
 };
 
 /**
- * The members of a JSON text that Intel signed, at most 512 KiB, of one of the versions; without those
- * that `readOwn` reads.
+ * Reads the members of a JSON text that Intel signed, at most 512 KiB, of one of the versions, which it
+ * gives. Of two members with one name the later one counts.
  * @throws attest.invalid, attest.unsupported for other versions
  */
-export function parseSignedJson(bytes: Uint8Array, options: Options): Members {
-  const { what, readOwn } = options;
+export function readSignedJson(bytes: Uint8Array, options: Options): number {
+  const { what, read } = options;
   if (bytes.byteLength > MAX_BYTES)
     throw new PpmlError(
       "attest.invalid",
       `expected at most ${MAX_BYTES} bytes of ${what}, got ${bytes.byteLength}`,
     );
   const json = new JsonReader(bytes, what);
-  const members = new Map<string, unknown>();
+  let version: unknown;
   json.enterObject();
   while (json.nextMember()) {
-    if (readOwn?.(json) === true) continue;
-    const name = json.name();
-    members.set(name, json.value());
-    // At once, since what follows has another form in other versions.
-    if (name === "version") requireVersion(members.get(name), options);
+    if (json.isNamed("version")) {
+      version = json.value();
+      // At once, since what follows has another form in other versions.
+      requireVersion(version, options);
+    } else read(json);
   }
   json.end();
-  requireVersion(members.get("version"), options);
-  return Object.fromEntries(members);
+  return requireVersion(version, options);
 }
 
-function requireVersion(found: unknown, { what, version }: Options): void {
-  if (typeof found !== "number" || !version.includes(found))
-    throw new PpmlError(
-      "attest.unsupported",
-      `expected ${what} of version ${version.join(" or ")}, got ${typeof found === "number" ? found : "none"}: fetch it through version 4 of Intel's API`,
-    );
+function requireVersion(found: unknown, { what, version }: Options): number {
+  if (typeof found === "number" && version.includes(found)) return found;
+  throw new PpmlError(
+    "attest.unsupported",
+    `expected ${what} of version ${version.join(" or ")}, got ${typeof found === "number" ? found : "none"}: fetch it through version 4 of Intel's API`,
+  );
 }

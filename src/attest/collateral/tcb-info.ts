@@ -1,18 +1,18 @@
+import { utf8 } from "../../base/index.ts";
+import { nextEnclaveLevels } from "./enclave-levels.ts";
+import type { EnclaveTcbLevel } from "./enclave-levels.ts";
+import type { JsonReader } from "./json-reader.ts";
 import {
   nextAdvisoryIds,
-  readAdvisoryIds,
+  nextList,
   readHexBytes,
-  readList,
-  readMembers,
   readOneOf,
   readText,
   readTime,
   readUnsigned,
   wrongMember,
 } from "./members.ts";
-import type { Members } from "./members.ts";
-import type { JsonReader } from "./json-reader.ts";
-import { parseSignedJson } from "./signed-json.ts";
+import { readSignedJson } from "./signed-json.ts";
 import { MODULE_STATUSES, PLATFORM_STATUSES } from "./tcb-status.ts";
 import type { ModuleStatus, PlatformStatus } from "./tcb-status.ts";
 
@@ -61,16 +61,17 @@ export type TdxModuleIdentity = TdxModule & {
   readonly tcbLevels: readonly TdxModuleTcbLevel[];
 };
 
-export type TdxModuleTcbLevel = {
-  readonly tcb: { readonly isvsvn: number };
-  readonly tcbDate: number;
-  readonly tcbStatus: ModuleStatus;
-  readonly advisoryIDs: readonly string[];
-};
+export type TdxModuleTcbLevel = EnclaveTcbLevel<ModuleStatus>;
 
 const IDS = ["SGX", "TDX"] as const;
 const COMPONENTS = 16;
 const MAX_LEVELS = 500;
+
+const LEVELS = { name: "tcbLevels", min: 1, max: MAX_LEVELS, read: readLevel };
+/** How a component begins that has an SVN and nothing else, as nearly all of SGX have. */
+const SVN_ALONE = utf8('{"svn":');
+const MODULES = { name: "tdxModuleIdentities", min: 0, max: 100, read: readModuleIdentity };
+const MODULE_LEVELS = { statuses: MODULE_STATUSES, maxIsvSvn: 255 };
 
 /**
  * Parses the JSON of TCB info, version 3, with its levels in the order in which they are to be tried:
@@ -80,58 +81,65 @@ const MAX_LEVELS = 500;
  * @see Intel SGX and TDX PCS API v4, "TCB Info V3"
  */
 export function parseTcbInfo(json: Uint8Array): TcbInfo {
-  const { levels, members } = readStatement(json);
-  const unsigned = (name: string, max: number): number => readUnsigned(members[name], max, name);
-  const { tdxModule, tdxModuleIdentities } = members;
+  const read = readStatement(json);
   return {
-    id: readOneOf(members["id"], IDS, "id"),
+    id: readOneOf(read.id, IDS, "id"),
     version: 3,
-    issueDate: readTime(members["issueDate"], "issueDate"),
-    nextUpdate: readTime(members["nextUpdate"], "nextUpdate"),
-    fmspc: readHexBytes(members["fmspc"], 6, "fmspc"),
-    pceId: readHexBytes(members["pceId"], 2, "pceId"),
-    tcbType: unsigned("tcbType", 0xffff),
-    tcbEvaluationDataNumber: unsigned("tcbEvaluationDataNumber", 0xffffffff),
-    tdxModule:
-      tdxModule === undefined ? undefined : readModule(readMembers(tdxModule, "tdxModule")),
-    tdxModuleIdentities: readList(tdxModuleIdentities === undefined ? [] : tdxModuleIdentities, {
-      name: "tdxModuleIdentities",
-      min: 0,
-      max: 100,
-      read: readModuleIdentity,
-    }),
-    tcbLevels: levels.toSorted(compareLevels),
+    issueDate: readTime(read.issueDate, "issueDate"),
+    nextUpdate: readTime(read.nextUpdate, "nextUpdate"),
+    fmspc: readHexBytes(read.fmspc, 6, "fmspc"),
+    pceId: readHexBytes(read.pceId, 2, "pceId"),
+    tcbType: readUnsigned(read.tcbType, 0xffff, "tcbType"),
+    tcbEvaluationDataNumber: readUnsigned(
+      read.tcbEvaluationDataNumber,
+      0xffffffff,
+      "tcbEvaluationDataNumber",
+    ),
+    tdxModule: read.tdxModule,
+    tdxModuleIdentities: read.tdxModuleIdentities,
+    tcbLevels: read.tcbLevels.toSorted(compareLevels),
   };
 }
 
-/** The levels, which are nearly all of it, and all other members as they are. */
-function readStatement(bytes: Uint8Array): {
-  readonly levels: readonly TcbLevel[];
-  readonly members: Members;
-} {
-  let levels: readonly TcbLevel[] = [];
-  const members = parseSignedJson(bytes, {
-    what: "the TCB info",
-    version: [3],
-    readOwn: (json) => {
-      if (!json.isNamed("tcbLevels")) return false;
-      levels = readLevels(json);
-      return true;
-    },
-  });
-  if (levels.length === 0) throw wrongMember("tcbLevels", `a list of 1 to ${MAX_LEVELS}`);
-  return { levels, members };
+/** The members as they stand there; those that are objects or lists are read already. */
+class Statement {
+  id: unknown;
+  issueDate: unknown;
+  nextUpdate: unknown;
+  fmspc: unknown;
+  pceId: unknown;
+  tcbType: unknown;
+  tcbEvaluationDataNumber: unknown;
+  tdxModule: TdxModule | undefined;
+  tdxModuleIdentities: readonly TdxModuleIdentity[] = [];
+  tcbLevels: readonly TcbLevel[] = [];
 }
 
-function readLevels(json: JsonReader): readonly TcbLevel[] {
-  const levels: TcbLevel[] = [];
-  json.enterList();
-  while (json.nextItem()) {
-    if (levels.length === MAX_LEVELS)
-      throw wrongMember("tcbLevels", `a list of 1 to ${MAX_LEVELS}`);
-    levels.push(readLevel(json));
-  }
-  return levels;
+function readStatement(bytes: Uint8Array): Statement {
+  const read = new Statement();
+  readSignedJson(bytes, {
+    what: "the TCB info",
+    version: [3],
+    read: (json) => {
+      readStatementMember(json, read);
+    },
+  });
+  if (read.tcbLevels.length === 0) throw wrongMember("tcbLevels", `a list of 1 to ${MAX_LEVELS}`);
+  return read;
+}
+
+function readStatementMember(json: JsonReader, read: Statement): void {
+  if (json.isNamed("tcbLevels")) read.tcbLevels = nextList(json, LEVELS);
+  else if (json.isNamed("id")) read.id = json.value();
+  else if (json.isNamed("issueDate")) read.issueDate = json.value();
+  else if (json.isNamed("nextUpdate")) read.nextUpdate = json.value();
+  else if (json.isNamed("fmspc")) read.fmspc = json.value();
+  else if (json.isNamed("pceId")) read.pceId = json.value();
+  else if (json.isNamed("tcbType")) read.tcbType = json.value();
+  else if (json.isNamed("tcbEvaluationDataNumber")) read.tcbEvaluationDataNumber = json.value();
+  else if (json.isNamed("tdxModule")) read.tdxModule = readModule(json);
+  else if (json.isNamed("tdxModuleIdentities")) read.tdxModuleIdentities = nextList(json, MODULES);
+  else json.skip();
 }
 
 function readLevel(json: JsonReader): TcbLevel {
@@ -145,7 +153,7 @@ function readLevel(json: JsonReader): TcbLevel {
     else if (json.isNamed("tcbDate")) date = json.value();
     else if (json.isNamed("tcbStatus")) status = json.value();
     else if (json.isNamed("advisoryIDs")) advisoryIDs = nextAdvisoryIds(json);
-    else json.value();
+    else json.skip();
   }
   if (tcb === undefined) throw wrongMember("tcb", "an object");
   return {
@@ -165,7 +173,7 @@ function readTcb(json: JsonReader): TcbLevel["tcb"] {
     if (json.isNamed("sgxtcbcomponents")) sgxtcbcomponents = readComponents(json);
     else if (json.isNamed("tdxtcbcomponents")) tdxtcbcomponents = readComponents(json);
     else if (json.isNamed("pcesvn")) pcesvn = json.value();
-    else json.value();
+    else json.skip();
   }
   if (sgxtcbcomponents === undefined) throw wrongMember("sgxtcbcomponents", "a list of 16");
   return {
@@ -181,51 +189,58 @@ function readComponents(json: JsonReader): readonly number[] {
   json.enterList();
   while (json.nextItem()) {
     if (svns.length === COMPONENTS) throw wrongMember("tcbcomponents", "a list of 16");
-    svns.push(readComponent(json));
+    svns.push(readUnsigned(json.loneNumber(SVN_ALONE) ?? readComponent(json), 255, "svn"));
   }
   if (svns.length < COMPONENTS) throw wrongMember("tcbcomponents", "a list of 16");
   return svns;
 }
 
-function readComponent(json: JsonReader): number {
+function readComponent(json: JsonReader): unknown {
   let svn: unknown;
   json.enterObject();
   while (json.nextMember()) {
     if (json.isNamed("svn")) svn = json.value();
-    else json.value();
+    else json.skip();
   }
-  return readUnsigned(svn, 255, "svn");
+  return svn;
 }
 
-function readModule(members: Members): TdxModule {
-  return {
-    mrsigner: readHexBytes(members["mrsigner"], 48, "mrsigner"),
-    attributes: readHexBytes(members["attributes"], 8, "attributes"),
-    attributesMask: readHexBytes(members["attributesMask"], 8, "attributesMask"),
-  };
+function readModule(json: JsonReader): TdxModule {
+  const { mrsigner, attributes, attributesMask } = readModuleMembers(json);
+  return { mrsigner, attributes, attributesMask };
 }
 
-function readModuleIdentity(value: unknown): TdxModuleIdentity {
-  const members = readMembers(value, "tdxModuleIdentities");
-  return {
-    id: readText(members["id"], 20, "id"),
-    ...readModule(members),
-    tcbLevels: readList(members["tcbLevels"], {
-      name: "tcbLevels",
-      min: 1,
-      max: 100,
-      read: readModuleLevel,
-    }),
-  };
+function readModuleIdentity(json: JsonReader): TdxModuleIdentity {
+  const { id, tcbLevels, ...module } = readModuleMembers(json);
+  if (tcbLevels === undefined) throw wrongMember("tcbLevels", "a list of 1 to 100");
+  return { id: readText(id, 20, "id"), ...module, tcbLevels };
 }
 
-function readModuleLevel(value: unknown): TdxModuleTcbLevel {
-  const level = readMembers(value, "tcbLevels");
+/** What a module and the identity of a module have in common, and what only the latter has, if it is there. */
+function readModuleMembers(json: JsonReader): TdxModule & {
+  readonly id: unknown;
+  readonly tcbLevels: readonly TdxModuleTcbLevel[] | undefined;
+} {
+  let id: unknown;
+  let mrsigner: unknown;
+  let attributes: unknown;
+  let attributesMask: unknown;
+  let tcbLevels: readonly TdxModuleTcbLevel[] | undefined;
+  json.enterObject();
+  while (json.nextMember()) {
+    if (json.isNamed("id")) id = json.value();
+    else if (json.isNamed("mrsigner")) mrsigner = json.value();
+    else if (json.isNamed("attributes")) attributes = json.value();
+    else if (json.isNamed("attributesMask")) attributesMask = json.value();
+    else if (json.isNamed("tcbLevels")) tcbLevels = nextEnclaveLevels(json, MODULE_LEVELS);
+    else json.skip();
+  }
   return {
-    tcb: { isvsvn: readUnsigned(readMembers(level["tcb"], "tcb")["isvsvn"], 255, "isvsvn") },
-    tcbDate: readTime(level["tcbDate"], "tcbDate"),
-    tcbStatus: readOneOf(level["tcbStatus"], MODULE_STATUSES, "tcbStatus"),
-    advisoryIDs: readAdvisoryIds(level["advisoryIDs"]),
+    id,
+    mrsigner: readHexBytes(mrsigner, 48, "mrsigner"),
+    attributes: readHexBytes(attributes, 8, "attributes"),
+    attributesMask: readHexBytes(attributesMask, 8, "attributesMask"),
+    tcbLevels,
   };
 }
 

@@ -145,6 +145,38 @@ describe("TCB info", () => {
     assert.throws(() => parse({ tcbLevels: Array(501).fill(level) }), { code: "attest.invalid" });
   });
 
+  test("with a TDX module or an identity of a wrong form is refused", () => {
+    const module = {
+      mrsigner: "00".repeat(48),
+      attributes: "00".repeat(8),
+      attributesMask: "FF".repeat(8),
+    };
+    const levels = [{ tcb: { isvsvn: 3 }, tcbDate: "2026-01-01T00:00:00Z", tcbStatus: "UpToDate" }];
+    const identity = { id: "TDX_01", ...module, tcbLevels: levels };
+    const good = parse({ tdxModule: module, tdxModuleIdentities: [identity] });
+    assert.equal(good.tdxModule?.mrsigner.byteLength, 48);
+    assert.deepEqual(good.tdxModuleIdentities[0]?.tcbLevels[0]?.tcb, { isvsvn: 3 });
+    assert.deepEqual(Object.keys(good.tdxModule ?? {}).toSorted(), Object.keys(module).toSorted());
+    for (const wrong of [null, [], "x", {}, { ...module, mrsigner: "00" }])
+      assert.throws(() => parse({ tdxModule: wrong }), { code: "attest.invalid" });
+    for (const wrong of [
+      { id: undefined },
+      { id: "x".repeat(21) },
+      { attributes: 0 },
+      { tcbLevels: undefined },
+      { tcbLevels: [] },
+      { tcbLevels: Array(101).fill(levels[0]) },
+      { tcbLevels: [{ ...levels[0], tcb: { isvsvn: 256 } }] },
+      { tcbLevels: [{ ...levels[0], tcb: 3 }] },
+      { tcbLevels: [{ ...levels[0], tcb: undefined }] },
+    ])
+      assert.throws(() => parse({ tdxModuleIdentities: [{ ...identity, ...wrong }] }), {
+        code: "attest.invalid",
+      });
+    for (const wrong of [{}, identity, Array.from({ length: 101 }, () => identity)])
+      assert.throws(() => parse({ tdxModuleIdentities: wrong }), { code: "attest.invalid" });
+  });
+
   test("that is no JSON, no UTF-8 or over 512 KiB is refused", () => {
     for (const json of [utf8("{"), utf8("null"), Uint8Array.of(0x22, 0xff, 0x22), utf8("")])
       assert.throws(() => parseTcbInfo(json), { code: "attest.invalid" });

@@ -4,6 +4,8 @@ import fc from "fast-check";
 import { isPpmlError, utf8 } from "../../../src/base/index.ts";
 import { JsonReader } from "../../../src/attest/collateral/json-reader.ts";
 
+const OPEN = utf8('{"svn":');
+
 /** Reads a text whose outermost objects and lists are stepped through, `depth` deep. */
 function read(text: string, depth: number): unknown {
   const json = new JsonReader(utf8(text), "the text");
@@ -86,4 +88,67 @@ test("of two members with one name the later one counts, and __proto__ is a name
   assert.deepEqual(read('{"a":1,"a":2}', 1), { a: 2 });
   const value = read('{"__proto__":{"b":1}}', 1);
   assert.ok(typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__"));
+});
+
+/** Where a value ends, seen by what follows it: the text up to there, if it is taken. */
+function passed(text: string, take: (json: JsonReader) => void): unknown {
+  return outcome(() => {
+    const json = new JsonReader(utf8(`[${text}`), "the text");
+    json.enterList();
+    const values: unknown[] = [];
+    if (json.nextItem()) take(json);
+    while (json.nextItem()) values.push(json.value());
+    json.end();
+    return values;
+  });
+}
+
+const anyText = fc
+  .array(fc.constantFrom("1", ",", "]", "[", '"a"', '"\\""', "{", "}", '"é"', ":", " ", "0"), {
+    maxLength: 8,
+  })
+  .map((pieces) => pieces.join(""));
+
+test("a value is skipped where it is read, and to the same end", () => {
+  fc.assert(
+    fc.property(fc.oneof(anyText, fc.json()), anyText, (first, rest) => {
+      for (const text of [`${first}${rest}`, `${first},${rest}]`, `${first}]`])
+        assert.deepEqual(
+          passed(text, (json) => {
+            json.skip();
+          }),
+          passed(text, (json) => {
+            json.value();
+          }),
+          text,
+        );
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test("a number alone in an object is read as any other object is, or left where it stands", () => {
+  const number = fc.constantFrom("7", "0", "255", "999999999", "1234567890", "01", "-1", "1.5", "");
+  const end = fc.constantFrom("}", " }", ',"a":1}', "]", "");
+  fc.assert(
+    fc.property(fc.constantFrom('{"svn":', '{"svo":', '{ "svn":', "{"), number, end, (...parts) => {
+      const text = `[${parts.join("")},8]`;
+      const readAll = (alone: boolean): unknown =>
+        outcome(() => {
+          const json = new JsonReader(utf8(text), "the text");
+          const values: unknown[] = [];
+          json.enterList();
+          while (json.nextItem()) {
+            const svn = alone ? json.loneNumber(OPEN) : null;
+            values.push(svn === null ? json.value() : { svn });
+          }
+          json.end();
+          return values;
+        });
+      assert.deepEqual(readAll(true), readAll(false), text);
+    }),
+  );
+  const json = new JsonReader(utf8('{"svn":21}'), "the text");
+  assert.equal(json.loneNumber(OPEN), 21);
+  json.end();
 });
