@@ -5,6 +5,7 @@ import type { SigningKey } from "../format/jwk.ts";
 import type { Vault } from "../key/vault.ts";
 import type { CertifiedReleaseKey } from "../release/seal-grant.ts";
 import type { BrokerDatabase } from "./database.ts";
+import type { CommitQueue } from "./commit-queue.ts";
 import type { LogStore } from "./log-store.ts";
 import type { RcarSessions } from "./rcar/sessions.ts";
 import type { RandomSource } from "./nonces.ts";
@@ -25,6 +26,8 @@ export type MaaProvidersFor = (wire: WireEvidence) => Promise<readonly MaaProvid
 export type BrokerState = {
   readonly db: BrokerDatabase;
   readonly log: LogStore;
+  /** Appends decisions about guests to `log`, many in one transaction. */
+  readonly commits: CommitQueue;
   /** Signs log heads, release receipts and events. */
   readonly logKey: SigningKey;
   /** Signs EAR tokens, and nothing else. */

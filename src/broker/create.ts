@@ -21,6 +21,7 @@ import type { BrokerIdentity, StoredReleaseKey } from "./database.ts";
 import { floorOf } from "./floors.ts";
 import { requirePrivateFolder } from "./listen.ts";
 import { checkLogMark, logMarkPath, markedSize, saveLogMark } from "./log-mark.ts";
+import { CommitQueue } from "./commit-queue.ts";
 import { LogStore } from "./log-store.ts";
 import { restoreRemedy } from "./state-error.ts";
 import { RcarSessions } from "./rcar/sessions.ts";
@@ -152,9 +153,11 @@ export async function openBrokerState(options: {
     const earKey = await loadOwn({ dir, root, name: FILES.ear, expected: db.identity.earKey });
     const place = { dir, root, mode, nowMs: clock() };
     const releaseKey = await currentReleaseKey(db, place);
+    const log = new LogStore(db, logKey);
     return {
       db,
-      log: new LogStore(db, logKey),
+      log,
+      commits: new CommitQueue(db, log),
       logKey,
       earKey,
       releaseKey,

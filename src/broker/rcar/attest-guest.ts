@@ -70,12 +70,12 @@ export async function attestGuest(
     const guest = await verifyGuest(state, { wire, tee, runtimeData, attest, found });
     const token = await earOf(state, { guest, runtimeData, found });
     const { evidenceDigest } = guest;
-    logGuestDecision(state, { ...asked, ...found, evidenceDigest, refusal: null });
+    await logGuestDecision(state, { ...asked, ...found, evidenceDigest, refusal: null });
     state.sessions.attested(sessionId, guest, token);
     return token;
   } catch (error) {
     if (isPpmlError(error))
-      logGuestDecision(state, {
+      await logGuestDecision(state, {
         ...asked,
         ...found,
         evidenceDigest: digestOf(wire),

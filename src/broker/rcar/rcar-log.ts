@@ -24,14 +24,14 @@ export type GuestDecision = {
 };
 
 /**
- * Enters a decision in the log, durable when it returns. `check` runs in the same transaction, before.
- * @throws what `check` throws, and broker.state
+ * Enters a decision in the log; it is durable when the promise resolves. `check` runs in the same
+ * transaction, before. Rejects with what `check` throws, and broker.state.
  */
-export function logGuestDecision(
+export async function logGuestDecision(
   state: BrokerState,
   decision: GuestDecision,
-  check: () => void = () => undefined,
-): void {
+  check?: () => void,
+): Promise<void> {
   const { request, name, kekId, policy, result, refusal } = decision;
   const predicate: ReleasePredicate = {
     v: 1,
@@ -54,11 +54,7 @@ export function logGuestDecision(
         : { code: refusal.code, message: refusal.message.slice(0, MAX_REASON_LENGTH) },
     time: toTimestamp(state.clock()),
   };
-  const entry = signReceipt(makeReleaseReceipt(predicate), state.logKey);
-  state.db.transaction(() => {
-    check();
-    state.log.append(entry);
-  });
+  await state.commits.append(signReceipt(makeReleaseReceipt(predicate), state.logKey), check);
 }
 
 /** Puts the reasons of many policies into one refusal; there is always one. */

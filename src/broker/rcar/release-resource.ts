@@ -58,13 +58,13 @@ export async function releaseResource<T>(
     const { decision, last } = decideResource(state, { guest, resource, asked });
     found = last;
     if (decision instanceof PpmlError) throw decision;
-    using content = await openResource(state, decision);
-    const answer = deliver(decision, content);
-    logGuestDecision(state, found, () => requireUnchanged(state, decision));
+    const answer = await deliverResource(state, decision, deliver);
+    await logGuestDecision(state, found, () => requireUnchanged(state, decision));
     isLogged = true;
     return answer;
   } catch (error) {
-    if (isPpmlError(error) && !isLogged) logGuestDecision(state, { ...found, refusal: error });
+    if (isPpmlError(error) && !isLogged)
+      await logGuestDecision(state, { ...found, refusal: error });
     throw error;
   }
 }
@@ -114,6 +114,16 @@ function appraiseGuest(
   const { appraisal } = requireResourceRules(policy, path);
   const reportData = boundByGuest(evidence.evidence, binding);
   return appraise({ evidence, policy: appraisal, reportData });
+}
+
+/** The content lives no longer than it takes to make the answer of it. */
+async function deliverResource<T>(
+  state: BrokerState,
+  decision: ResourceDecision,
+  deliver: (decision: ResourceDecision, content: Secret) => T,
+): Promise<T> {
+  using content = await openResource(state, decision);
+  return deliver(decision, content);
 }
 
 async function openResource(state: BrokerState, decision: ResourceDecision): Promise<Secret> {

@@ -78,7 +78,7 @@ async function verifyClient(
     return { tee: type, evidence, evidenceDigest, binding };
   } catch (error) {
     if (isPpmlError(error))
-      logGuestDecision(state, {
+      await logGuestDecision(state, {
         request: { kind: "resource", digest: toHex(sha256(utf8(path))) },
         name: path,
         purpose: PURPOSE,
