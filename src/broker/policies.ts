@@ -22,6 +22,14 @@ export function policyInForce(db: BrokerDatabase, name: string): VerifiedObject<
   return verifyPolicy(db, parseStored(envelopeSchema, row[3], db.path));
 }
 
+/** Whether that very policy is in force: by its digest, which stood the checks when it was stored. */
+export function isInForce(
+  db: BrokerDatabase,
+  policy: { readonly name: string; readonly digest: string },
+): boolean {
+  return db.row("policies", policy.name)?.[2] === policy.digest;
+}
+
 /**
  * The policies in force that list resources, or the one resource of `path`: in the order of their
  * names, each signature checked again.

@@ -30,7 +30,7 @@ import { makeReleaseReceipt, signReceipt } from "../receipt/make-receipt.ts";
 import type { BrokerState } from "./broker-state.ts";
 import { floorOf } from "./floors.ts";
 import { requireOpenNonce, spendNonce } from "./nonces.ts";
-import { policyInForce } from "./policies.ts";
+import { isInForce, policyInForce } from "./policies.ts";
 import { recordRelease } from "./releases.ts";
 import { evidenceRoots, verifyFor } from "./verify-evidence.ts";
 
@@ -171,10 +171,7 @@ function commit(
   return db.transaction(() => {
     spendNonce(db, asked.nonce, nowMs);
     // The policy may have been replaced while the vault worked.
-    if (
-      decision !== null &&
-      policyInForce(db, decision.policy.name).digest !== decision.policy.digest
-    )
+    if (decision !== null && !isInForce(db, decision.policy))
       throw new PpmlError("release.policy", "the policy changed meanwhile: ask again");
     // In the same transaction as the entry that names them: the minima are those of this moment.
     const floors = (decision?.datasets ?? []).map((datasetId) => floorOf(db, datasetId));

@@ -45,6 +45,14 @@ export function findResource(db: BrokerDatabase, path: string): VerifiedObject<R
   return row === null ? null : verifyResource(db, parseStored(envelopeSchema, row[3], db.path));
 }
 
+/** Whether that very resource is under its path: by its digest, which stood the checks when it was stored. */
+export function isInPlace(
+  db: BrokerDatabase,
+  resource: { readonly path: string; readonly digest: string },
+): boolean {
+  return db.row("resources", resource.path)?.[2] === resource.digest;
+}
+
 /** All resources by path: what they are sealed for, not what is in them. */
 export function listResources(db: BrokerDatabase): ResourceEntry[] {
   return db.read(() =>

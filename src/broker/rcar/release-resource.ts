@@ -11,8 +11,8 @@ import type { ResourceDecision } from "../../release/decide.ts";
 import { boundByGuest, guestKeyId } from "../../release/guest-binding.ts";
 import type { Policy } from "../../release/policy.ts";
 import type { BrokerState } from "../broker-state.ts";
-import { policiesOfResources, policyInForce } from "../policies.ts";
-import { findResource } from "../resources.ts";
+import { isInForce, policiesOfResources } from "../policies.ts";
+import { findResource, isInPlace } from "../resources.ts";
 import { joinRefusals, logGuestDecision, refusalOf } from "./rcar-log.ts";
 import type { GuestDecision } from "./rcar-log.ts";
 import type { AttestedGuest } from "./sessions.ts";
@@ -135,8 +135,8 @@ async function openResource(state: BrokerState, decision: ResourceDecision): Pro
 function requireUnchanged(state: BrokerState, decision: ResourceDecision): void {
   const { policy, request, resource } = decision;
   if (
-    policyInForce(state.db, policy.name).digest !== policy.digest ||
-    findResource(state.db, resource.path)?.digest !== request.digest
+    !isInForce(state.db, policy) ||
+    !isInPlace(state.db, { path: resource.path, digest: request.digest })
   )
     throw new PpmlError(
       "release.policy",
