@@ -28,6 +28,7 @@ import {
   requestOf,
 } from "./fixture.ts";
 import type { Fixture } from "./fixture.ts";
+import { vaultWith } from "./vault-with.ts";
 
 let fixture: Fixture;
 before(async () => {
@@ -94,26 +95,15 @@ describe("nonce and log entry", () => {
     const policy = policyOf(fixture, { name: "race" });
     await applyPolicy(fixture, policy);
     const { vault } = fixture;
-    const slow = await fixture.openAgain({
-      mode: vault.mode,
-      vaultId: vault.vaultId,
-      createKek: (options) => vault.createKek(options),
-      listKeks: () => vault.listKeks(),
-      showKek: (id) => vault.showKek(id),
-      publicKey: (id, version) => vault.publicKey(id, version),
-      unwrap: (request) => vault.unwrap(request),
-      unwrapAll: async (requests) => {
-        const secrets = await vault.unwrapAll(requests);
-        await applyPolicy(fixture, { ...policy, version: 2, grants: [] });
-        return secrets;
-      },
-      disableKek: (id) => vault.disableKek(id),
-      enableKek: (id) => vault.enableKek(id),
-      rotateKek: (id) => vault.rotateKek(id),
-      fixReleasePolicy: (id) => vault.fixReleasePolicy(id),
-      destroyKek: (id) => vault.destroyKek(id),
-      [Symbol.dispose]: () => undefined,
-    });
+    const slow = await fixture.openAgain(
+      vaultWith(vault, {
+        unwrapAll: async (requests) => {
+          const secrets = await vault.unwrapAll(requests);
+          await applyPolicy(fixture, { ...policy, version: 2, grants: [] });
+          return secrets;
+        },
+      }),
+    );
     const asked = await requestOf(fixture, { job: jobOf(fixture, { policy: "race" }) });
     const answer = await call(slow.app, "/v1/release", asked.request);
     assert.equal(answer.code, "release.policy");

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { applyPolicy } from "../fixture.ts";
+import type { Fixture } from "../fixture.ts";
+import { vaultWith } from "../vault-with.ts";
+import { directChannel, handshake, resource } from "./guest.ts";
+import {
+  denied,
+  guestOf,
+  guestPolicyOf,
+  makeResourceFixture,
+  PATH,
+  postResource,
+  refused,
+  releases,
+  resourceOf,
+} from "./resource-fixture.ts";
+
+let fixture: Fixture;
+before(async () => {
+  fixture = await makeResourceFixture();
+});
+after(() => fixture.dispose());
+
+describe("while the vault opens a guest's resource", () => {
+  test("another policy or another content stops the release, and the log says why", async () => {
+    const changes = [
+      async () => applyPolicy(fixture, guestPolicyOf(fixture, { version: 2 })),
+      async () => {
+        const reply = await postResource(fixture, await resourceOf(fixture, { version: 2 }));
+        assert.equal(reply.status, 200, reply.message);
+      },
+    ];
+    for (const change of changes) {
+      let isDone = false;
+      const { vault } = fixture;
+      const { app } = await fixture.openAgain(
+        vaultWith(vault, {
+          unwrap: async (request) => {
+            const secret = await vault.unwrap(request);
+            if (!isDone) await change();
+            isDone = true;
+            return secret;
+          },
+        }),
+      );
+      const guest = guestOf(fixture, { channel: directChannel(app) });
+      const { cookie } = await handshake(guest);
+      refused(await resource(guest, PATH, { cookie }), denied);
+      const last = (await releases(fixture)).at(-1);
+      assert.equal(last?.decision, "denied");
+      assert.match(String(last.refusal?.message), /changed meanwhile/);
+      // Nothing changes the second time.
+      assert.equal((await resource(guest, PATH, { cookie })).status, 200);
+    }
+  });
+});
