@@ -1,14 +1,21 @@
 import { PpmlError } from "../base/index.ts";
-import { envelopeSchema, peekObject, verifyObject } from "../format/signed-object.ts";
+import { envelopeSchema, verifyObject } from "../format/signed-object.ts";
 import type { Envelope, VerifiedObject } from "../format/signed-object.ts";
 import { checkPolicy } from "../release/check-policy.ts";
 import { policySchema } from "../release/policy.ts";
 import type { Policy } from "../release/policy.ts";
 import { parseStored } from "./database.ts";
+import type { Row } from "./authentic-rows.ts";
 import type { BrokerDatabase } from "./database.ts";
 
+/** How many verified policies are kept for each broker. */
+const MAX_KEPT = 64;
+
+/** Verified policies by their rows' text: a function's results, for a text and an owner that do not change. */
+const kept = new WeakMap<BrokerDatabase, Map<string, VerifiedObject<Policy>>>();
+
 /**
- * The policy of that name that is in force, its signature checked again.
+ * The policy of that name that is in force, its signature checked.
  * @throws release.policy
  */
 export function policyInForce(db: BrokerDatabase, name: string): VerifiedObject<Policy> {
@@ -19,7 +26,7 @@ export function policyInForce(db: BrokerDatabase, name: string): VerifiedObject<
       `no policy ${name} is in force: put it in force with \`ppml policy apply ${name}\``,
       { detail: { policy: name } },
     );
-  return verifyPolicy(db, parseStored(envelopeSchema, row[3], db.path));
+  return verifyRow(db, row);
 }
 
 /** Whether that very policy is in force: by its digest, which stood the checks when it was stored. */
@@ -32,7 +39,7 @@ export function isInForce(
 
 /**
  * The policies in force that list resources, or the one resource of `path`: in the order of their
- * names, each signature checked again.
+ * names, each signature checked.
  */
 export function policiesOfResources(
   db: BrokerDatabase,
@@ -40,10 +47,12 @@ export function policiesOfResources(
 ): VerifiedObject<Policy>[] {
   return db.read(() =>
     db.keysOf("policies").flatMap((name) => {
-      const envelope = parseStored(envelopeSchema, db.row("policies", name)?.[3], db.path);
-      const { resources } = peekObject({ kind: "policy", schema: policySchema, envelope }).payload;
+      const row = db.row("policies", name);
+      if (row === null) return [];
+      const policy = verifyRow(db, row);
+      const { resources } = policy.payload;
       const lists = path === null ? resources.length > 0 : resources.includes(path);
-      return lists ? [verifyPolicy(db, envelope)] : [];
+      return lists ? [policy] : [];
     }),
   );
 }
@@ -81,6 +90,20 @@ export function storePolicy(db: BrokerDatabase, policy: VerifiedObject<Policy>):
     );
   db.put("policies", [name, version, policy.digest, JSON.stringify(policy.envelope)]);
   return true;
+}
+
+/** The policy of a row, verified once for each text: that takes as long as an eighth of a guest's handshake. */
+function verifyRow(db: BrokerDatabase, row: Row): VerifiedObject<Policy> {
+  const text = String(row[3]);
+  const known = kept.get(db) ?? new Map<string, VerifiedObject<Policy>>();
+  kept.set(db, known);
+  const before = known.get(text);
+  if (before !== undefined) return before;
+  const verified = verifyPolicy(db, parseStored(envelopeSchema, text, db.path));
+  const [oldest] = known.keys();
+  if (known.size >= MAX_KEPT && oldest !== undefined) known.delete(oldest);
+  known.set(text, verified);
+  return verified;
 }
 
 function verifyPolicy(db: BrokerDatabase, envelope: Envelope): VerifiedObject<Policy> {

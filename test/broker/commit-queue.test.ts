@@ -33,6 +33,10 @@ async function outcomes(all: readonly Promise<void>[]): Promise<readonly string[
   return settled.map((one) => (one.status === "fulfilled" ? "durable" : String(one.reason)));
 }
 
+function refuse(): never {
+  throw new PpmlError("release.policy", "it changed");
+}
+
 describe("entries that come at once", () => {
   test("are one transaction in their order, and each is durable when it is told so", async () => {
     const { commits } = fixture.state;
@@ -55,9 +59,6 @@ describe("entries that come at once", () => {
   test("lose the one whose check refuses, which alone is told", async () => {
     const { commits } = fixture.state;
     const { size } = committed();
-    const refuse = (): void => {
-      throw new PpmlError("release.policy", "it changed");
-    };
     const [first, last] = [entryOf(6), entryOf(8)];
     const all = [commits.append(first), commits.append(entryOf(7), refuse), commits.append(last)];
     const [one, two, three] = await outcomes(all);
