@@ -54,13 +54,13 @@ export function verifyCollateral(
     signer: tcbSigner,
     what: "the TCB info",
   });
-  const tcbInfo = parseTcbInfo(collateral.tcbInfo);
-  checkDates(tcbInfo, nowMs, "the TCB info");
   verifyStatement(collateral.qeIdentity, {
     signature: collateral.qeIdentitySignature,
     signer: qeSigner,
     what: "the QE identity",
   });
+  const tcbInfo = parseTcbInfo(collateral.tcbInfo);
+  checkDates(tcbInfo, nowMs, "the TCB info");
   const qeIdentity = parseQeIdentity(collateral.qeIdentity);
   checkDates(qeIdentity, nowMs, "the QE identity");
   return {
