@@ -59,7 +59,7 @@ function readTcb(json: JsonReader, max: number): { readonly isvsvn: number } {
   let isvsvn: unknown;
   json.enterObject();
   while (json.nextMember()) {
-    if (json.isNamed("isvsvn")) isvsvn = json.value();
+    if (json.isNamed("isvsvn")) isvsvn = json.valueInDigits();
     else json.skip();
   }
   return { isvsvn: readUnsigned(isvsvn, max, "isvsvn") };

@@ -9,8 +9,9 @@ const BRACE = { open: 0x7b, close: 0x7d } as const;
 /**
  * Steps through the bytes of a JSON text, for lists of hundreds of numbers that become a type of their own:
  * the objects that `JSON.parse` makes of them first cost as much as half a signature. As strict as that, and
- * a member's name with an escape is refused too. A class for speed alone.
- * @see RFC 8259
+ * stricter with the objects that are entered: a name with an escape is refused, and so are two members with
+ * one name, of which some libraries take the first and some the last. A class for speed alone.
+ * @see RFC 8259 section 4
  */
 export class JsonReader {
   readonly #bytes: Uint8Array;
@@ -22,6 +23,11 @@ export class JsonReader {
   #first = false;
   #nameStart = 0;
   #nameEnd = 0;
+  /** Where the names begin and end that were met in the objects that are open. */
+  readonly #names: number[] = [];
+  #namesEnd = 0;
+  /** Where in `#names` each open object's own begin. */
+  readonly #objects: number[] = [];
 
   /** `what` names the text in errors. */
   constructor(bytes: Uint8Array, what: string) {
@@ -34,6 +40,7 @@ export class JsonReader {
   enterObject(): void {
     this.#take(BRACE.open);
     this.#first = true;
+    this.#objects.push(this.#namesEnd);
   }
 
   /** Enters the list that stands here. @throws attest.invalid */
@@ -44,11 +51,15 @@ export class JsonReader {
 
   /** Goes on to the value of the next member; false where the object ends. @throws attest.invalid */
   nextMember(): boolean {
-    if (!this.#next(BRACE.close)) return false;
+    if (!this.#next(BRACE.close)) {
+      this.#namesEnd = this.#objects.pop() ?? 0;
+      return false;
+    }
     this.#take(QUOTE);
     this.#nameStart = this.#at;
     this.#nameEnd = this.#endOfPlainText(this.#at);
     if (this.#nameEnd === -1) throw this.#invalid();
+    this.#requireNewName();
     this.#at = this.#nameEnd + 1;
     this.#take(0x3a);
     return true;
@@ -81,6 +92,17 @@ export class JsonReader {
     if (end === -1) return this.#parsed();
     this.#at = end + 1;
     return this.#latin1.slice(start, end);
+  }
+
+  /** As `value`, but null for a number with a sign, a fraction or an exponent. @throws attest.invalid */
+  valueInDigits(): unknown {
+    this.#peek();
+    const plain = this.#plainNumber();
+    if (plain !== null) return plain;
+    const start = this.#at;
+    const value = this.value();
+    if (typeof value !== "number") return value;
+    return /^\d+\s*$/.test(this.#latin1.slice(start, this.#at)) ? value : null;
   }
 
   /**
@@ -116,6 +138,30 @@ export class JsonReader {
   /** Refuses what stands behind the end. @throws attest.invalid */
   end(): void {
     if (this.#peek() !== -1) throw this.#invalid();
+  }
+
+  /** Refuses the present name where the object has had it before. */
+  #requireNewName(): void {
+    const names = this.#names;
+    const length = this.#nameEnd - this.#nameStart;
+    for (let at = this.#objects.at(-1) ?? 0; at < this.#namesEnd; at += 2) {
+      const start = names[at] ?? 0;
+      if ((names[at + 1] ?? 0) - start === length && this.#isSame(start, length))
+        throw new PpmlError(
+          "attest.invalid",
+          `${this.#what} has two members named ${JSON.stringify(this.name())} in one object, at ${this.#nameStart}`,
+        );
+    }
+    names[this.#namesEnd] = this.#nameStart;
+    names[this.#namesEnd + 1] = this.#nameEnd;
+    this.#namesEnd += 2;
+  }
+
+  /** Whether the present name's bytes stand at `start` too. */
+  #isSame(start: number, length: number): boolean {
+    for (let index = 0; index < length; index += 1)
+      if (this.#bytes[start + index] !== this.#bytes[this.#nameStart + index]) return false;
+    return true;
   }
 
   #next(close: number): boolean {

@@ -87,13 +87,14 @@ function readMember(json: JsonReader, read: Statement): void {
   if (json.isNamed("id")) read.id = json.value();
   else if (json.isNamed("issueDate")) read.issueDate = json.value();
   else if (json.isNamed("nextUpdate")) read.nextUpdate = json.value();
-  else if (json.isNamed("tcbEvaluationDataNumber")) read.tcbEvaluationDataNumber = json.value();
+  else if (json.isNamed("tcbEvaluationDataNumber"))
+    read.tcbEvaluationDataNumber = json.valueInDigits();
   else if (json.isNamed("miscselect")) read.miscselect = json.value();
   else if (json.isNamed("miscselectMask")) read.miscselectMask = json.value();
   else if (json.isNamed("attributes")) read.attributes = json.value();
   else if (json.isNamed("attributesMask")) read.attributesMask = json.value();
   else if (json.isNamed("mrsigner")) read.mrsigner = json.value();
-  else if (json.isNamed("isvprodid")) read.isvprodid = json.value();
+  else if (json.isNamed("isvprodid")) read.isvprodid = json.valueInDigits();
   else if (json.isNamed("tcbLevels")) read.tcbLevels = nextEnclaveLevels(json, LEVELS);
   else json.skip();
 }

@@ -13,7 +13,7 @@ type Options = {
 
 /**
  * Reads the members of a JSON text that Intel signed, at most 512 KiB, of one of the versions, which it
- * gives. Of two members with one name the later one counts.
+ * gives.
  * @throws attest.invalid, attest.unsupported for other versions
  */
 export function readSignedJson(bytes: Uint8Array, options: Options): number {
@@ -28,7 +28,7 @@ export function readSignedJson(bytes: Uint8Array, options: Options): number {
   json.enterObject();
   while (json.nextMember()) {
     if (json.isNamed("version")) {
-      version = json.value();
+      version = json.valueInDigits();
       // At once, since what follows has another form in other versions.
       requireVersion(version, options);
     } else read(json);

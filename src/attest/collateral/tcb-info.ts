@@ -135,8 +135,9 @@ function readStatementMember(json: JsonReader, read: Statement): void {
   else if (json.isNamed("nextUpdate")) read.nextUpdate = json.value();
   else if (json.isNamed("fmspc")) read.fmspc = json.value();
   else if (json.isNamed("pceId")) read.pceId = json.value();
-  else if (json.isNamed("tcbType")) read.tcbType = json.value();
-  else if (json.isNamed("tcbEvaluationDataNumber")) read.tcbEvaluationDataNumber = json.value();
+  else if (json.isNamed("tcbType")) read.tcbType = json.valueInDigits();
+  else if (json.isNamed("tcbEvaluationDataNumber"))
+    read.tcbEvaluationDataNumber = json.valueInDigits();
   else if (json.isNamed("tdxModule")) read.tdxModule = readModule(json);
   else if (json.isNamed("tdxModuleIdentities")) read.tdxModuleIdentities = nextList(json, MODULES);
   else json.skip();
@@ -172,7 +173,7 @@ function readTcb(json: JsonReader): TcbLevel["tcb"] {
   while (json.nextMember()) {
     if (json.isNamed("sgxtcbcomponents")) sgxtcbcomponents = readComponents(json);
     else if (json.isNamed("tdxtcbcomponents")) tdxtcbcomponents = readComponents(json);
-    else if (json.isNamed("pcesvn")) pcesvn = json.value();
+    else if (json.isNamed("pcesvn")) pcesvn = json.valueInDigits();
     else json.skip();
   }
   if (sgxtcbcomponents === undefined) throw wrongMember("sgxtcbcomponents", "a list of 16");
@@ -199,7 +200,7 @@ function readComponent(json: JsonReader): unknown {
   let svn: unknown;
   json.enterObject();
   while (json.nextMember()) {
-    if (json.isNamed("svn")) svn = json.value();
+    if (json.isNamed("svn")) svn = json.valueInDigits();
     else json.skip();
   }
   return svn;
