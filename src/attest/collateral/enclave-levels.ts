@@ -1,5 +1,6 @@
 import type { JsonReader } from "./json-reader.ts";
 import {
+  highestFirst,
   nextAdvisoryIds,
   nextList,
   readOneOf,
@@ -17,17 +18,18 @@ export type EnclaveTcbLevel<Status extends string> = {
 };
 
 /**
- * Reads the 1 to 100 levels of an enclave or a TDX module that stand next; `statuses` are those that they
- * may have, `maxIsvSvn` is the highest ISVSVN.
+ * Reads the 1 to 100 levels of an enclave or a TDX module that stand next, each of another ISVSVN, and gives
+ * them highest first; `statuses` are those that they may have, `maxIsvSvn` is the highest ISVSVN.
  * @throws attest.invalid
- * @see Intel SGX and TDX PCS API v4, Enclave Identity V2, "tcbLevels"
+ * @see Intel SGX and TDX PCS API v4, Enclave Identity V2, "tcbLevels"; Intel QVL, EnclaveIdentity, TdxModuleIdentity
  */
 export function nextEnclaveLevels<Status extends string>(
   json: JsonReader,
   options: { readonly statuses: readonly Status[]; readonly maxIsvSvn: number },
 ): readonly EnclaveTcbLevel<Status>[] {
   const read = (level: JsonReader): EnclaveTcbLevel<Status> => readLevel(level, options);
-  return nextList(json, { name: "tcbLevels", min: 1, max: 100, read });
+  const levels = nextList(json, { name: "tcbLevels", min: 1, max: 100, read });
+  return highestFirst(levels, (a, b) => b.tcb.isvsvn - a.tcb.isvsvn);
 }
 
 function readLevel<Status extends string>(

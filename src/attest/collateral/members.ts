@@ -32,6 +32,24 @@ export function nextList<T>(
   return items;
 }
 
+/**
+ * Levels in the order in which they are to be tried, whatever order they came in; `compare` is negative where
+ * `a` is higher. Two that ask for the same are refused: which of them holds would hang on their order.
+ * @throws attest.invalid
+ */
+export function highestFirst<T>(
+  levels: readonly T[],
+  compare: (a: T, b: T) => number,
+): readonly T[] {
+  const sorted = levels.toSorted(compare);
+  sorted.forEach((level, index) => {
+    const before = sorted[index - 1];
+    if (before !== undefined && compare(before, level) === 0)
+      throw wrongMember("tcbLevels", "levels of different SVNs");
+  });
+  return sorted;
+}
+
 /** An integer from 0 to `max`. @throws attest.invalid */
 export function readUnsigned(value: unknown, max: number, name: string): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max)

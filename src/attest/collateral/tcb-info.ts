@@ -3,6 +3,7 @@ import { nextEnclaveLevels } from "./enclave-levels.ts";
 import type { EnclaveTcbLevel } from "./enclave-levels.ts";
 import type { JsonReader } from "./json-reader.ts";
 import {
+  highestFirst,
   nextAdvisoryIds,
   nextList,
   readHexBytes,
@@ -26,7 +27,7 @@ export type TcbInfo = {
   readonly fmspc: Uint8Array;
   /** 2 bytes. */
   readonly pceId: Uint8Array;
-  readonly tcbType: number;
+  readonly tcbType: 0;
   readonly tcbEvaluationDataNumber: number;
   readonly tdxModule: TdxModule | undefined;
   readonly tdxModuleIdentities: readonly TdxModuleIdentity[];
@@ -75,21 +76,23 @@ const MODULE_LEVELS = { statuses: MODULE_STATUSES, maxIsvSvn: 255 };
 
 /**
  * Parses the JSON of TCB info, version 3, with its levels in the order in which they are to be tried:
- * by SGX components, then PCESVN, then TDX components, highest first, whatever order the JSON has.
+ * by SGX components, then PCESVN, then, in TDX TCB info, TDX components, highest first, whatever order the
+ * JSON has. Two levels of the same SVNs are refused, and so is a TCB type other than 0.
  * Members that are not known are left out: Intel adds some. Its signature is not checked.
  * @throws attest.invalid, attest.unsupported for version 2
- * @see Intel SGX and TDX PCS API v4, "TCB Info V3"
+ * @see Intel SGX and TDX PCS API v4, "TCB Info V3"; Intel QVL, TcbInfo
  */
 export function parseTcbInfo(json: Uint8Array): TcbInfo {
   const read = readStatement(json);
+  const id = readOneOf(read.id, IDS, "id");
   return {
-    id: readOneOf(read.id, IDS, "id"),
+    id,
     version: 3,
     issueDate: readTime(read.issueDate, "issueDate"),
     nextUpdate: readTime(read.nextUpdate, "nextUpdate"),
     fmspc: readHexBytes(read.fmspc, 6, "fmspc"),
     pceId: readHexBytes(read.pceId, 2, "pceId"),
-    tcbType: readUnsigned(read.tcbType, 0xffff, "tcbType"),
+    tcbType: readTcbType(read.tcbType),
     tcbEvaluationDataNumber: readUnsigned(
       read.tcbEvaluationDataNumber,
       0xffffffff,
@@ -97,7 +100,7 @@ export function parseTcbInfo(json: Uint8Array): TcbInfo {
     ),
     tdxModule: read.tdxModule,
     tdxModuleIdentities: read.tdxModuleIdentities,
-    tcbLevels: read.tcbLevels.toSorted(compareLevels),
+    tcbLevels: highestFirst(read.tcbLevels, id === "SGX" ? compareSgx : compareTdx),
   };
 }
 
@@ -141,6 +144,12 @@ function readStatementMember(json: JsonReader, read: Statement): void {
   else if (json.isNamed("tdxModule")) read.tdxModule = readModule(json);
   else if (json.isNamed("tdxModuleIdentities")) read.tdxModuleIdentities = nextList(json, MODULES);
   else json.skip();
+}
+
+/** How levels compare. PCS API v4: "Type of TCB level composition that determines TCB level comparison logic". */
+function readTcbType(value: unknown): 0 {
+  if (value !== 0) throw wrongMember("tcbType", "0, the only way to compare levels that is known,");
+  return value;
 }
 
 function readLevel(json: JsonReader): TcbLevel {
@@ -245,12 +254,17 @@ function readModuleMembers(json: JsonReader): TdxModule & {
   };
 }
 
-/** Highest first. Components that are not there count as lower than any. */
-function compareLevels(a: TcbLevel, b: TcbLevel): number {
+/** Highest first. TDX components that are not there count as lower than any. */
+function compareTdx(a: TcbLevel, b: TcbLevel): number {
   return (
-    compareComponents(b.tcb.sgxtcbcomponents, a.tcb.sgxtcbcomponents) ||
-    b.tcb.pcesvn - a.tcb.pcesvn ||
+    compareSgx(a, b) ||
     compareComponents(b.tcb.tdxtcbcomponents ?? [], a.tcb.tdxtcbcomponents ?? [])
+  );
+}
+
+function compareSgx(a: TcbLevel, b: TcbLevel): number {
+  return (
+    compareComponents(b.tcb.sgxtcbcomponents, a.tcb.sgxtcbcomponents) || b.tcb.pcesvn - a.tcb.pcesvn
   );
 }
 
