@@ -101,6 +101,19 @@ describe("ppml attest verify", { skip }, () => {
     }
   });
 
+  test("tells the owner of a genuine platform that is too old to update it", async () => {
+    let count = 0;
+    for (const { file, collateral } of dcapIndex.quotes)
+      for (const { file: name, verifyAt, verdicts } of collateral)
+        if (verdicts[REFERENCE]?.error?.includes("No matching TCB level") === true) {
+          const { refusal } = await verify(file, { collateral: name, at: verifyAt });
+          assert.match(refusal?.message ?? "", /below every level .*: update its firmware/);
+          assert.match(refusal?.remedy ?? "", /Update what the message names, then/);
+          count += 1;
+        }
+    assert.ok(count >= 10, `only ${count} combinations`);
+  });
+
   test("finds the kind of a quote in hex, base64, base64url and other programs' JSON", async (context) => {
     const quote = dcapIndex.quotes.find(({ collateral }) => collateral.some(isGood));
     const good = quote?.collateral.find(isGood);

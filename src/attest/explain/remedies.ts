@@ -5,7 +5,7 @@ const REMEDIES: Partial<Readonly<Record<ErrorCode, string>>> = {
   "attest.invalid":
     "The Evidence, or the part of its collateral that the message names, is cut, changed or of another kind than it looks: let the TEE attest again, or fetch the collateral again.",
   "attest.not_verified":
-    "Do not trust this Evidence: its bytes or certificates are not those of the vendor's chain, or not of this time (--at). Let the TEE attest again; if that is refused too, the platform is not genuine.",
+    "Do not trust this Evidence: its bytes, certificates or TCB are not what the vendor vouches for at this time (--at). Update what the message names, then let the TEE attest again; if that is refused too, the platform is not genuine.",
   "attest.collateral":
     "Give the vendor's collateral for this platform and time (--collateral FILE or DIR), or let ppml fetch it (--fetch); recorded Evidence is verified for its own time with --at.",
   "attest.revoked":

@@ -3,6 +3,7 @@ import { parseCertificate } from "../../x509/certificate.ts";
 import type { Certificate } from "../../x509/certificate.ts";
 import type { TrustAnchor } from "../../x509/chain.ts";
 import { decodePemBody, splitPemChain } from "../../x509/pem.ts";
+import { parsePart } from "./named-part.ts";
 import type { ValidityInterval } from "./verification.ts";
 
 /** A chain as Intel sends it, taken apart. Nothing here is verified. */
@@ -28,8 +29,10 @@ export function parseIntelChain(
   },
 ): IntelChain {
   const { anchor, authorities, what } = options;
-  const certificates = splitPemChain(pem).map(
-    (body) => anchor.known.find(body) ?? parseCertificate(decodePemBody(body)),
+  const certificates = parsePart(what, () =>
+    splitPemChain(pem).map(
+      (body) => anchor.known.find(body) ?? parseCertificate(decodePemBody(body)),
+    ),
   );
   const last = certificates.at(-1);
   if (last !== undefined && equalPublicBytes(last.subject, last.issuer)) {

@@ -11,6 +11,7 @@ import { checkNotRevoked, crlValidity, isRevoked, parseCrl, verifyCrl } from "..
 import type { Crl } from "../../x509/crl.ts";
 import { verifyP256Raw } from "../../x509/p256.ts";
 import { parseIntelChain, validityOf } from "./intel-chain.ts";
+import { parsePart } from "./named-part.ts";
 import { intersect } from "./verification.ts";
 import type { ValidityInterval } from "./verification.ts";
 
@@ -67,7 +68,7 @@ export function verifyCollateral(
     tcbInfo,
     qeIdentity,
     rootCrl,
-    pckCrl: parseCrl(collateral.pckCrl),
+    pckCrl: parsePart("the PCK CRL", () => parseCrl(collateral.pckCrl)),
     validity: intersect([
       crlValidity(rootCrl),
       ...validityOf([tcbSigner, qeSigner]),
@@ -88,12 +89,13 @@ function verifyRootCrl(
   der: Uint8Array,
   { anchor, nowMs }: { readonly anchor: TrustAnchor; readonly nowMs: number },
 ): Crl {
-  const crl = parseCrl(der);
+  const what = "the root CA's CRL";
+  const crl = parsePart(what, () => parseCrl(der));
   verifyCrl(crl, {
     issuer: { name: anchor.name, key: anchor.publicKey },
     algorithm: ECDSA_P256_SHA256,
     nowMs,
-    what: "the root CA's CRL",
+    what,
   });
   if (isRevoked(crl, anchor.serial))
     throw new PpmlError("attest.revoked", "the root CA's CRL revokes the root certificate itself");
