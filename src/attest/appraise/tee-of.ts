@@ -5,6 +5,7 @@ import type { MaaAzureVm, MaaSgx, MaaSnp, MaaTdx, MaaTee } from "../evidence/maa
 import type { VtpmVerification } from "../evidence/azure-vtpm-evidence.ts";
 import { sgxAttributes } from "../evidence/sgx-report.ts";
 import { parseSnpGuestPolicy, parseSnpTcb } from "../evidence/snp-fields.ts";
+import type { SnpTcb } from "../evidence/snp-fields.ts";
 import type { SnpReport } from "../evidence/snp-report.ts";
 import { parseTdAttributes } from "../evidence/td-attributes.ts";
 
@@ -15,8 +16,9 @@ import { parseTdAttributes } from "../evidence/td-attributes.ts";
 export function maaTeeOf(evidence: Evidence): MaaTee {
   switch (evidence.type) {
     case "sim-snp":
+      return snpTee(evidence.report, parseSnpTcb(evidence.report.reportedTcb, evidence.report));
     case "snp":
-      return snpTee(evidence.report);
+      return snpTee(evidence.report, evidence.snp.tcb.reported);
     case "sgx":
     case "sim-sgx":
       return sgxTee(evidence);
@@ -24,7 +26,7 @@ export function maaTeeOf(evidence: Evidence): MaaTee {
     case "sim-tdx":
       return tdxTee(evidence);
     case "az-snp-vtpm":
-      return vmTee(snpTee(evidence.report), evidence.vtpm);
+      return vmTee(snpTee(evidence.report, evidence.snp.tcb.reported), evidence.vtpm);
     case "az-tdx-vtpm":
       return vmTee(tdxTee(evidence.tdQuote.evidence), evidence.vtpm);
     case "maa":
@@ -34,9 +36,9 @@ export function maaTeeOf(evidence: Evidence): MaaTee {
   }
 }
 
-function snpTee(report: SnpReport): MaaSnp {
+function snpTee(report: SnpReport, tcb: SnpTcb): MaaSnp {
   const guest = parseSnpGuestPolicy(report.policy);
-  const { bootloader, tee, snp, microcode } = parseSnpTcb(report.reportedTcb, report);
+  const { bootloader, tee, snp, microcode } = tcb;
   return {
     attestationType: "sevsnpvm",
     launchMeasurement: report.measurement,

@@ -9,6 +9,13 @@ export const SNP_SIGNED_BYTES = 0x2a0;
 /** SIGNATURE_ALGO of ECDSA P-384 with SHA-384, the only one there is. @see AMD 56860 rev. 1.58, SIGNATURE_ALGO encodings */
 export const SNP_ECDSA_P384_SHA384 = 1;
 
+/**
+ * Versions that parse. Published revisions describe 2, 3 and 5; hosts give 4 as well (those with
+ * firmware 1.55.31), in the layout of 3. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) table 23, VERSION
+ */
+const VERSIONS = [2, 3, 4, 5] as const;
+export type SnpReportVersion = (typeof VERSIONS)[number];
+
 /** The key that signed a report. @see AMD 56860 table 23, SIGNING_KEY */
 export type SnpSigningKey = "vcek" | "vlek" | "none";
 
@@ -17,8 +24,7 @@ export type SnpSigningKey = "vcek" | "vlek" | "none";
  * Nothing here is verified. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) table 23
  */
 export type SnpReport = {
-  /** 2, 3 or 5. */
-  readonly version: 2 | 3 | 5;
+  readonly version: SnpReportVersion;
   readonly guestSvn: number;
   /** @see parseSnpGuestPolicy */
   readonly policy: bigint;
@@ -95,7 +101,7 @@ const RESERVED: readonly (readonly [number, number])[] = [
 
 /**
  * Parses a report of exactly 1184 bytes; reserved fields have to be zero, so that every byte either
- * has a meaning or is refused. Versions: 2, 3 (CPUID) and 5 (mitigation vectors).
+ * has a meaning or is refused. Versions: 2, 3 and 4 (CPUID), 5 (mitigation vectors).
  * @throws attest.invalid, attest.unsupported
  * @see AMD 56860 rev. 1.58 (SEV-SNP ABI) table 23
  */
@@ -114,7 +120,7 @@ export function parseSnpReport(bytes: Uint8Array): SnpReport {
   return {
     version,
     guestSvn: view.getUint32(0x4, true),
-    policy: view.getBigUint64(0x8, true),
+    policy: parsePolicy(view.getBigUint64(0x8, true)),
     familyId: take(0x10, 16),
     imageId: take(0x20, 16),
     vmpl: view.getUint32(0x30, true),
@@ -192,15 +198,26 @@ export function encodeSnpReport(report: SnpReport): Uint8Array {
   return bytes;
 }
 
-function parseVersion(version: number): 2 | 3 | 5 {
-  if (version === 2 || version === 3 || version === 5) return version;
+function parseVersion(version: number): SnpReportVersion {
+  const known = VERSIONS.find((candidate) => candidate === version);
+  if (known !== undefined) return known;
   throw new PpmlError(
     "attest.unsupported",
-    `expected an SNP report of version 2, 3 or 5, got ${version}`,
+    `expected an SNP report of version ${VERSIONS.join(", ")}, got ${version}`,
   );
 }
 
-function requireZero(bytes: Uint8Array, version: 2 | 3 | 5): void {
+/** AMD 56860 rev. 1.58 section 4.3: bit 17 MUST be one, bits 63:26 MUST be zero. A bit that is not known could let the host in. */
+function parsePolicy(policy: bigint): bigint {
+  if (policy >> 26n !== 0n || ((policy >> 17n) & 1n) !== 1n)
+    throw new PpmlError(
+      "attest.invalid",
+      `expected in the SNP report's POLICY bit 17 as one and bits 26 to 63 as zero, got 0x${policy.toString(16)}`,
+    );
+  return policy;
+}
+
+function requireZero(bytes: Uint8Array, version: SnpReportVersion): void {
   const ranges = [...RESERVED];
   if (version === 2) ranges.push([0x188, 0x18b]);
   if (version !== 5) ranges.push([0x1f8, 0x208]);

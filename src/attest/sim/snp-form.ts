@@ -4,7 +4,7 @@ import { sha256, toBase64Url, toHex } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
 import { SIMULATION_MARK } from "../evidence/simulation-mark.ts";
 import type { SnpProduct, SnpTcb } from "../evidence/snp-fields.ts";
-import type { SnpCpuid, SnpReport } from "../evidence/snp-report.ts";
+import type { SnpCpuid, SnpReport, SnpReportVersion } from "../evidence/snp-report.ts";
 import type { SnpTrust } from "../verify/amd-roots.ts";
 import type { SnpCertificates } from "../verify/snp-chain.ts";
 import { ECDSA_P384_SHA384 } from "../x509/chain.ts";
@@ -92,7 +92,7 @@ export function createSnpForm(options: {
 /** A signed report of the form's chip: 1184 bytes, of `version`, with `changes` to its fields. */
 export function snpFormReport(
   form: SnpForm,
-  version: 2 | 3 | 5,
+  version: SnpReportVersion,
   changes: Partial<SnpReport> = {},
 ): Uint8Array {
   const blank = {

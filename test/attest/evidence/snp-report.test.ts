@@ -19,16 +19,18 @@ const u8 = fc.integer({ min: 0, max: 255 });
 const u32 = fc.integer({ min: 0, max: 0xffffffff });
 const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 const plain = { noNullPrototype: true } as const;
+/** Bits 0 to 25 of a POLICY, bit 17 of which is one. */
+const policy = fc.nat(2 ** 26 - 1).map((bits) => BigInt(bits | (1 << 17)));
 const firmware = fc.record({ build: u8, minor: u8, major: u8 }, plain);
 
 const reportArbitrary: fc.Arbitrary<SnpReport> = fc
-  .constantFrom(2 as const, 3 as const, 5 as const)
+  .constantFrom(2 as const, 3 as const, 4 as const, 5 as const)
   .chain((version) =>
     fc.record(
       {
         version: fc.constant(version),
         guestSvn: u32,
-        policy: u64,
+        policy,
         familyId: bytes(16),
         imageId: bytes(16),
         vmpl: u32,
@@ -96,7 +98,7 @@ test("the fields lie at AMD's offsets", () => {
   const view = new DataView(report.buffer);
   view.setUint32(0x00, 5, true);
   view.setUint32(0x04, 0x04, true);
-  view.setBigUint64(0x08, 0x08n, true);
+  view.setBigUint64(0x08, 0x2_0008n, true);
   view.setUint32(0x30, 3, true);
   view.setUint32(0x34, 1, true);
   view.setBigUint64(0x38, 0x38n, true);
@@ -120,7 +122,7 @@ test("the fields lie at AMD's offsets", () => {
   for (const [name, offset] of Object.entries(offsets))
     assert.equal(parsed[name as keyof typeof offsets][0], offset % 251, name);
   assert.equal(parsed.guestSvn, 4);
-  assert.equal(parsed.policy, 8n);
+  assert.equal(parsed.policy, 0x2_0008n);
   assert.deepEqual([parsed.vmpl, parsed.signatureAlgo], [3, 1]);
   assert.deepEqual([parsed.currentTcb, parsed.platformInfo], [0x38n, 0x40n]);
   assert.deepEqual(
@@ -144,11 +146,37 @@ test("every other length and version is refused", () => {
   for (let length = 0; length < 1300; length += 1)
     if (length !== 1184)
       assert.throws(() => parseSnpReport(new Uint8Array(length)), { code: "attest.invalid" });
-  for (const version of [0, 1, 4, 6, 0xffffffff]) {
+  for (const version of [0, 1, 6, 0xffffffff]) {
     const other = Uint8Array.from(good);
     new DataView(other.buffer).setUint32(0, version, true);
     assert.throws(() => parseSnpReport(other), { code: "attest.unsupported" });
   }
+});
+
+test("a report of version 4, which hosts gave between 3 and 5, has the layout of 3", () => {
+  const third = partOf("evidence");
+  const fourth = Uint8Array.from(third);
+  new DataView(fourth.buffer).setUint32(0, 4, true);
+  assert.deepEqual(parseSnpReport(fourth), { ...parseSnpReport(third), version: 4 });
+  fourth[0x1f8] = 1;
+  assert.throws(() => parseSnpReport(fourth), { code: "attest.invalid", message: /0x1f8/ });
+});
+
+test("bits of POLICY that AMD reserves are refused: an unknown one could let the host in", () => {
+  const withPolicy = (policy: bigint): Uint8Array => {
+    const report = Uint8Array.from(partOf("evidence"));
+    new DataView(report.buffer).setBigUint64(8, policy, true);
+    return report;
+  };
+  for (let bit = 0n; bit < 26n; bit += 1n)
+    assert.equal(
+      parseSnpReport(withPolicy(0x2_0000n | (1n << bit))).policy,
+      0x2_0000n | (1n << bit),
+    );
+  const refused = { code: "attest.invalid", message: /POLICY bit 17 as one and bits 26 to 63/ };
+  for (let bit = 26n; bit < 64n; bit += 1n)
+    assert.throws(() => parseSnpReport(withPolicy(0x2_0000n | (1n << bit))), refused);
+  assert.throws(() => parseSnpReport(withPolicy(0x1_0000n)), refused);
 });
 
 test("a report is parsed from a view with an offset, too", () => {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { valuesOf } from "../../../src/attest/appraise/claims-of.ts";
+import { maaTeeOf } from "../../../src/attest/appraise/tee-of.ts";
 import { toBase64Url, utf8 } from "../../../src/base/index.ts";
 import { vcekExtensions, vlekExtensions } from "../../../src/attest/sim/chip-key-extensions.ts";
 import { authorityExtensions, extension } from "../../../src/attest/x509/issue-certificate.ts";
@@ -41,7 +43,7 @@ describe("a report of every product, kind of key and version verifies", () => {
     for (const kind of KINDS)
       test(`${product}, ${kind}`, () => {
         const form = formOf(product, kind);
-        for (const version of [2, 3, 5] as const) {
+        for (const version of [2, 3, 4, 5] as const) {
           const wire = snpFormWire(form, snpFormReport(form, version));
           const { evidence, profile, simulated, verifiedAt } = verifyForm(form, wire);
           assert.deepEqual(
@@ -58,6 +60,26 @@ describe("a report of every product, kind of key and version verifies", () => {
           assert.equal(snp.tcb.current.fmc === null, product !== "Turin");
           assert.equal(snp.revocationChecked, false);
           assert.ok(snp.validUntilMs > NOW_MS);
+        }
+      });
+});
+
+describe("claims have the TCB in its product's layout, which a report of version 2 does not tell", () => {
+  for (const product of SNP_PRODUCTS)
+    for (const kind of KINDS)
+      test(`${product}, ${kind}`, () => {
+        const form = formOf(product, kind);
+        const { bootloader, tee, snp, microcode } = form.tcb;
+        for (const version of [2, 5] as const) {
+          const { evidence } = verifyForm(form, snpFormWire(form, snpFormReport(form, version)));
+          const values = valuesOf(evidence);
+          assert.deepEqual(
+            ["bootloader", "tee", "snp", "microcode"].map((part) => values[`reportedTcb.${part}`]),
+            [bootloader, tee, snp, microcode],
+          );
+          const described = maaTeeOf(evidence);
+          assert.ok(described.attestationType === "sevsnpvm");
+          assert.deepEqual(described.tcb, { bootloader, tee, snp, microcode });
         }
       });
 });

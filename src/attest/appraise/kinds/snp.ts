@@ -2,6 +2,7 @@ import { z } from "zod";
 import { toHex } from "../../../base/index.ts";
 import type { SnpEvidence, SnpVerification } from "../../evidence/snp-evidence.ts";
 import { parseSnpGuestPolicy, parseSnpTcb } from "../../evidence/snp-fields.ts";
+import type { SnpTcb } from "../../evidence/snp-fields.ts";
 import type { SnpReport } from "../../evidence/snp-report.ts";
 import {
   anySchema,
@@ -85,10 +86,15 @@ const reportPolicySchema = z.strictObject(snpReportShape);
 /** The rules for a report, without what carries it. */
 export type SnpReportPolicy = z.infer<typeof reportPolicySchema>;
 
-/** What a report says, by claim. */
-export function snpReportValues(report: SnpReport): ClaimValues<SnpReportPolicy> {
+/**
+ * What a report says, by claim. `tcb` is its REPORTED_TCB as it was verified: a report of version 2
+ * does not tell its product, and with it the layout; its key's certificate does.
+ */
+export function snpReportValues(
+  report: SnpReport,
+  tcb: SnpTcb = parseSnpTcb(report.reportedTcb, report),
+): ClaimValues<SnpReportPolicy> {
   const guest = parseSnpGuestPolicy(report.policy);
-  const tcb = parseSnpTcb(report.reportedTcb, report);
   return {
     measurement: toHex(report.measurement),
     hostData: toHex(report.hostData),
@@ -129,7 +135,7 @@ export function snpHardwareValues(snp: SnpVerification): ClaimValues<SnpHardware
 export function snpValues(evidence: SnpEvidence): ClaimValues<SnpPolicy> {
   const { uvm } = evidence;
   return {
-    ...snpReportValues(evidence.report),
+    ...snpReportValues(evidence.report, evidence.snp.tcb.reported),
     ...snpHardwareValues(evidence.snp),
     uvmIssuer: uvm?.issuer ?? null,
     uvmFeed: uvm?.feed ?? null,

@@ -82,7 +82,7 @@ type VtpmPolicy = z.infer<typeof vtpmPolicySchema>;
 /** What a vTPM on SEV-SNP says, by claim. */
 export function azSnpVtpmValues(evidence: AzSnpVtpmEvidence): ClaimValues<AzSnpVtpmPolicy> {
   return {
-    ...snpReportValues(evidence.report),
+    ...snpReportValues(evidence.report, evidence.snp.tcb.reported),
     ...snpHardwareValues(evidence.snp),
     ...vtpmValues(evidence.vtpm),
   };
