@@ -11,7 +11,12 @@ const keySchema = z.strictObject({
   n: z.string().regex(/^[A-Za-z0-9_-]{342,683}$/, "expected RSA of 2048 to 4096 bits"),
 });
 
-const vmConfigurationSchema = z.strictObject({
+/**
+ * Loose: paravisors add members with their versions (`hardware-sealing-policy`, `vmgs-provisioner`),
+ * which are not read. Which paravisor it was is MEASUREMENT, which every policy names.
+ * @see github.com/microsoft/openvmm, openhcl_attestation_protocol, AttestationVmConfig
+ */
+const vmConfigurationSchema = z.looseObject({
   "current-time": z.number().optional(),
   "root-cert-thumbprint": z.string().max(200).optional(),
   "console-enabled": z.boolean(),
@@ -47,7 +52,8 @@ export type HclRuntimeData = {
 };
 
 /**
- * Parses the runtime data of an HCL report: strict JSON; keys that are not known are refused.
+ * Parses the runtime data of an HCL report: strict JSON; members that are not known are refused, but
+ * those of the VM's configuration.
  * @throws attest.invalid
  * @see learn.microsoft.com/azure/confidential-computing/guest-attestation-confidential-virtual-machines-design, "Runtime claims"
  */

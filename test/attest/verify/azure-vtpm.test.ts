@@ -59,6 +59,28 @@ test("a vTPM on SEV-SNP verifies: report, runtime data, attestation key, quote",
   }
 });
 
+test("members that newer paravisors add to the VM's configuration do not hinder", () => {
+  // As OpenHCL's AttestationVmConfig writes them.
+  const added = {
+    "interactive-console-enabled": false,
+    "tpm-persisted": true,
+    "filtered-vpci-devices-allowed": false,
+    "vmgs-provisioner": { id: "3f6b9c0e-0000-4000-8000-0123456789ab", signer: "did:x509:0" },
+    "hardware-sealing-policy": "signer",
+  };
+  const newer = utf8(
+    fromUtf8(runtimeData).replace('"vm-configuration":{', (start) =>
+      start.concat(JSON.stringify(added).slice(1, -1), ","),
+    ),
+  );
+  for (const wire of [snpVtpmWire({ runtimeData: newer }), tdxVtpmWire({ runtimeData: newer })]) {
+    const { vtpm } = verifyVtpm(wire, {
+      verifyTdQuote: tdQuoteSays(hclReportData(newer)),
+    }).evidence;
+    assert.equal(vtpm.vmConfiguration["secure-boot"], true);
+  }
+});
+
 test("a vTPM on TDX verifies with the TD quote that says the same report data", () => {
   const { evidence, profile } = verifyVtpm(tdxVtpmWire());
   assert.equal(profile, "tdx");
