@@ -1,4 +1,4 @@
-import { PpmlError, toHex } from "../../base/index.ts";
+import { fromHex, PpmlError, toHex } from "../../base/index.ts";
 
 /** Longest certificate table in bytes. @see Linux drivers/virt/coco/sev-guest, SEV_FW_BLOB_MAX_SIZE */
 export const SNP_CERTIFICATES_BYTES = 0x4000;
@@ -13,6 +13,14 @@ const NAMES: Readonly<Record<string, string>> = {
   c0b406a4a803495297433fb6014cd0ae: "ark",
   "92f81bc358114d3d97ffd19f88dc67ea": "crl",
 };
+
+/** The same, and in the mixed order that UEFI has for GUIDs: hosts differ. @see UEFI Specification 2.10, appendix A */
+const NAMES_IN_TABLES = new Map(
+  Object.entries(NAMES).flatMap(([guid, name]) => [
+    [guid, name],
+    [mixedOrder(guid), name],
+  ]),
+);
 
 /**
  * Reads the table of certificates that the host gives with an SNP report: entries of GUID, u32
@@ -34,12 +42,24 @@ export function parseSnpCertificateTable(table: Uint8Array): Record<string, Uint
     const length = view.getUint32(at + 20, true);
     if (offset + length > table.byteLength)
       throw invalid(`the entry ${guid} reaches beyond its bytes`);
-    const name = NAMES[guid];
+    const name = NAMES_IN_TABLES.get(guid);
     if (name === undefined) continue;
     if (name in found) throw invalid(`it has two entries of ${name}`);
     found[name] = table.slice(offset, offset + length);
   }
   return found;
+}
+
+/** Its first three fields with their least significant byte first. */
+function mixedOrder(guid: string): string {
+  const bytes = fromHex(guid);
+  for (const [from, to] of [
+    [0, 4],
+    [4, 6],
+    [6, 8],
+  ] as const)
+    bytes.subarray(from, to).reverse();
+  return toHex(bytes);
 }
 
 function invalid(what: string): PpmlError {

@@ -76,13 +76,17 @@ function tokenOf(text: string): DetectedEvidence {
   return bare(isEar(text) ? "ear" : "maa", utf8(text));
 }
 
-/** A report with the host's certificate table behind it; null for anything else. */
+/**
+ * A report with the host's certificate table behind it, which is zero throughout where the host gave
+ * none; null for anything else.
+ */
 function reportWithTable(bytes: Uint8Array): DetectedEvidence | null {
   const report = bytes.subarray(0, SNP_REPORT_BYTES);
   if (bytes.byteLength === report.byteLength || kindOfBytes(report) !== "snp") return null;
+  const table = bytes.subarray(SNP_REPORT_BYTES);
   try {
-    const certificates = parseSnpCertificateTable(bytes.subarray(SNP_REPORT_BYTES));
-    return Object.keys(certificates).length === 0
+    const certificates = parseSnpCertificateTable(table);
+    return Object.keys(certificates).length === 0 && table.some((byte) => byte !== 0)
       ? null
       : { wire: snpWire(report, certificates), runtimeData: null, recorded: null };
   } catch (error) {

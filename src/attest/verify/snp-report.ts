@@ -26,7 +26,7 @@ export function verifySnpReport(options: {
 }): { readonly report: SnpReport; readonly snp: SnpVerification } {
   const { bytes, certificates, trust, nowMs } = options;
   const report = parseSnpReport(bytes);
-  const kind = checkOrigin(report);
+  const kind = checkSnpOrigin(report);
   const key = verifySnpChain({ kind, certificates, trust, nowMs });
   checkProduct(report, key);
   checkSnpKey(report, key);
@@ -36,7 +36,11 @@ export function verifySnpReport(options: {
   return { report, snp: describe(report, key) };
 }
 
-function checkOrigin(report: SnpReport): "vcek" | "vlek" {
+/**
+ * The kind of key that signed a report which its guest asked for.
+ * @throws attest.not_verified where nobody signed it, or where the host asked for it
+ */
+export function checkSnpOrigin(report: SnpReport): "vcek" | "vlek" {
   if (report.signingKey === "none" || report.maskChipKey)
     throw new PpmlError(
       "attest.not_verified",

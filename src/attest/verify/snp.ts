@@ -2,12 +2,11 @@ import { equalBytes, fromBase64Url, PpmlError } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
 import type { SnpEvidence, UvmReference } from "../evidence/snp-evidence.ts";
 import { parseSnpReport } from "../evidence/snp-report.ts";
-import type { SnpSigningKey } from "../evidence/snp-report.ts";
 import { parsePemCertificates } from "../x509/pem.ts";
 import { AMD_SNP_TRUST } from "./amd-roots.ts";
 import type { SnpTrust } from "./amd-roots.ts";
 import type { SnpCertificates } from "./snp-chain.ts";
-import { verifySnpReport } from "./snp-report.ts";
+import { checkSnpOrigin, verifySnpReport } from "./snp-report.ts";
 import { MICROSOFT_UVM_ISSUERS, verifyUvmEndorsement } from "./uvm-endorsement.ts";
 import { mintVerified } from "./verified.ts";
 import type { Verified } from "./verified.ts";
@@ -53,8 +52,8 @@ export function verifySnpEvidenceUnder(
   if (wire.type !== "snp")
     throw new PpmlError("attest.unsupported", `expected Evidence of type snp, got ${wire.type}`);
   const bytes = decodePart(wire.evidence, "evidence");
-  const { signingKey } = parseSnpReport(bytes);
-  const { certificates, uvm } = decodeCollateral(wire.collateral, signingKey);
+  const kind = checkSnpOrigin(parseSnpReport(bytes));
+  const { certificates, uvm } = decodeCollateral(wire.collateral, kind);
   const verified = verifySnpReport({ bytes, certificates, trust: trust.snp, nowMs });
   const reference =
     uvm === null
@@ -86,19 +85,22 @@ export function decodePart(text: string, what: string): Uint8Array {
  */
 function decodeCollateral(
   collateral: WireEvidence["collateral"],
-  signingKey: SnpSigningKey,
+  kind: "vcek" | "vlek",
 ): { readonly certificates: SnpCertificates; readonly uvm: Uint8Array | null } {
   const { ark, ask, vcek, asvk, vlek, crl, uvm, ...rest } = collateral;
-  const [authority, key] = signingKey === "vlek" ? [asvk ?? ask, vlek] : [ask, vcek];
-  if (
-    ark === undefined ||
-    authority === undefined ||
-    key === undefined ||
-    Object.keys(rest).length > 0
-  )
+  const [authority, key] = kind === "vlek" ? [asvk ?? ask, vlek] : [ask, vcek];
+  const got = Object.keys(collateral).join(", ").slice(0, 200) || "none";
+  if (Object.keys(rest).length > 0)
     throw new PpmlError(
       "attest.invalid",
-      `expected the collateral ark, ask and vcek, or for a report signed by a VLEK ark, asvk and vlek, with crl and uvm where there are; got ${Object.keys(collateral).join(", ").slice(0, 200)}`,
+      `expected the collateral ark, ask, vcek, asvk, vlek, crl and uvm, as far as there are; got ${got}`,
+    );
+  if (ark === undefined || authority === undefined || key === undefined)
+    throw new PpmlError(
+      "attest.collateral",
+      kind === "vlek"
+        ? `expected the collateral ark, asvk and vlek for a report that a VLEK signed, got ${got}: give the VLEK's certificate, which the host has in its extended report`
+        : `expected the collateral ark, ask and vcek for a report that its chip's VCEK signed, got ${got}: give the certificate of this chip and TCB`,
     );
   return {
     certificates: {

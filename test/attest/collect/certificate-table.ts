@@ -8,13 +8,15 @@ const GUIDS = {
   unknown: "00112233445566778899aabbccddeeff",
 };
 
-/** A host's table of SNP certificates, as GHCB writes it. */
+/** A host's table of SNP certificates, as GHCB writes it, or with its GUIDs in `order`. */
 export function certificateTable(
   certificates: Partial<Record<keyof typeof GUIDS, Uint8Array>>,
+  order: readonly number[] = [...Array.from({ length: 16 }).keys()],
 ): Uint8Array {
   const entries = Object.entries(GUIDS).flatMap(([name, guid]) => {
     const bytes = certificates[name as keyof typeof GUIDS];
-    return bytes === undefined ? [] : [{ guid: fromHex(guid), bytes }];
+    const written = fromHex(guid);
+    return bytes === undefined ? [] : [{ guid: order.map((at) => written[at] ?? 0), bytes }];
   });
   let offset = (entries.length + 1) * 24;
   const heads = entries.map(({ guid, bytes }) => {

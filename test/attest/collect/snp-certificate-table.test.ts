@@ -30,6 +30,15 @@ test("certificates are found by their GUIDs, unknown ones are left out", () => {
   assert.deepEqual(parseSnpCertificateTable(new Uint8Array(0x4000)), {});
 });
 
+test("GUIDs are found in the mixed order of their bytes, too", () => {
+  const mixed = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+  assert.deepEqual(parseSnpCertificateTable(certificateTable({ vcek, ask, ark }, mixed)), {
+    vcek,
+    ask,
+    ark,
+  });
+});
+
 test("every truncation of a table is refused", () => {
   const table = certificateTable({ vcek, ark });
   for (let length = 1; length < table.byteLength; length += 1)

@@ -65,7 +65,14 @@ describe("Evidence is found", () => {
     const expected = { type: "snp", evidence: toBase64Url(report), collateral: chip };
     assert.deepEqual(wireOf(concatBytes(report, table)), expected);
     assert.deepEqual(wireOf(toHex(concatBytes(report, table))), expected);
-    for (const tail of [Uint8Array.of(0), new Uint8Array(2816), utf8("\n"), table.subarray(0, 80)])
+    // A host that has none gives a table without entries.
+    for (const length of [24, 2816, 0x4000])
+      assert.deepEqual(wireOf(concatBytes(report, new Uint8Array(length))), {
+        ...expected,
+        collateral: {},
+      });
+    const noise = new Uint8Array(2816).with(2000, 1);
+    for (const tail of [Uint8Array.of(0), noise, utf8("\n"), table.subarray(0, 80)])
       refused(concatBytes(report, tail), /first bytes/);
   });
 

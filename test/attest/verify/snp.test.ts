@@ -309,11 +309,21 @@ test("a key certified for another product than its root's is refused", () => {
   refuses(form, wireOf(form), { message: /is for Genoa, its root is Milan's/ });
 });
 
+test("a report that nobody signed, or that its host asked for, is refused for that, whatever comes along", () => {
+  for (const collateral of [wireOf(milan).collateral, {}])
+    for (const [changes, message] of [
+      [{ signingKey: "none" }, /got no key/],
+      [{ maskChipKey: true }, /got a masked key/],
+      [{ vmpl: 0xffffffff }, /VMPL 4294967295/],
+    ] as const)
+      refuses(milan, { ...wireOf(milan, changes), collateral }, { message });
+});
+
 test("a VLEK in a VCEK's place, and a VCEK in a VLEK's, are refused", () => {
   const vlek = formOf("Milan", "vlek");
   refuses(vlek, wireOf(vlek, { signingKey: "vcek" }), {
-    code: "attest.invalid",
-    message: /expected the collateral/,
+    code: "attest.collateral",
+    message: /expected the collateral ark, ask and vcek .* got ark, asvk, vlek/,
   });
   const renamed = { ...wireOf(vlek, { signingKey: "vcek" }) };
   const { ark = "", asvk = "", vlek: key = "" } = renamed.collateral;
@@ -323,8 +333,8 @@ test("a VLEK in a VCEK's place, and a VCEK in a VLEK's, are refused", () => {
     { message: /expected a certificate named "SEV-Milan/ },
   );
   refuses(milan, wireOf(milan, { signingKey: "vlek" }), {
-    code: "attest.invalid",
-    message: /expected the collateral/,
+    code: "attest.collateral",
+    message: /expected the collateral ark, asvk and vlek .* the host has in its extended report/,
   });
   // An ASK's certificate for a VLEK's name, and a VLEK's extensions in a VCEK.
   const wrong = formOf("Milan", "vcek", (role, request) =>
@@ -389,14 +399,20 @@ test("a host's table is taken as it comes: both kinds of keys, an ASVK as ask, P
 test("other wire types, missing, unknown and badly encoded parts are refused", () => {
   const wire = wireOf(milan);
   refuses(milan, { ...wire, type: "sim-snp" }, { code: "attest.unsupported", message: /sim-snp/ });
-  const invalid = { code: "attest.invalid", message: /expected the collateral/ };
-  refuses(milan, { ...wire, collateral: {} }, invalid);
+  const missing = {
+    code: "attest.collateral",
+    message: /expected the collateral ark, ask and vcek/,
+  };
+  refuses(milan, { ...wire, collateral: {} }, missing);
   for (const part of ["ark", "ask", "vcek"]) {
     const collateral = { ...wire.collateral };
     delete collateral[part];
-    refuses(milan, { ...wire, collateral }, invalid);
+    refuses(milan, { ...wire, collateral }, missing);
   }
-  refuses(milan, withPart(wire, "other", new Uint8Array(1)), invalid);
+  refuses(milan, withPart(wire, "other", new Uint8Array(1)), {
+    code: "attest.invalid",
+    message: /expected the collateral .* as far as there are/,
+  });
   refuses(
     milan,
     { ...wire, evidence: `${wire.evidence}=` },
