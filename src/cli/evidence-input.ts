@@ -29,6 +29,7 @@ import type { CommonFlags } from "./command.ts";
 import { loadProject } from "./config/load.ts";
 import type { CliContext } from "./context.ts";
 import { maaProvidersOf, projectRoots, simulationRootOf } from "./pinned-roots.ts";
+import { readTsmFolder } from "./tsm-folder.ts";
 
 /** MAA's tokens are good for eight hours; how old one may be is for a relying party to say. */
 const TOKEN_LIFETIME_SECONDS = 28_800;
@@ -94,18 +95,22 @@ export type EvidenceInput = {
 };
 
 /**
- * Reads Evidence of any known form, without its collateral.
+ * Reads Evidence of any known form, from a file or an entry of configfs-tsm, without its collateral.
  * @throws attest.invalid attest.unsupported
  */
 export async function readEvidenceFile(
   context: CliContext,
   file: string,
 ): Promise<DetectedEvidence> {
-  const bytes = await readBoundedFile(resolve(context.cwd, file), {
+  const path = resolve(context.cwd, file);
+  const entry = await readTsmFolder(path);
+  if (entry !== null) return detectEvidence(entry);
+  const bytes = await readBoundedFile(path, {
     what: `the Evidence ${file}`,
     maxBytes: MAX_EVIDENCE_BYTES,
     code: "attest.invalid",
-    remedy: "Give the path of a regular file; what comes by a pipe has to be put into one first.",
+    remedy:
+      "Give the path of a regular file, or of a folder that configfs-tsm made (provider, outblob, auxblob); what comes by a pipe has to be put into a file first.",
   });
   return detectEvidence(bytes);
 }

@@ -20,6 +20,9 @@ import {
 import { encodeJcs } from "../../src/format/jcs.ts";
 import { reportDataOf } from "../../src/format/runtime-data.ts";
 import { makeResultReceipt, signReceipt } from "../../src/receipt/make-receipt.ts";
+import { snpFormReport } from "../../src/attest/sim/snp-form.ts";
+import { certificateTable } from "../attest/collect/certificate-table.ts";
+import { milan } from "../attest/snp-forms.ts";
 import { newTee, runtimeDataOf } from "../broker/fixture.ts";
 import { measurement, NOW_MS, signedWire, wire } from "../attest/fixture.ts";
 import { ppml, runInProcess } from "./ppml.ts";
@@ -160,6 +163,24 @@ describe("ppml attest verify", () => {
     );
     assert.equal(run.code, 1, run.stdout);
     assert.equal(report(run).refusal.code, "attest.unprotected");
+  });
+
+  test("an entry of configfs-tsm is read as the folder that it is, with its host's certificates", async () => {
+    const entry = join(folder, "tsm entry");
+    mkdirSync(entry);
+    const { ark, authority, key } = milan.certificates;
+    writeFileSync(join(entry, "outblob"), snpFormReport(milan, 5));
+    writeFileSync(join(entry, "generation"), "1\n");
+    const none = report(await attest("verify", entry, "--json"));
+    assert.match(none.refusal.message, /provider cannot be read/);
+    writeFileSync(join(entry, "provider"), "sev_guest\n");
+    const bare = report(await attest("verify", entry, "--json"));
+    assert.deepEqual([bare.kind, bare.refusal.code], ["snp", "attest.collateral"]);
+    writeFileSync(join(entry, "auxblob"), certificateTable({ vcek: key, ask: authority, ark }));
+    const whole = report(await attest("verify", entry, "--json"));
+    assert.deepEqual([whole.kind, whole.refusal.code], ["snp", "attest.not_verified"]);
+    // All of it was read: what is wrong is that its root is a simulation's.
+    assert.match(whole.refusal.message, /does not hold a pinned root key/);
   });
 
   test("what is no Evidence, or cannot be read, is one clear refusal", async () => {

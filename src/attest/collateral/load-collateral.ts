@@ -1,5 +1,5 @@
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fromUtf8, PpmlError, readBoundedFile, toBase64Url } from "../../base/index.ts";
 import type { WireEvidence } from "../../format/protocol.ts";
 import { parseAmdHostCertificates } from "../evidence/amd-host-certificates.ts";
@@ -24,6 +24,9 @@ const SNP_NAMES: ReadonlySet<string> = new Set([
 ]);
 const ENDINGS = /\.(?:der|pem|crt|cer|crl|cose)$/;
 
+/** The answer of AMD's service with the authorities, as it is saved: with an ending or without. @see AMD 57230 (VCEK) section 4.2 */
+const AMD_CHAIN = "cert_chain";
+
 /** The file of a folder that holds nothing else has this ending. */
 const JSON_ENDING = ".json";
 
@@ -35,7 +38,7 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
  * as Evidence carries it on the wire. A file of JSON holds QuoteCollateralV3, or the certificates that
  * an Azure host gives for its chip; another file holds AMD's certificates in DER or PEM, in any order.
  * A folder holds one `.json` file, the parts that Intel's service gives (`parseDcapFolder`), or certificates named ark, ask, asvk, vcek, vlek (DER or PEM, `.der`, `.pem`, `.crt`, `.cer`),
- * crl (DER) and uvm (COSE). Other files are refused: a name that is mistyped would be missed.
+ * AMD's cert_chain, crl (DER) and uvm (COSE). Other files are refused: a name that is mistyped would be missed.
  * @throws attest.collateral, attest.invalid
  * @see docs/attestation.md section "Collateral"
  */
@@ -48,17 +51,25 @@ export async function loadCollateral(path: string): Promise<WireEvidence["collat
   if (only.endsWith(JSON_ENDING) && more.length === 0) return loadFile(join(path, only));
   if (isDcapFolder(names)) return loadDcapFolder(path, names);
   const collateral: Record<string, string> = {};
-  for (const file of names) {
-    const name = file.replace(ENDINGS, "");
-    if (!ENDINGS.test(file) || !SNP_NAMES.has(name))
-      throw failed(
-        join(path, file),
-        "it is not one of the files that are looked for: one .json file alone, the parts that Intel's service gives (tcb_info.json and others), or certificates named ark, ask, asvk, vcek, vlek (.pem, .der, .crt, .cer), crl.crl and uvm.cose",
-      );
-    if (name in collateral) throw failed(join(path, file), `there are two files of ${name}`);
-    collateral[name] = toBase64Url(asDer(await readBounded(join(path, file)), join(path, file)));
-  }
+  for (const file of names)
+    for (const [name, part] of Object.entries(await loadAmdFile(join(path, file)))) {
+      if (name in collateral) throw failed(join(path, file), `there are two files of ${name}`);
+      collateral[name] = part;
+    }
   return collateral;
+}
+
+/** What a file of a folder of certificates holds, by the names that the wire has. */
+async function loadAmdFile(path: string): Promise<WireEvidence["collateral"]> {
+  const file = basename(path);
+  const name = file.replace(ENDINGS, "");
+  if (name === AMD_CHAIN) return certificatesIn(await readBounded(path), path);
+  if (!ENDINGS.test(file) || !SNP_NAMES.has(name))
+    throw failed(
+      path,
+      "it is not one of the files that are looked for: one .json file alone, the parts that Intel's service gives (tcb_info.json and others), or certificates named ark, ask, asvk, vcek, vlek (.pem, .der, .crt, .cer), AMD's cert_chain, crl.crl and uvm.cose",
+    );
+  return { [name]: toBase64Url(asDer(await readBounded(path), path)) };
 }
 
 async function loadDcapFolder(

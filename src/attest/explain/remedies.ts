@@ -14,7 +14,7 @@ const REMEDIES: Partial<Readonly<Record<ErrorCode, string>>> = {
   "attest.simulated":
     "Verify it in the project whose simulation made it, or run the job in a hardware TEE.",
   "attest.unsupported":
-    "Give an SGX or TDX quote, an SEV-SNP report, Azure vTPM Evidence, or a token of Microsoft Azure Attestation.",
+    "Give an SGX or TDX quote, an SEV-SNP report, Azure vTPM Evidence, a token of Microsoft Azure Attestation, or an EAR token.",
   "attest.unprotected":
     "Start the TEE again without debugging, profiling and migration; only a policy can say that this is accepted.",
 };
@@ -23,12 +23,18 @@ const REMEDIES: Partial<Readonly<Record<ErrorCode, string>>> = {
 const TOKEN_NOT_VERIFIED =
   "Do not trust this token: ask its issuer for a new one, or verify a past one for its own time (--at). If a new one is refused too, it is not signed by the keys that you pinned.";
 
+/** A token is verified with its issuer's keys, and nothing fetches them. */
+const TOKEN_COLLATERAL =
+  "Get the issuer's public keys from the issuer itself, over TLS, and give them (--collateral FILE); a past token is verified for its own time with --at.";
+
 const GENERAL = "Read the message; `ppml attest explain` shows all that the Evidence says.";
 
 /** What to do about a refusal of this code, for Evidence of wire type `kind`. */
 export function remedyOfCode(code: ErrorCode, kind: string): string {
-  if (code === "attest.not_verified" && (kind === "maa" || kind === "ear"))
-    return TOKEN_NOT_VERIFIED;
+  if (kind === "maa" || kind === "ear") {
+    if (code === "attest.not_verified") return TOKEN_NOT_VERIFIED;
+    if (code === "attest.collateral") return TOKEN_COLLATERAL;
+  }
   // Evidence of a kind that is known: what is not supported is what the message names.
   if (code === "attest.unsupported" && kind !== "unknown") return GENERAL;
   return REMEDIES[code] ?? GENERAL;

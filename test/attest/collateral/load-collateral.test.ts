@@ -10,6 +10,7 @@ import {
 import { loadCollateral } from "../../../src/attest/collateral/load-collateral.ts";
 import { fromUtf8, isPpmlError, toBase64Url, toHex, utf8 } from "../../../src/base/index.ts";
 import { pki } from "../fixture.ts";
+import { formOf } from "../snp-forms.ts";
 import { sampleCollateral } from "./fake-services.ts";
 import { pem } from "./pem.ts";
 
@@ -117,6 +118,24 @@ test("a folder of certificates loads by their names, from DER or PEM", async () 
     vcek: toBase64Url(pki.vcek),
     crl: toBase64Url(new TextEncoder().encode("crl")),
   });
+});
+
+test("AMD's cert_chain beside a chip's certificate loads as its two authorities", async () => {
+  const { ark, authority, key } = formOf("Milan").certificates;
+  for (const name of ["cert_chain", "cert_chain.pem"]) {
+    using at = folder();
+    writeFileSync(join(at.path, name), pem(authority) + pem(ark));
+    writeFileSync(join(at.path, "vcek.der"), key);
+    const expected = { ark, ask: authority, vcek: key };
+    assert.deepEqual(
+      await loadCollateral(at.path),
+      Object.fromEntries(Object.entries(expected).map(([part, der]) => [part, toBase64Url(der)])),
+    );
+    writeFileSync(join(at.path, "ask.der"), authority);
+    await refused(at.path, /there are two files of ask/);
+    writeFileSync(join(at.path, name), "no certificate");
+    await refused(at.path, /cert_chain/);
+  }
 });
 
 test("files that are missing, mistyped, doubled, no JSON or too long are refused by their names", async () => {
