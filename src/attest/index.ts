@@ -19,12 +19,19 @@ export {
   type Ear,
   type EarAppraisal,
   earTeePubkey,
+  IETF_EAR_PROFILES,
   TRUSTEE_PROFILE,
   VERAISON_PROFILE,
 } from "./ear/ear.ts";
 export { type CpuAppraisal, type EarSigner, issueEar } from "./ear/issue-ear.ts";
 export { tierOf, type TrustTier, type TrustVector } from "./ear/tiers.ts";
-export { type EarKey, type VerifiedEar, verifyEar } from "./ear/verify-ear.ts";
+export {
+  EAR_ALGORITHMS,
+  type EarAlgorithm,
+  type EarKey,
+  type VerifiedEar,
+  verifyEar,
+} from "./ear/verify-ear.ts";
 export {
   type DcapCollateral,
   encodeQuoteCollateralV3,

@@ -2,8 +2,14 @@ import { createPublicKey } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { resolve } from "node:path";
 import { z } from "zod";
-import { TRUSTEE_PROFILE, VERAISON_PROFILE, verifyEar } from "../attest/index.ts";
-import type { EarKey, EvidenceReport } from "../attest/index.ts";
+import {
+  EAR_ALGORITHMS,
+  IETF_EAR_PROFILES,
+  TRUSTEE_PROFILE,
+  VERAISON_PROFILE,
+  verifyEar,
+} from "../attest/index.ts";
+import type { EarAlgorithm, EarKey, EvidenceReport } from "../attest/index.ts";
 import { fromBase64Url, fromUtf8, isPpmlError, PpmlError, readBoundedFile } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
 import { parseWith } from "../format/schema.ts";
@@ -46,15 +52,16 @@ export async function reportEar(
   const token = fromUtf8(fromBase64Url(input.wire.evidence));
   const { ear } = await verifyEar(token, {
     keys: await loadKeys(resolve(context.cwd, flags.collateral)),
-    profiles: [TRUSTEE_PROFILE, VERAISON_PROFILE],
+    profiles: [TRUSTEE_PROFILE, VERAISON_PROFILE, ...IETF_EAR_PROFILES],
     nonce: "by-age",
     maxAgeSeconds: YEAR_SECONDS,
     simulated: false,
     nowMs: input.nowMs,
   });
-  const statuses = Object.entries(ear.submods).map(
-    ([name, { status }]) => [`${name}.status`, status] as const,
-  );
+  const statuses = [
+    ...(ear.status === null ? [] : [["status", ear.status] as const]),
+    ...Object.entries(ear.submods).map(([name, { status }]) => [`${name}.status`, status] as const),
+  ];
   const contraindicated = statuses.find(([, status]) => status === "contraindicated");
   return {
     verified: contraindicated === undefined,
@@ -103,9 +110,11 @@ async function loadKeys(path: string): Promise<EarKey[]> {
   if (keys.length > 0) return keys;
   throw new PpmlError(
     "attest.collateral",
-    `no key in ${path} is one that EAR tokens are verified with: expected a public key for ES256, ES384 or RS256`,
+    `no key in ${path} is one that EAR tokens are verified with: expected a public key for ${ALGORITHMS}`,
   );
 }
+
+const ALGORITHMS = EAR_ALGORITHMS.join(", ");
 
 /** RFC 7517 section 5: keys of a set that are of another kind "SHOULD" be ignored. */
 function keysOfJson(bytes: Uint8Array, path: string): EarKey[] {
@@ -114,32 +123,40 @@ function keysOfJson(bytes: Uint8Array, path: string): EarKey[] {
     code: "attest.collateral",
   });
   return keys.flatMap((jwk) => {
-    if (jwk.kty !== "EC" && jwk.kty !== "RSA") return [];
-    const [key] = earKeys(publicKey(() => createPublicKey({ key: jwk, format: "jwk" }), path));
-    if (key === undefined) return [];
-    return (jwk.use ?? "sig") === "sig" && (jwk.alg ?? key.algorithm) === key.algorithm
-      ? [key]
-      : [];
+    const isKnown =
+      ["EC", "RSA"].includes(jwk.kty) || (jwk.kty === "OKP" && jwk["crv"] === "Ed25519");
+    if (!isKnown || (jwk.use ?? "sig") !== "sig") return [];
+    const key = publicKey(() => createPublicKey({ key: jwk, format: "jwk" }), path);
+    const [own, ...others] = algorithmsOf(key);
+    // RFC 9864 calls the same algorithm Ed25519.
+    const said = jwk.alg === "Ed25519" ? "EdDSA" : (jwk.alg ?? own);
+    const algorithm = [own, ...others].find((candidate) => candidate === said);
+    return algorithm === undefined ? [] : [{ algorithm, publicKey: key }];
   });
 }
 
 function keyOfPem(bytes: Uint8Array, path: string): EarKey {
-  const [key] = earKeys(publicKey(() => createPublicKey(Buffer.from(bytes)), path));
-  if (key !== undefined) return key;
+  const key = publicKey(() => createPublicKey(Buffer.from(bytes)), path);
+  const [algorithm] = algorithmsOf(key);
+  if (algorithm !== undefined) return { algorithm, publicKey: key };
   throw new PpmlError(
     "attest.collateral",
-    `the key in ${path} is none for ES256, ES384 or RS256, which EAR tokens are verified with`,
+    `the key in ${path} is none for ${ALGORITHMS}, which EAR tokens are verified with`,
   );
 }
 
-/** A key with the one algorithm that it is for; none for other keys. */
-function earKeys(key: KeyObject): EarKey[] {
+/**
+ * What a key can be for; the first where nothing says which. RSA alone has several: a key for PSS has to
+ * come as a JWK that says so, for a token's word does not count.
+ */
+function algorithmsOf(key: KeyObject): readonly EarAlgorithm[] {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
-  if (type === "rsa") return [{ algorithm: "RS256", publicKey: key }];
+  if (type === "rsa") return ["RS256", "PS256", "PS384", "PS512"];
+  if (type === "ed25519") return ["EdDSA"];
   // The names of OpenSSL.
-  if (details?.namedCurve === "prime256v1") return [{ algorithm: "ES256", publicKey: key }];
-  if (details?.namedCurve === "secp384r1") return [{ algorithm: "ES384", publicKey: key }];
-  return [];
+  if (details?.namedCurve === "prime256v1") return ["ES256"];
+  if (details?.namedCurve === "secp384r1") return ["ES384"];
+  return details?.namedCurve === "secp521r1" ? ["ES512"] : [];
 }
 
 function publicKey(read: () => KeyObject, path: string): KeyObject {

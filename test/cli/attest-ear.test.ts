@@ -7,7 +7,16 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { z } from "zod";
 import { simulationPolicy } from "../../src/attest/appraise/policy.ts";
-import { claimsOf, NOW_MS, p256, p384, rsa, tokenOf } from "../attest/ear/fixture.ts";
+import {
+  claimsOf,
+  ed25519,
+  NOW_MS,
+  p256,
+  p384,
+  p521,
+  rsa,
+  tokenOf,
+} from "../attest/ear/fixture.ts";
 import { runInProcess } from "./ppml.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ppml ear "));
@@ -81,9 +90,9 @@ describe("ppml attest verify, of an EAR token", () => {
   test("takes its Verifier's key in PEM, and among keys of other kinds", async () => {
     const pem = p256.publicKey.export({ type: "spki", format: "pem" });
     assert.equal((await verify(tokenOf(), write("key.pem", pem))).code, 0);
-    const ed25519 = generateKeyPairSync("ed25519").publicKey;
-    const p521 = generateKeyPairSync("ec", { namedCurve: "P-521" }).publicKey;
-    const keys = [ed25519, p521, rsa.publicKey, p384.publicKey, p256.publicKey].map(jwkOf);
+    const x25519 = generateKeyPairSync("x25519").publicKey;
+    const pairs = [ed25519, p521, rsa, p384, p256].map(({ publicKey }) => publicKey);
+    const keys = [x25519, ...pairs].map(jwkOf);
     assert.equal((await verify(tokenOf(), write("set.json", JSON.stringify({ keys })))).code, 0);
   });
 
@@ -92,13 +101,55 @@ describe("ppml attest verify, of an EAR token", () => {
     for (const [name, value] of [
       ["enc", { ...jwk, use: "enc" }],
       ["es384", { ...jwk, alg: "ES384" }],
-      ["ed25519", jwkOf(generateKeyPairSync("ed25519").publicKey)],
+      ["x25519", jwkOf(generateKeyPairSync("x25519").publicKey)],
     ] as const) {
       const { code, report } = await verify(tokenOf(), write(name, JSON.stringify(value)));
       assert.equal(code, 1, name);
       assert.equal(report.refusal?.code, "attest.collateral", name);
       assert.match(report.refusal.message, /no key in .*expected a public key for ES256/);
     }
+  });
+
+  test("verifies each algorithm with the key that is for it, which for RSA's PSS a JWK has to say", async () => {
+    const rsaJwk = jwkOf(rsa.publicKey);
+    for (const [alg, pair, jwk] of [
+      ["ES256", p256, jwkOf(p256.publicKey)],
+      ["ES384", p384, jwkOf(p384.publicKey)],
+      ["ES512", p521, jwkOf(p521.publicKey)],
+      ["EdDSA", ed25519, jwkOf(ed25519.publicKey)],
+      ["Ed25519", ed25519, { ...jwkOf(ed25519.publicKey), alg: "Ed25519" }],
+      ["RS256", rsa, rsaJwk],
+      ["PS256", rsa, { ...rsaJwk, alg: "PS256" }],
+    ] as const) {
+      const token = tokenOf(claimsOf(), { alg }, pair.privateKey);
+      assert.equal((await verify(token, write("jwk.json", JSON.stringify(jwk)))).code, 0, alg);
+      const pem = write("key.pem", pair.publicKey.export({ type: "spki", format: "pem" }));
+      const { code, report } = await verify(token, pem);
+      assert.equal(code, alg === "PS256" ? 1 : 0, alg);
+      if (code === 0) continue;
+      assert.equal(report.refusal?.code, "attest.not_verified");
+      assert.match(report.refusal.message, /signed with PS256, expected RS256/);
+    }
+    const rs256 = tokenOf(claimsOf(), { alg: "RS256" }, rsa.privateKey);
+    const forPss = write("pss.json", JSON.stringify({ ...rsaJwk, alg: "PS256" }));
+    assert.equal((await verify(rs256, forPss)).report.refusal?.code, "attest.not_verified");
+  });
+
+  test("T170: refuses one of the draft's form whose overall status is contraindicated", async () => {
+    const claims = {
+      eat_profile: "tag:ietf.org,2026:rats/ear#04",
+      iat: NOW_MS / 1000 - 10,
+      ear_verifier_id: { developer: "https://veraison-project.org", build: "vts 0.0.1" },
+      submods: { PSA: { ear_status: "affirming" } },
+    };
+    assert.equal((await verify(tokenOf(claims), key)).code, 0);
+    const token = tokenOf({ ...claims, ear_status: "contraindicated" });
+    const { code, report } = await verify(token, key);
+    assert.deepEqual([code, report.refusal?.code], [1, "attest.unprotected"]);
+    assert.deepEqual(
+      [report.claims["status"], report.claims["PSA.status"]],
+      ["contraindicated", "affirming"],
+    );
   });
 
   test("says of keys that are none what is expected, in the form of every verdict", async () => {

@@ -53,6 +53,14 @@ export function overstates(status: TrustTier, vector: TrustVector): boolean {
   return status !== "none" && rankOf(status) < rankOf(worstTier(vector));
 }
 
+/**
+ * Tells whether an overall status promises more than one of those below it. `none` promises nothing.
+ * @see draft-ietf-rats-ear-04 section 3, "ear_status"
+ */
+export function outranks(status: TrustTier, below: readonly TrustTier[]): boolean {
+  return status !== "none" && below.some((one) => rankOf(status) < rankOf(one));
+}
+
 function rankOf(tier: TrustTier): number {
   return TRUST_TIERS.indexOf(tier);
 }

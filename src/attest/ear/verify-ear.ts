@@ -14,15 +14,44 @@ declare const earBrand: unique symbol;
 /** An EAR whose signature, profile and times were checked. Only `verifyEar` makes one. */
 export type VerifiedEar = { readonly ear: Ear; readonly [earBrand]: true };
 
+/**
+ * Algorithms of EARs. `EdDSA` is Ed25519's: another curve has another algorithm.
+ * @see RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2
+ */
+export const EAR_ALGORITHMS = [
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "RS256",
+  "PS256",
+  "PS384",
+  "PS512",
+] as const;
+export type EarAlgorithm = (typeof EAR_ALGORITHMS)[number];
+
 /** A key of a Verifier that is trusted, with the one algorithm that it signs with. */
 export type EarKey = {
-  readonly algorithm: "ES256" | "ES384" | "RS256";
+  readonly algorithm: EarAlgorithm;
   readonly publicKey: KeyObject;
+};
+
+/** What a key has to be for an algorithm, so that no other key is tried with it: type, and curve where it has one. */
+const KEYS_OF: Readonly<Record<EarAlgorithm, readonly [type: string, curve?: string]>> = {
+  // The names of OpenSSL.
+  ES256: ["ec", "prime256v1"],
+  ES384: ["ec", "secp384r1"],
+  ES512: ["ec", "secp521r1"],
+  EdDSA: ["ed25519"],
+  RS256: ["rsa"],
+  PS256: ["rsa"],
+  PS384: ["rsa"],
+  PS512: ["rsa"],
 };
 
 /** Keys that a header brings (Trustee's `jwk`) are allowed to stand there, and are never read. */
 const headerSchema = z.strictObject({
-  alg: z.enum(["ES256", "ES384", "RS256"]),
+  alg: z.enum([...EAR_ALGORITHMS, "Ed25519"]),
   typ: z.string().max(40).optional(),
   kid: z.string().max(200).optional(),
   jwk: z.record(z.string(), z.unknown()).optional(),
@@ -54,13 +83,13 @@ export async function verifyEar(
     what: "the header of the EAR token",
     code: "attest.invalid",
   });
-  await checkSignature(
-    jws.token,
-    options.keys.filter((key) => key.algorithm === alg),
-  );
+  await checkSignature(jws.token, keysFor(alg, options.keys));
+  const { eat_profile: profile } = jws.payload;
+  if (typeof profile === "string" && !options.profiles.includes(profile))
+    throw refused(
+      `expected an EAR of ${options.profiles.join(" or ")}, got ${profile.slice(0, 300)}`,
+    );
   const ear = readEar(jws.payload);
-  if (!options.profiles.includes(ear.profile))
-    throw refused(`expected an EAR of ${options.profiles.join(" or ")}, got ${ear.profile}`);
   checkTimes(ear, options);
   if (options.nonce !== "by-age" && !ear.nonces.includes(options.nonce.equals))
     throw refused("the EAR token does not hold the nonce of this request: ask for a new token");
@@ -74,11 +103,27 @@ export async function verifyEar(
   return Object.freeze({ ear }) as VerifiedEar;
 }
 
+/** The token names its algorithm only to choose among the given keys: each is tried with its own. */
+function keysFor(alg: string, keys: readonly EarKey[]): readonly EarKey[] {
+  const algorithm = alg === "Ed25519" ? "EdDSA" : alg;
+  const fitting = keys.filter((key) => key.algorithm === algorithm);
+  if (fitting.length > 0 || keys.length === 0) return fitting;
+  const given = [...new Set(keys.map((key) => key.algorithm))].join(" or ");
+  throw refused(
+    `the EAR token is not signed by a pinned key: it is signed with ${alg}, expected ${given}, for which the given keys are; where the Verifier's key is for ${alg}, give it as a JWK whose "alg" says so`,
+  );
+}
+
 async function checkSignature(token: string, keys: readonly EarKey[]): Promise<void> {
   const causes: unknown[] = [];
   for (const { algorithm, publicKey } of keys) {
+    const [type, curve] = KEYS_OF[algorithm];
+    const { asymmetricKeyType, asymmetricKeyDetails } = publicKey;
+    if (asymmetricKeyType !== type || asymmetricKeyDetails?.namedCurve !== curve) continue;
     try {
-      await compactVerify(token, publicKey, { algorithms: [algorithm] });
+      // RFC 9864 calls the same algorithm Ed25519.
+      const algorithms = algorithm === "EdDSA" ? ["EdDSA", "Ed25519"] : [algorithm];
+      await compactVerify(token, publicKey, { algorithms });
       return;
     } catch (cause) {
       causes.push(cause);

@@ -126,7 +126,7 @@ function isHclReport(bytes: Uint8Array): boolean {
 /** Another Verifier's Attestation Result says so in its profile; only for choosing who reads it. */
 function isEar(token: string): boolean {
   const payload = Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8");
-  return /"ear\.verifier-id"|"eat_profile":\s*"tag:/.test(payload);
+  return /"ear(?:\.verifier-id|_verifier_id)"|"eat_profile":\s*"tag:/.test(payload);
 }
 
 function textOf(bytes: Uint8Array): string | null {

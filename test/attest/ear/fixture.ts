@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync, sign } from "node:crypto";
+import { constants, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
 import { toBase64Url, utf8 } from "../../../src/base/index.ts";
 import { TRUSTEE_PROFILE } from "../../../src/attest/ear/ear.ts";
 import type { EarSigner } from "../../../src/attest/ear/issue-ear.ts";
@@ -11,6 +11,8 @@ export type Json = Record<string, unknown>;
 const ec = (namedCurve: string) => generateKeyPairSync("ec", { namedCurve });
 export const p256 = ec("P-256");
 export const p384 = ec("P-384");
+export const p521 = ec("P-521");
+export const ed25519 = generateKeyPairSync("ed25519");
 export const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 
 export const signer: EarSigner = {
@@ -63,8 +65,13 @@ export function tokenOf(
 ): string {
   const payload = typeof claims === "string" ? claims : JSON.stringify(claims);
   const signed = `${toBase64Url(utf8(JSON.stringify(header)))}.${toBase64Url(utf8(payload))}`;
-  const hash = header["alg"] === "ES384" ? "sha384" : "sha256";
-  const signature = sign(hash, utf8(signed), { key, dsaEncoding: "ieee-p1363" });
+  const alg = String(header["alg"]);
+  const hash =
+    key.asymmetricKeyType === "ed25519" ? null : `sha${/(?:256|384|512)$/.exec(alg)?.[0] ?? "256"}`;
+  const pss = alg.startsWith("PS")
+    ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+    : {};
+  const signature = sign(hash, utf8(signed), { key, dsaEncoding: "ieee-p1363", ...pss });
   return `${signed}.${toBase64Url(signature)}`;
 }
 

@@ -37,7 +37,7 @@ test("an issued EAR verifies by the broker's key and says what was found", async
   const { cpu0 } = ear.submods;
   assert.equal(cpu0?.status, "affirming");
   assert.deepEqual(cpu0.vector, good.cpu.vector);
-  assert.equal(cpu0.policyId, "flights");
+  assert.deepEqual(cpu0.policyIds, ["flights"]);
   assert.deepEqual(cpu0.annotatedEvidence, {
     snp: good.cpu.claims,
     report_data: good.cpu.reportData,

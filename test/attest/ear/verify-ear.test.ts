@@ -3,17 +3,40 @@ import { createHmac } from "node:crypto";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { isPpmlError, toBase64Url, utf8 } from "../../../src/base/index.ts";
-import { earTeePubkey } from "../../../src/attest/ear/ear.ts";
+import { earTeePubkey, IETF_EAR_PROFILES } from "../../../src/attest/ear/ear.ts";
+import { detectEvidence } from "../../../src/attest/evidence/detect.ts";
 import { overstates, tierOf, worstTier } from "../../../src/attest/ear/tiers.ts";
-import { claimsOf, NOW_MS, p256, p384, rsa, teePubkey, tokenOf, verify } from "./fixture.ts";
+import { EAR_ALGORITHMS } from "../../../src/attest/ear/verify-ear.ts";
+import type { EarAlgorithm, EarKey } from "../../../src/attest/ear/verify-ear.ts";
+import {
+  claimsOf,
+  ed25519,
+  NOW_MS,
+  p256,
+  p384,
+  p521,
+  rsa,
+  teePubkey,
+  tokenOf,
+  verify,
+} from "./fixture.ts";
 import type { EarOptions, Json } from "./fixture.ts";
 
 const NOW = NOW_MS / 1000;
-const keyOf = (algorithm: "ES256" | "ES384" | "RS256") =>
-  ({
-    algorithm,
-    publicKey: { ES256: p256, ES384: p384, RS256: rsa }[algorithm].publicKey,
-  }) as const;
+const KEYS = {
+  ES256: p256,
+  ES384: p384,
+  ES512: p521,
+  EdDSA: ed25519,
+  RS256: rsa,
+  PS256: rsa,
+  PS384: rsa,
+  PS512: rsa,
+};
+const keyOf = (algorithm: EarAlgorithm): EarKey => ({
+  algorithm,
+  publicKey: KEYS[algorithm].publicKey,
+});
 
 const refuses = (
   token: string,
@@ -49,32 +72,45 @@ test("a good EAR of another Verifier verifies and is read into types", async () 
   const { cpu0 } = ear.submods;
   assert.equal(cpu0?.status, "affirming");
   assert.deepEqual(cpu0.vector, { hardware: 2, executables: 3, configuration: 2 });
-  assert.equal(cpu0.policyId, "default");
+  assert.deepEqual(cpu0.policyIds, ["default"]);
+  assert.equal(ear.status, null);
 });
 
-test("ES256, ES384 and RS256 verify, each with its own pinned key only", async () => {
-  const signed = {
-    ES256: tokenOf(claimsOf(), { alg: "ES256" }),
-    ES384: tokenOf(claimsOf(), { alg: "ES384" }, p384.privateKey),
-    RS256: tokenOf(claimsOf(), { alg: "RS256" }, rsa.privateKey),
-  };
-  const all = [keyOf("ES256"), keyOf("ES384"), keyOf("RS256")];
-  for (const algorithm of ["ES256", "ES384", "RS256"] as const) {
-    const token = signed[algorithm];
-    await verify(token, { keys: [keyOf(algorithm)] });
-    await verify(token, { keys: all });
-    const keys = all.filter((key) => key.algorithm !== algorithm);
-    await refuses(token, { options: { keys }, message: /not signed by a pinned key/ });
-  }
-  await refuses(signed.ES256, { options: { keys: [] }, message: /not signed by a pinned key/ });
-});
-
-test("a key pinned for an algorithm that is not its own verifies nothing", async () => {
-  const keys = [{ algorithm: "ES384", publicKey: p256.publicKey } as const];
-  await refuses(tokenOf(claimsOf(), { alg: "ES384" }), {
-    options: { keys },
-    message: /pinned key/,
+describe("an EAR verifies with the one algorithm of its pinned key, and with no other", () => {
+  for (const algorithm of EAR_ALGORITHMS)
+    test(algorithm, async () => {
+      const { privateKey, publicKey } = KEYS[algorithm];
+      const token = tokenOf(claimsOf(), { alg: algorithm }, privateKey);
+      await verify(token, { keys: [keyOf(algorithm)] });
+      await verify(token, { keys: EAR_ALGORITHMS.map(keyOf) });
+      for (const other of EAR_ALGORITHMS.filter((name) => name !== algorithm)) {
+        // The key that signed, pinned for something else, and another key pinned for this.
+        for (const key of [keyOf(other), { algorithm: other, publicKey }])
+          await refuses(token, { options: { keys: [key] }, message: /not signed by a pinned key/ });
+        if (KEYS[other] !== KEYS[algorithm])
+          await refuses(token, {
+            options: { keys: [{ algorithm, publicKey: KEYS[other].publicKey }] },
+            message: /not signed by a pinned key/,
+          });
+      }
+      await refuses(token, { options: { keys: [] }, message: /not signed by a pinned key/ });
+      const [head, body, signature = ""] = token.split(".");
+      const changed = `${head}.${body}.${signature.replace(/^./, (c) => (c === "A" ? "B" : "A"))}`;
+      await refuses(changed, {
+        options: { keys: [keyOf(algorithm)] },
+        message: /not signed by a pinned key/,
+      });
+    });
+  test("RFC 9864's name of EdDSA with Ed25519", async () => {
+    const token = tokenOf(claimsOf(), { alg: "Ed25519" }, ed25519.privateKey);
+    await verify(token, { keys: [keyOf("EdDSA")] });
+    await refuses(token, { options: { keys: [keyOf("ES256")] }, message: /signed with Ed25519/ });
   });
+  test("a refusal for the algorithm says how the key is given", () =>
+    refuses(tokenOf(claimsOf(), { alg: "PS256" }, rsa.privateKey), {
+      options: { keys: [keyOf("RS256")] },
+      message: /signed with PS256, expected RS256, .* give it as a JWK whose "alg" says so/,
+    }));
 });
 
 describe("T90: an EAR that no pinned key signed is refused", () => {
@@ -87,7 +123,7 @@ describe("T90: an EAR that no pinned key signed is refused", () => {
     const secret = p256.publicKey.export({ format: "pem", type: "spki" });
     const mac = createHmac("sha256", secret).update(signed).digest("base64url");
     await refuses(`${signed}.${mac}`, { code: "attest.invalid", message: /not valid at alg/ });
-    for (const alg of ["ES512", "PS256", "EdDSA", undefined])
+    for (const alg of ["RS384", "RS512", "ES256K", "Ed448", "HS512", undefined])
       await refuses(tokenOf(claimsOf(), { alg }), {
         code: "attest.invalid",
         message: /not valid at alg/,
@@ -155,6 +191,80 @@ test("T90: an EAR of another profile, or without the request's nonce, is refused
     await verify(tokenOf(claimsOf({ eat_nonce })), { nonce });
   for (const eat_nonce of [undefined, "bm9uY2UtMg", ["other-nonce"]])
     await refuses(tokenOf(claimsOf({ eat_nonce })), { options: { nonce }, message: /nonce/ });
+});
+
+describe("an EAR of the working group's draft, whose claims have other names", () => {
+  const [, profile] = IETF_EAR_PROFILES;
+  const profiles = [...IETF_EAR_PROFILES];
+  const ietfToken = (changes: Json = {}, psa: Json = {}): string =>
+    tokenOf({
+      eat_profile: profile,
+      iat: NOW - 10,
+      ear_verifier_id: { developer: "https://veraison-project.org", build: "vts 0.0.1" },
+      submods: {
+        PSA: {
+          ear_status: "affirming",
+          ear_trustworthiness_vector: { "instance-identity": 2, executables: 2, hardware: 2 },
+          ear_appraisal_policy_ids: ["https://veraison.example/policy/1/60a0068d", "two"],
+          ear_attester_claims: { "psa-client-id": 1 },
+          ...psa,
+        },
+      },
+      ...changes,
+    });
+  const refusesForm = (token: string, message: RegExp) =>
+    refuses(token, { code: "attest.invalid", options: { profiles }, message });
+
+  test("verifies and is read as one of the older names", async () => {
+    for (const eat_profile of IETF_EAR_PROFILES) {
+      const { ear } = await verify(ietfToken({ eat_profile, ear_status: "affirming" }), {
+        profiles,
+      });
+      const { PSA } = ear.submods;
+      assert.deepEqual(
+        [ear.profile, ear.status, ear.verifierId.build, PSA?.status],
+        [eat_profile, "affirming", "vts 0.0.1", "affirming"],
+      );
+      assert.deepEqual(PSA?.vector, { "instance-identity": 2, executables: 2, hardware: 2 });
+      assert.deepEqual(PSA.policyIds, ["https://veraison.example/policy/1/60a0068d", "two"]);
+      assert.deepEqual(PSA.annotatedEvidence, { "psa-client-id": 1 });
+    }
+    assert.equal((await verify(ietfToken(), { profiles })).ear.status, null);
+  });
+  test("T91: is refused where a status promises more than its vector, or all together than one", async () => {
+    const message = /promises more than/;
+    await refusesForm(ietfToken({}, { ear_trustworthiness_vector: { hardware: 97 } }), message);
+    const bad = { ear_status: "contraindicated" };
+    for (const ear_status of ["affirming", "warning"])
+      await refusesForm(ietfToken({ ear_status }, bad), message);
+    for (const ear_status of ["none", "contraindicated"])
+      assert.equal(
+        (await verify(ietfToken({ ear_status }, bad), { profiles })).ear.status,
+        ear_status,
+      );
+  });
+  test("names of the other form have no meaning, in either", async () => {
+    await refusesForm(
+      ietfToken({}, { ear_status: undefined, "ear.status": "affirming" }),
+      /status/,
+    );
+    await refusesForm(ietfToken({ "ear.verifier-id": {}, ear_verifier_id: undefined }), /verifier/);
+    const { ear } = await verify(ietfToken({}, { "ear.status": "none" }), { profiles });
+    assert.equal(ear.submods["PSA"]?.status, "affirming");
+    await refuses(tokenOf(claimsOf({}, { "ear.status": undefined, ear_status: "affirming" })), {
+      code: "attest.invalid",
+      message: /status/,
+    });
+    assert.equal((await verify(tokenOf(claimsOf({ ear_status: "none" })))).ear.status, null);
+  });
+  test("is refused for its profile where that is not accepted", () =>
+    refuses(ietfToken(), { message: /expected an EAR of .*Trustee, got tag:ietf\.org,2026/ }));
+  test("is found out among Evidence", () => {
+    const { wire } = detectEvidence(
+      utf8(ietfToken({ eat_profile: "https://example.com/profile" })),
+    );
+    assert.equal(wire.type, "ear");
+  });
 });
 
 test("T91: an EAR whose status promises more than its vector is refused", async () => {

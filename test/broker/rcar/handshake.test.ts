@@ -71,7 +71,7 @@ describe("a guest's handshake", () => {
     });
     assert.deepEqual(earTeePubkey(ear), guest.key.jwk);
     assert.equal(ear.submods["cpu0"]?.status, "none");
-    assert.equal(ear.submods["cpu0"]?.policyId, "guests");
+    assert.deepEqual(ear.submods["cpu0"]?.policyIds, ["guests"]);
   });
 
   test("every attestation and every release is an entry of the log, in the order of the answers", async () => {
