@@ -162,12 +162,13 @@ test("a report of version 4, which hosts gave between 3 and 5, has the layout of
   assert.throws(() => parseSnpReport(fourth), { code: "attest.invalid", message: /0x1f8/ });
 });
 
+function withPolicy(bits: bigint): Uint8Array {
+  const report = Uint8Array.from(partOf("evidence"));
+  new DataView(report.buffer).setBigUint64(8, bits, true);
+  return report;
+}
+
 test("bits of POLICY that AMD reserves are refused: an unknown one could let the host in", () => {
-  const withPolicy = (policy: bigint): Uint8Array => {
-    const report = Uint8Array.from(partOf("evidence"));
-    new DataView(report.buffer).setBigUint64(8, policy, true);
-    return report;
-  };
   for (let bit = 0n; bit < 26n; bit += 1n)
     assert.equal(
       parseSnpReport(withPolicy(0x2_0000n | (1n << bit))).policy,
