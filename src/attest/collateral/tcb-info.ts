@@ -39,6 +39,7 @@ export type TcbLevel = {
   readonly tcb: {
     readonly sgxtcbcomponents: readonly number[];
     readonly pcesvn: number;
+    /** There in all levels of TDX TCB info. */
     readonly tdxtcbcomponents: readonly number[] | undefined;
   };
   readonly tcbDate: number;
@@ -100,7 +101,7 @@ export function parseTcbInfo(json: Uint8Array): TcbInfo {
     ),
     tdxModule: read.tdxModule,
     tdxModuleIdentities: read.tdxModuleIdentities,
-    tcbLevels: highestFirst(read.tcbLevels, id === "SGX" ? compareSgx : compareTdx),
+    tcbLevels: id === "SGX" ? highestFirst(read.tcbLevels, compareSgx) : sortTdx(read.tcbLevels),
   };
 }
 
@@ -254,14 +255,19 @@ function readModuleMembers(json: JsonReader): TdxModule & {
   };
 }
 
-/** Highest first. TDX components that are not there count as lower than any. */
-function compareTdx(a: TcbLevel, b: TcbLevel): number {
-  return (
-    compareSgx(a, b) ||
-    compareComponents(b.tcb.tdxtcbcomponents ?? [], a.tcb.tdxtcbcomponents ?? [])
+/** Highest first; each has TDX components. */
+function sortTdx(levels: readonly TcbLevel[]): readonly TcbLevel[] {
+  if (levels.some(({ tcb }) => tcb.tdxtcbcomponents === undefined))
+    throw wrongMember("tdxtcbcomponents", "a list of 16");
+  return highestFirst(
+    levels,
+    (a, b) =>
+      compareSgx(a, b) ||
+      compareComponents(b.tcb.tdxtcbcomponents ?? [], a.tcb.tdxtcbcomponents ?? []),
   );
 }
 
+/** Highest first. */
 function compareSgx(a: TcbLevel, b: TcbLevel): number {
   return (
     compareComponents(b.tcb.sgxtcbcomponents, a.tcb.sgxtcbcomponents) || b.tcb.pcesvn - a.tcb.pcesvn

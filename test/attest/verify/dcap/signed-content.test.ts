@@ -191,6 +191,17 @@ describe("the levels of TCB info and QE identity", () => {
     );
   });
 
+  test("of TDX all have TDX components, also those below the platform's", () => {
+    const tcbLevels = [
+      simTcbLevel(pki, { tee: "tdx", lower: 0, tcbStatus: "UpToDate" }),
+      simTcbLevel(pki, { tee: "sgx", lower: 1, tcbStatus: "OutOfDate" }),
+    ];
+    assert.throws(
+      () => verifyWith("tdx v4", { collateral: { tcbInfo: { tcbLevels } } }),
+      invalid(/a list of 16 in tdxtcbcomponents/),
+    );
+  });
+
   test("name each advisory once in the result", () => {
     const tcbLevels = [{ ...level(8, "UpToDate"), advisoryIDs: ["SA-1", "SA-1", "SA-2"] }];
     const found = verifyWith("sgx v3", { collateral: { qeIdentity: { tcbLevels } } });

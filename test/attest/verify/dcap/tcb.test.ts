@@ -80,10 +80,12 @@ for (const kind of KINDS)
 
     test("is not looked up in TCB info of another FMSPC, PCE or kind of TEE", () => {
       const collateral = "attest.collateral";
+      const other = tee(kind) === "sgx" ? "tdx" : "sgx";
+      const otherKind = { ...levels(other, [0, "UpToDate"]).tcbInfo, id: other.toUpperCase() };
       for (const [tcbInfo, message] of [
         [{ fmspc: "00906ED50000" }, /TCB info of FMSPC 50504d4c5349, got of 00906ed50000/],
         [{ pceId: "0001" }, /TCB info of PCE/],
-        [{ id: tee(kind) === "sgx" ? "TDX" : "SGX" }, /expected TCB info of/],
+        [otherKind, /expected TCB info of/],
       ] as const)
         assert.throws(() => statusOf(kind, { collateral: { tcbInfo } }), {
           code: collateral,
