@@ -38,7 +38,7 @@ function refuse(): never {
 }
 
 describe("entries that come at once", () => {
-  test("are one transaction in their order, and each is durable when it is told so", async () => {
+  test("T171: are one transaction in their order, and each is durable when it is told so", async () => {
     const { commits } = fixture.state;
     const was = committed();
     const entries = [1, 2, 3, 4, 5].map(entryOf);
@@ -68,7 +68,7 @@ describe("entries that come at once", () => {
     assert.deepEqual(log.slice(size), [first, last]);
   });
 
-  test("are all refused where the transaction fails, and later ones are not", async () => {
+  test("T171: are all refused where the transaction fails, and later ones are not", async () => {
     const { commits } = fixture.state;
     const { size } = committed();
     for (const fault of [new Error("a fault"), new PpmlError("broker.state", "a fault")]) {

@@ -23,7 +23,7 @@ before(async () => {
 after(() => fixture.dispose());
 
 describe("while the vault opens a guest's resource", () => {
-  test("another policy or another content stops the release, and the log says why", async () => {
+  test("T172: another policy or another content stops the release, and the log says why", async () => {
     const changes = [
       async () => applyPolicy(fixture, guestPolicyOf(fixture, { version: 2 })),
       async () => {
