@@ -57,6 +57,47 @@ export function snpProductOfName(name: string): SnpProduct {
   );
 }
 
+/** AMD's names of the bits of POLICY, counted from bit 16. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 4.3 */
+const POLICY_BITS: Readonly<Record<number, string>> = {
+  0: "SMT",
+  2: "MIGRATE_MA",
+  3: "DEBUG",
+  4: "SINGLE_SOCKET",
+  5: "CXL_ALLOW",
+  6: "MEM_AES_256_XTS",
+  7: "RAPL_DIS",
+  8: "CIPHERTEXT_HIDING_DRAM",
+  9: "PAGE_SWAP_DISABLE",
+};
+
+/** AMD's names of the bits of PLATFORM_INFO. @see AMD 56860 rev. 1.58 (SEV-SNP ABI), PLATFORM_INFO of the attestation report */
+const PLATFORM_INFO_BITS: Readonly<Record<number, string>> = {
+  0: "SMT_EN",
+  1: "TSME_EN",
+  2: "ECC_EN",
+  3: "RAPL_DIS",
+  4: "CIPHERTEXT_HIDING_DRAM_EN",
+  5: "ALIAS_CHECK_COMPLETE",
+  7: "SEV_TIO_EN",
+};
+
+/** The bits that a u64 POLICY sets, by AMD's names, but for bit 17, which is always one. */
+export function snpPolicyBits(policy: bigint): readonly string[] {
+  // Bits 15:0 are the least version of the ABI.
+  return bitNames((policy >> 16n) & ~2n, POLICY_BITS);
+}
+
+/** The bits that a u64 PLATFORM_INFO sets, by AMD's names; those that have none by their number. */
+export function snpPlatformInfoBits(platformInfo: bigint): readonly string[] {
+  return bitNames(platformInfo, PLATFORM_INFO_BITS);
+}
+
+function bitNames(value: bigint, names: Readonly<Record<number, string>>): readonly string[] {
+  return Array.from({ length: 64 }, (_none, bit) => bit)
+    .filter((bit) => ((value >> BigInt(bit)) & 1n) === 1n)
+    .map((bit) => names[bit] ?? `bit ${bit}`);
+}
+
 /** Reads the u64 POLICY. @see AMD 56860 rev. 1.58 (SEV-SNP ABI) section 4.3 */
 export function parseSnpGuestPolicy(policy: bigint): SnpGuestPolicy {
   const bit = (index: bigint): boolean => ((policy >> index) & 1n) === 1n;

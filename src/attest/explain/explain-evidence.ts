@@ -2,7 +2,8 @@ import { toTimestamp } from "../../base/index.ts";
 import type { TeeProfile } from "../../format/attestation-result.ts";
 import type { ClaimValue } from "../appraise/rules.ts";
 import type { Evidence } from "../evidence/evidence.ts";
-import type { SnpVerification } from "../evidence/snp-evidence.ts";
+import { snpPlatformInfoBits, snpPolicyBits } from "../evidence/snp-fields.ts";
+import type { SnpEvidence, SnpVerification } from "../evidence/snp-evidence.ts";
 import type { DcapVerification, TcbFinding } from "../verify/dcap/verification.ts";
 import type { Verified } from "../verify/verified.ts";
 import type { ChainLink } from "./chain.ts";
@@ -104,7 +105,7 @@ function explainLink(link: ChainLink): string {
 function explainTcb(evidence: Evidence): string[] {
   if ("verification" in evidence) return dcapLines(evidence.verification);
   if (evidence.type === "az-tdx-vtpm") return dcapLines(evidence.tdQuote.evidence.verification);
-  return "snp" in evidence ? snpLines(evidence.snp) : [];
+  return "snp" in evidence ? [...snpLines(evidence.snp), ...snpPlatformLines(evidence)] : [];
 }
 
 function dcapLines(verification: DcapVerification): string[] {
@@ -137,6 +138,22 @@ function snpLines({ product, tcb, revocationChecked, validUntilMs }: SnpVerifica
     `  at launch: ${parts(tcb.launch)}`,
     `  certificates are good until ${toTimestamp(validUntilMs)}; AMD's revocation list was ${revocationChecked ? "looked at" : "not given"}`,
   ];
+}
+
+/** What the report says besides its claims: of the firmware, of the machine, and what the guest allows. */
+function snpPlatformLines({ report, snp }: Pick<SnpEvidence, "report" | "snp">): string[] {
+  const version = (one: typeof report.currentVersion): string =>
+    `${one.major}.${one.minor}.${one.build}`;
+  const { abiMajor, abiMinor } = snp.guestPolicy;
+  return [
+    `  firmware ${version(report.currentVersion)}, committed ${version(report.committedVersion)}; report of version ${report.version}`,
+    `  PLATFORM_INFO: ${bitList(snpPlatformInfoBits(report.platformInfo))}`,
+    `  POLICY: ${bitList(snpPolicyBits(report.policy))}; ABI ${abiMajor}.${abiMinor} or later`,
+  ];
+}
+
+function bitList(bits: readonly string[]): string {
+  return bits.length === 0 ? "none" : bits.join(", ");
 }
 
 function explainVerdict(report: EvidenceReport): string[] {

@@ -7,6 +7,8 @@ import {
   parseSnpGuestPolicy,
   parseSnpTcb,
   parseSnpTcbOf,
+  snpPlatformInfoBits,
+  snpPolicyBits,
   snpProductOfCpuid,
   snpProductOfName,
 } from "../../../src/attest/evidence/snp-fields.ts";
@@ -217,6 +219,32 @@ test("a guest policy is read bit by bit", () => {
   assert.deepEqual(parseSnpGuestPolicy(1n << 18n), { ...zero, migrateMa: true });
   assert.deepEqual(parseSnpGuestPolicy(1n << 19n), { ...zero, debug: true });
   assert.deepEqual(parseSnpGuestPolicy(1n << 20n), { ...zero, singleSocket: true });
+});
+
+test("bits that are set have AMD's names, and those without one their number", () => {
+  assert.deepEqual(snpPolicyBits(0x3_ffffn), ["SMT"]);
+  assert.deepEqual(snpPolicyBits(0x2_0137n), []);
+  assert.deepEqual(snpPolicyBits(0x3ff_0000n), [
+    "SMT",
+    "MIGRATE_MA",
+    "DEBUG",
+    "SINGLE_SOCKET",
+    "CXL_ALLOW",
+    "MEM_AES_256_XTS",
+    "RAPL_DIS",
+    "CIPHERTEXT_HIDING_DRAM",
+    "PAGE_SWAP_DISABLE",
+  ]);
+  assert.deepEqual(snpPlatformInfoBits(0x25n), ["SMT_EN", "ECC_EN", "ALIAS_CHECK_COMPLETE"]);
+  assert.deepEqual(snpPlatformInfoBits(0xdan | (1n << 63n)), [
+    "TSME_EN",
+    "RAPL_DIS",
+    "CIPHERTEXT_HIDING_DRAM_EN",
+    "bit 6",
+    "SEV_TIO_EN",
+    "bit 63",
+  ]);
+  assert.deepEqual(snpPlatformInfoBits(0n), []);
 });
 
 function productOf(famId: number, modId: number): string {
