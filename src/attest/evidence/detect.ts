@@ -8,6 +8,7 @@ import { SNP_REPORT_BYTES } from "./snp-report.ts";
 const MAX_BYTES = 4 * 1024 * 1024;
 const QUOTE_HEADER_BYTES = 48;
 const OE_HEADER_BYTES = 16;
+const SNP_RESPONSE_HEADER_BYTES = 32;
 /** Attestation key types: ECDSA P-256, and P-384, which the parser refuses by its name. @see Intel SGX ECDSA QuoteLibReference, A.4 */
 const ECDSA_TYPES: ReadonlySet<number> = new Set([2, 3]);
 const TEE_TDX = 0x81;
@@ -46,7 +47,7 @@ export function detectEvidence(bytes: Uint8Array): DetectedEvidence {
       `expected at most ${MAX_BYTES} bytes of Evidence, got ${bytes.byteLength}`,
     );
   if (bytes.byteLength === 0) throw unknown("it is empty");
-  const raw = withoutOeHeader(bytes);
+  const raw = reportOfResponse(bytes) ?? withoutOeHeader(bytes);
   const binary = kindOfBytes(raw);
   if (binary !== null) return bare(binary, raw);
   const withTable = reportWithTable(bytes);
@@ -104,6 +105,23 @@ function withoutOeHeader(bytes: Uint8Array): Uint8Array {
     view.getUint32(4, true) === 2 &&
     view.getBigUint64(8, true) === BigInt(bytes.byteLength - OE_HEADER_BYTES);
   return isHeader ? bytes.subarray(OE_HEADER_BYTES) : bytes;
+}
+
+/**
+ * The report in the firmware's answer to SNP_GET_REPORT, as Linux hands it over: status 0, the report's size,
+ * zeros, the report, and zeros up to the end of the buffer. Null for anything else.
+ * @see SEV-SNP Firmware ABI, "MSG_REPORT_RSP"; Linux include/uapi/linux/sev-guest.h, snp_report_resp
+ */
+function reportOfResponse(bytes: Uint8Array): Uint8Array | null {
+  const end = SNP_RESPONSE_HEADER_BYTES + SNP_REPORT_BYTES;
+  if (bytes.byteLength < end) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const isResponse =
+    view.getUint32(0, true) === 0 &&
+    view.getUint32(4, true) === SNP_REPORT_BYTES &&
+    bytes.subarray(8, SNP_RESPONSE_HEADER_BYTES).every((byte) => byte === 0) &&
+    bytes.subarray(end).every((byte) => byte === 0);
+  return isResponse ? bytes.subarray(SNP_RESPONSE_HEADER_BYTES, end) : null;
 }
 
 /** The wire type that binary Evidence has by its first bytes; null for anything else. */

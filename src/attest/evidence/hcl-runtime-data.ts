@@ -28,12 +28,13 @@ const vmConfigurationSchema = z.looseObject({
   vmUniqueId: z.string().max(100),
 });
 
-const runtimeDataSchema = z.strictObject({
+/** Loose for the same reason: the hardware's report binds all of it, and what is not read decides nothing. */
+const runtimeDataSchema = z.looseObject({
   keys: z.array(keySchema).min(1).max(16),
   "vm-configuration": vmConfigurationSchema,
   "user-data": z
     .string()
-    .regex(/^[0-9A-Fa-f]{128}$/, "expected 64 bytes in hex")
+    .regex(/^(?:[0-9A-Fa-f]{128})?$/, "expected 64 bytes in hex, or nothing")
     .optional(),
 });
 
@@ -47,13 +48,13 @@ export type HclRuntimeData = {
   /** HCLEkPub: the vTPM's endorsement key; null where older reports have none. */
   readonly endorsementKey: KeyObject | null;
   readonly vmConfiguration: HclVmConfiguration;
-  /** 64 bytes that the guest wrote to NV index 0x01400002; null where older reports have none. */
+  /** 64 bytes that the guest wrote to NV index 0x01400002; null where reports have none. */
   readonly userData: Uint8Array | null;
 };
 
 /**
- * Parses the runtime data of an HCL report: strict JSON; members that are not known are refused, but
- * those of the VM's configuration.
+ * Parses the runtime data of an HCL report. Members that are not known are not read; those of a key are
+ * refused.
  * @throws attest.invalid
  * @see learn.microsoft.com/azure/confidential-computing/guest-attestation-confidential-virtual-machines-design, "Runtime claims"
  */
@@ -71,7 +72,7 @@ export function parseHclRuntimeData(bytes: Uint8Array): HclRuntimeData {
     attestationKey,
     endorsementKey: keyOf("HCLEkPub"),
     vmConfiguration: data["vm-configuration"],
-    userData: userData === undefined ? null : fromHex(userData),
+    userData: userData === undefined || userData === "" ? null : fromHex(userData),
   };
 }
 

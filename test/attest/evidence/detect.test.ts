@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { detectEvidence } from "../../../src/attest/evidence/detect.ts";
-import { concatBytes, toBase64, toBase64Url, toHex, utf8 } from "../../../src/base/index.ts";
+import {
+  concatBytes,
+  isPpmlError,
+  toBase64,
+  toBase64Url,
+  toHex,
+  utf8,
+} from "../../../src/base/index.ts";
 import { certificateTable } from "../collect/certificate-table.ts";
 import { tokenOf as earTokenOf } from "../ear/fixture.ts";
 import { partOf, pki } from "../fixture.ts";
@@ -43,6 +50,31 @@ describe("Evidence is found", () => {
       assert.equal(type, "sgx", text.slice(0, 40));
       assert.equal(evidence, toBase64Url(quote), text.slice(0, 40));
     }
+  });
+
+  test("in the firmware's answer with a report, with zeros behind it or none", () => {
+    const header = new Uint8Array(32);
+    new DataView(header.buffer).setUint32(4, report.byteLength, true);
+    const answer = concatBytes(header, report);
+    for (const behind of [0, 1, 4000 - answer.byteLength]) {
+      const given = concatBytes(answer, new Uint8Array(behind));
+      assert.deepEqual(wireOf(given), wireOf(report));
+      assert.deepEqual(wireOf(toHex(given)), wireOf(report));
+    }
+    // A status that is none of success, another size, more than zeros: whatever it is taken for, no report.
+    const evidenceOf = (bytes: Uint8Array): string | null => {
+      try {
+        return wireOf(bytes).evidence;
+      } catch (error) {
+        assert.ok(isPpmlError(error, "attest.unsupported"), String(error));
+        return null;
+      }
+    };
+    for (const at of [0, 4, 31, answer.byteLength]) {
+      const changed = concatBytes(answer, new Uint8Array(8)).with(at, 1);
+      assert.notEqual(evidenceOf(changed), wireOf(report).evidence, String(at));
+    }
+    assert.notEqual(evidenceOf(answer.subarray(0, -1)), wireOf(report).evidence);
   });
 
   test("once: two that differ in one JSON are refused", () => {

@@ -59,7 +59,7 @@ test("a vTPM on SEV-SNP verifies: report, runtime data, attestation key, quote",
   }
 });
 
-test("members that newer paravisors add to the VM's configuration do not hinder", () => {
+test("members that newer paravisors add do not hinder", () => {
   // As OpenHCL's AttestationVmConfig writes them.
   const added = {
     "interactive-console-enabled": false,
@@ -70,7 +70,7 @@ test("members that newer paravisors add to the VM's configuration do not hinder"
   };
   const newer = utf8(
     fromUtf8(runtimeData).replace('"vm-configuration":{', (start) =>
-      start.concat(JSON.stringify(added).slice(1, -1), ","),
+      `"more":{"of":[1]},${start}`.concat(JSON.stringify(added).slice(1, -1), ","),
     ),
   );
   for (const wire of [snpVtpmWire({ runtimeData: newer }), tdxVtpmWire({ runtimeData: newer })]) {
@@ -79,6 +79,12 @@ test("members that newer paravisors add to the VM's configuration do not hinder"
     }).evidence;
     assert.equal(vtpm.vmConfiguration["secure-boot"], true);
   }
+});
+
+test("user data that is empty is none", () => {
+  const none = utf8(fromUtf8(runtimeData).replace(/"user-data":"[0-9A-Fa-f]+"/i, '"user-data":""'));
+  assert.notDeepEqual(none, runtimeData);
+  assert.equal(verifyVtpm(snpVtpmWire({ runtimeData: none })).evidence.vtpm.userData, null);
 });
 
 test("a vTPM on TDX verifies with the TD quote that says the same report data", () => {
@@ -214,7 +220,8 @@ test("runtime data with unknown keys, no or two attestation keys are refused", (
   const text = fromUtf8(runtimeData);
   const [, key = ""] = /"keys":\[(.*?\})\]/.exec(text) ?? [];
   const cases: readonly (readonly [string, RegExp])[] = [
-    [text.replace('{"keys"', '{"more":1,"keys"'), /Unrecognized key/],
+    [text.replace('"kid"', '"more":1,"kid"'), /Unrecognized key/],
+    [text.replace(/("user-data":")[0-9A-Fa-f]{2}/i, "$1"), /64 bytes in hex, or nothing/],
     [text.replace("HCLAkPub", "HCLEkPub"), /has no key HCLAkPub/],
     [text.replace(key, `${key},${key}`), /more than one key HCLAkPub/],
     [text.replace('"secure-boot":true', '"secure-boot":1'), /secure-boot/],
