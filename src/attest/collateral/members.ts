@@ -41,13 +41,18 @@ export function highestFirst<T>(
   levels: readonly T[],
   compare: (a: T, b: T) => number,
 ): readonly T[] {
+  // As Intel sends them.
+  if (isDescending(levels, compare)) return levels;
   const sorted = levels.toSorted(compare);
-  sorted.forEach((level, index) => {
-    const before = sorted[index - 1];
-    if (before !== undefined && compare(before, level) === 0)
-      throw wrongMember("tcbLevels", "levels of different SVNs");
+  if (isDescending(sorted, compare)) return sorted;
+  throw wrongMember("tcbLevels", "levels of different SVNs");
+}
+
+function isDescending<T>(levels: readonly T[], compare: (a: T, b: T) => number): boolean {
+  return levels.every((level, index) => {
+    const next = levels[index + 1];
+    return next === undefined || compare(level, next) < 0;
   });
-  return sorted;
 }
 
 /** An integer from 0 to `max`. @throws attest.invalid */
