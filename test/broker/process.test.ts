@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { isPpmlError } from "../../src/base/index.ts";
 import type { ErrorCode } from "../../src/base/index.ts";
@@ -15,6 +12,7 @@ import { listenOnSocket } from "../../src/broker/listen.ts";
 import { MAX_OPEN_NONCES } from "../../src/broker/nonces.ts";
 import { signObject } from "../../src/format/signed-object.ts";
 import { openBrokerClient } from "../../src/launch/broker-client.ts";
+import { socketConfigOf, startBroker } from "./broker-process.ts";
 import { applyPolicy, call, makeFixture, policyOf, requestOf } from "./fixture.ts";
 import type { Fixture } from "./fixture.ts";
 
@@ -34,34 +32,13 @@ async function refuses(code: ErrorCode, work: Promise<unknown>): Promise<void> {
   await assert.rejects(work, (error) => isPpmlError(error, code));
 }
 
-type Ready = { readonly ready: boolean; readonly error?: { readonly code: string } };
-
-async function start(
-  config: Record<string, unknown>,
-): Promise<{ readonly child: ChildProcess; readonly ready: Ready }> {
-  const main = join(import.meta.dirname, "../../src/broker/main.ts");
-  const child = spawn(process.execPath, [main], { stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin?.write(`${JSON.stringify(config)}\n`);
-  assert.ok(child.stdout);
-  const [line] = (await once(createInterface(child.stdout), "line")) as [string];
-  return { child, ready: JSON.parse(line) as Ready };
-}
-
-const configOf = (socketPath: string): Record<string, unknown> => ({
-  v: 1,
-  listen: { kind: "socket", path: socketPath },
-  collateral: { kind: "none" },
-  stateDir: join(fixture.dir, "broker"),
-  vault: { kind: "embedded", path: join(fixture.dir, "vault.db") },
-  rootKeyFile: join(fixture.dir, "root.key"),
-  maaProviders: [],
-  logLevel: "silent",
-});
+const configOf = (socketPath: string): Record<string, unknown> =>
+  socketConfigOf(fixture, socketPath);
 
 describe("the broker's process", () => {
   test("it serves its client over a socket, and ends when its input closes", async () => {
     const socketPath = join(socketDir, "one.sock");
-    const { child, ready } = await start(configOf(socketPath));
+    const { child, ready } = await startBroker(configOf(socketPath));
     assert.equal(ready.ready, true);
     const client = openBrokerClient({ socketPath });
     const info = await client.info();
@@ -89,7 +66,7 @@ describe("the broker's process", () => {
 
   test("a configuration that is not as documented ends it with one line that says why", async () => {
     const wrong = { ...configOf(join(socketDir, "two.sock")), more: 1 };
-    const { child, ready } = await start(wrong);
+    const { child, ready } = await startBroker(wrong);
     assert.equal(ready.ready, false);
     assert.equal(ready.error?.code, "config.invalid");
     if (child.exitCode === null) await once(child, "exit");
@@ -115,7 +92,7 @@ describe("the broker's process", () => {
 
   test("a dead broker's socket is replaced, a living one's is not", async () => {
     const socketPath = join(socketDir, "three.sock");
-    const { child } = await start(configOf(socketPath));
+    const { child } = await startBroker(configOf(socketPath));
     child.kill("SIGKILL");
     await once(child, "exit");
     const listener = await listenOnSocket(fixture.app, socketPath);

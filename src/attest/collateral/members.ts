@@ -32,29 +32,6 @@ export function nextList<T>(
   return items;
 }
 
-/**
- * Levels in the order in which they are to be tried, whatever order they came in; `compare` is negative where
- * `a` is higher. Two that ask for the same are refused: which of them holds would hang on their order.
- * @throws attest.invalid
- */
-export function highestFirst<T>(
-  levels: readonly T[],
-  compare: (a: T, b: T) => number,
-): readonly T[] {
-  // As Intel sends them.
-  if (isDescending(levels, compare)) return levels;
-  const sorted = levels.toSorted(compare);
-  if (isDescending(sorted, compare)) return sorted;
-  throw wrongMember("tcbLevels", "levels of different SVNs");
-}
-
-function isDescending<T>(levels: readonly T[], compare: (a: T, b: T) => number): boolean {
-  return levels.every((level, index) => {
-    const next = levels[index + 1];
-    return next === undefined || compare(level, next) < 0;
-  });
-}
-
 /** An integer from 0 to `max`. @throws attest.invalid */
 export function readUnsigned(value: unknown, max: number, name: string): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max)

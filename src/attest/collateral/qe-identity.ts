@@ -1,5 +1,5 @@
-import { nextEnclaveLevels } from "./enclave-levels.ts";
-import type { EnclaveTcbLevel } from "./enclave-levels.ts";
+import { nextEnclaveLevels } from "./levels.ts";
+import type { EnclaveTcbLevel } from "./levels.ts";
 import type { JsonReader } from "./json-reader.ts";
 import { readHexBytes, readOneOf, readTime, readUnsigned, wrongMember } from "./members.ts";
 import { readSignedJson } from "./signed-json.ts";

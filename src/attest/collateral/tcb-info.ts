@@ -1,10 +1,8 @@
 import { utf8 } from "../../base/index.ts";
-import { nextEnclaveLevels } from "./enclave-levels.ts";
-import type { EnclaveTcbLevel } from "./enclave-levels.ts";
+import { highestFirst, nextEnclaveLevels, readLevel } from "./levels.ts";
+import type { EnclaveTcbLevel, Level } from "./levels.ts";
 import type { JsonReader } from "./json-reader.ts";
 import {
-  highestFirst,
-  nextAdvisoryIds,
   nextList,
   readHexBytes,
   readOneOf,
@@ -35,17 +33,15 @@ export type TcbInfo = {
 };
 
 /** What a platform has to reach for a level; SVNs of 16 components each. */
-export type TcbLevel = {
-  readonly tcb: {
+export type TcbLevel = Level<
+  {
     readonly sgxtcbcomponents: readonly number[];
     readonly pcesvn: number;
     /** There in all levels of TDX TCB info. */
     readonly tdxtcbcomponents: readonly number[] | undefined;
-  };
-  readonly tcbDate: number;
-  readonly tcbStatus: PlatformStatus;
-  readonly advisoryIDs: readonly string[];
-};
+  },
+  PlatformStatus
+>;
 
 /** What a TDX module has to be. */
 export type TdxModule = {
@@ -69,7 +65,13 @@ const IDS = ["SGX", "TDX"] as const;
 const COMPONENTS = 16;
 const MAX_LEVELS = 500;
 
-const LEVELS = { name: "tcbLevels", min: 1, max: MAX_LEVELS, read: readLevel };
+const PLATFORM_LEVEL = { readTcb, statuses: PLATFORM_STATUSES };
+const LEVELS = {
+  name: "tcbLevels",
+  min: 1,
+  max: MAX_LEVELS,
+  read: (json: JsonReader): TcbLevel => readLevel(json, PLATFORM_LEVEL),
+};
 /** How a component begins that has an SVN and nothing else, as nearly all of SGX have. */
 const SVN_ALONE = utf8('{"svn":');
 const MODULES = { name: "tdxModuleIdentities", min: 0, max: 100, read: readModuleIdentity };
@@ -151,28 +153,6 @@ function readStatementMember(json: JsonReader, read: Statement): void {
 function readTcbType(value: unknown): 0 {
   if (value !== 0) throw wrongMember("tcbType", "0, the only way to compare levels that is known,");
   return value;
-}
-
-function readLevel(json: JsonReader): TcbLevel {
-  let tcb: TcbLevel["tcb"] | undefined;
-  let date: unknown;
-  let status: unknown;
-  let advisoryIDs: readonly string[] = [];
-  json.enterObject();
-  while (json.nextMember()) {
-    if (json.isNamed("tcb")) tcb = readTcb(json);
-    else if (json.isNamed("tcbDate")) date = json.value();
-    else if (json.isNamed("tcbStatus")) status = json.value();
-    else if (json.isNamed("advisoryIDs")) advisoryIDs = nextAdvisoryIds(json);
-    else json.skip();
-  }
-  if (tcb === undefined) throw wrongMember("tcb", "an object");
-  return {
-    tcb,
-    tcbDate: readTime(date, "tcbDate"),
-    tcbStatus: readOneOf(status, PLATFORM_STATUSES, "tcbStatus"),
-    advisoryIDs,
-  };
 }
 
 function readTcb(json: JsonReader): TcbLevel["tcb"] {

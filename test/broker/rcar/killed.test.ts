@@ -1,15 +1,12 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { jwkThumbprint } from "../../../src/format/jwk.ts";
 import type { EcPublicJwk } from "../../../src/format/schema.ts";
+import { socketConfigOf, startBroker } from "../broker-process.ts";
 import type { Fixture } from "../fixture.ts";
 import { handshake, resource } from "./guest.ts";
 import type { Channel } from "./guest.ts";
@@ -25,25 +22,6 @@ before(async () => {
   socketPath = join(fixture.dir, "run", "broker.sock");
 });
 after(() => fixture.dispose());
-
-async function startBroker(): Promise<ChildProcess> {
-  const main = join(import.meta.dirname, "../../../src/broker/main.ts");
-  const child = spawn(process.execPath, [main], { stdio: ["pipe", "pipe", "inherit"] });
-  const config = {
-    v: 1,
-    listen: { kind: "socket", path: socketPath },
-    collateral: { kind: "none" },
-    stateDir: join(fixture.dir, "broker"),
-    vault: { kind: "embedded", path: join(fixture.dir, "vault.db") },
-    rootKeyFile: join(fixture.dir, "root.key"),
-    maaProviders: [],
-    logLevel: "silent",
-  };
-  child.stdin.write(`${JSON.stringify(config)}\n`);
-  const [line] = (await once(createInterface(child.stdout), "line")) as [string];
-  assert.match(line, /"ready":true/, line);
-  return child;
-}
 
 const socketChannel: Channel = ({ method, path, headers, body }) =>
   new Promise((resolve, reject) => {
@@ -86,7 +64,8 @@ test("T171: a broker that is killed among many guests has logged all that it ans
   const answered: string[] = [];
   for (const afterMs of [150, 290, 430]) {
     const were = answered.length;
-    const child = await startBroker();
+    const { child, ready } = await startBroker(socketConfigOf(fixture, socketPath));
+    assert.equal(ready.ready, true);
     const guests = Array.from({ length: GUESTS }, () => keepComing(answered));
     while (answered.length < were + 2 * GUESTS) await wait(10);
     await wait(afterMs);
