@@ -31,10 +31,9 @@ import type { BrokerState } from "./broker-state.ts";
 import { floorOf } from "./floors.ts";
 import { requireOpenNonce, spendNonce } from "./nonces.ts";
 import { isInForce, policyInForce } from "./policies.ts";
+import { refusalReason } from "./refusal-reason.ts";
 import { recordRelease } from "./releases.ts";
 import { evidenceRoots, verifyFor } from "./verify-evidence.ts";
-
-const MAX_REASON_LENGTH = 2000;
 
 /** What the log says of a request, whatever becomes of it. */
 type Asked = Omit<
@@ -201,10 +200,7 @@ function predicateOf(
       refusal === null
         ? floors.map(({ datasetId, minVersion }) => ({ datasetId, minVersion }))
         : asked.datasets,
-    refusal:
-      refusal === null
-        ? null
-        : { code: refusal.code, message: refusal.message.slice(0, MAX_REASON_LENGTH) },
+    refusal: refusal === null ? null : refusalReason(refusal),
     time: toTimestamp(state.clock()),
   };
 }

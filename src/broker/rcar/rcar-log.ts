@@ -5,8 +5,7 @@ import type { VerifiedObject } from "../../format/signed-object.ts";
 import type { Policy } from "../../release/policy.ts";
 import { makeReleaseReceipt, signReceipt } from "../../receipt/make-receipt.ts";
 import type { BrokerState } from "../broker-state.ts";
-
-const MAX_REASON_LENGTH = 2000;
+import { refusalReason } from "../refusal-reason.ts";
 
 /** One decision about a guest, for the log. */
 export type GuestDecision = {
@@ -48,10 +47,7 @@ export async function logGuestDecision(
     keks: kekId === null ? [] : [kekId],
     keyCount: kekId === null ? 0 : 1,
     datasets: [],
-    refusal:
-      refusal === null
-        ? null
-        : { code: refusal.code, message: refusal.message.slice(0, MAX_REASON_LENGTH) },
+    refusal: refusal === null ? null : refusalReason(refusal),
     time: toTimestamp(state.clock()),
   };
   await state.commits.append(signReceipt(makeReleaseReceipt(predicate), state.logKey), check);

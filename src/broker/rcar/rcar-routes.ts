@@ -18,6 +18,7 @@ import { resourcePathSchema } from "../../format/resource.ts";
 import { parseWith } from "../../format/schema.ts";
 import { sealResourceAnswer } from "../../release/seal-resource-answer.ts";
 import type { BrokerState } from "../broker-state.ts";
+import { refusalReason } from "../refusal-reason.ts";
 import { attestGuest } from "./attest-guest.ts";
 import { releaseResource } from "./release-resource.ts";
 import { SESSION_TTL_SECONDS } from "./sessions.ts";
@@ -99,7 +100,7 @@ const TYPES: Readonly<Record<string, string>> = {
 export function rcarMessage(error: PpmlError): string {
   return /^(?:release\.(?!nonce|binding)|key\.|open\.)/.test(error.code)
     ? "release.denied: no policy allows this; the broker's log says why"
-    : `${error.code}: ${error.message}`;
+    : `${error.code}: ${refusalReason(error).message}`;
 }
 
 function requireVersion(version: string): void {

@@ -49,6 +49,23 @@ describe("what a guest cannot do", () => {
     assert.equal((await attest(guest, two)).status, 200);
   });
 
+  test("T150: a refusal that quotes half a character of the guest's stands in the log", async () => {
+    const guest = guestOf(fixture);
+    // The second has its half where the reason is cut.
+    for (const name of ["\ud800", ...["", "x"].map((odd) => odd + "\u{1f600}".repeat(1500))]) {
+      const { length } = await releases(fixture);
+      const session = await begin(guest);
+      const evidence = { evidence: "AAAA", collateral: {}, [name]: 1 };
+      const tee = { primary_evidence: evidence, additional_evidence: "" };
+      const reply = await attest(guest, session, { "tee-evidence": tee });
+      refused(reply, /^attest\.invalid: the sim-snp Evidence is not valid: Unrecognized key/);
+      assert.ok(String(reply.json["detail"]).length < 2100);
+      const [last, ...more] = (await releases(fixture)).slice(length);
+      assert.equal(more.length, 0);
+      assert.equal(last?.refusal?.code, "attest.invalid");
+    }
+  });
+
   test("T151: Evidence that binds another key than the one that is sent is refused", async () => {
     const guest = guestOf(fixture);
     const session = await begin(guest);
