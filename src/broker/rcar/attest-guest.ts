@@ -24,7 +24,7 @@ import { boundByGuest } from "../../release/guest-binding.ts";
 import type { GuestBinding } from "../../release/guest-binding.ts";
 import type { Policy } from "../../release/policy.ts";
 import type { BrokerState } from "../broker-state.ts";
-import { policiesOfResources } from "../policies.ts";
+import { isInForce, policiesOfResources } from "../policies.ts";
 import { evidenceRoots, verifyFor } from "../verify-evidence.ts";
 import { joinRefusals, logGuestDecision, refusalOf } from "./rcar-log.ts";
 import { SESSION_TTL_SECONDS } from "./sessions.ts";
@@ -70,7 +70,8 @@ export async function attestGuest(
     const guest = await verifyGuest(state, { wire, tee, runtimeData, attest, found });
     const token = await earOf(state, { guest, runtimeData, found });
     const { evidenceDigest } = guest;
-    await logGuestDecision(state, { ...asked, ...found, evidenceDigest, refusal: null });
+    const granted = { ...asked, ...found, evidenceDigest, refusal: null };
+    await logGuestDecision(state, granted, () => requireInForce(state, found.policy));
     state.sessions.attested(sessionId, guest, token);
     return token;
   } catch (error) {
@@ -150,6 +151,12 @@ function requireAcceptance(state: BrokerState, options: Accepted): void {
       "no policy in force lists a resource: list some in a policy and apply it",
     ),
   );
+}
+
+/** The policy may have been replaced while the token was made. @throws release.policy */
+function requireInForce(state: BrokerState, policy: Found["policy"]): void {
+  if (policy === null || !isInForce(state.db, { name: policy.payload.name, digest: policy.digest }))
+    throw new PpmlError("release.policy", "the policy changed meanwhile: attest again");
 }
 
 function requireBound(evidence: Evidence, binding: GuestBinding): void {
