@@ -1,5 +1,8 @@
 import { fromUtf8, PpmlError } from "../../base/index.ts";
 
+/** Each name is compared with those before it: Intel's objects have 20 members at most. */
+const MAX_MEMBERS = 256;
+
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const BACKSLASH = 0x5c;
@@ -10,7 +13,8 @@ const BRACE = { open: 0x7b, close: 0x7d } as const;
  * Steps through the bytes of a JSON text, for lists of hundreds of numbers that become a type of their own:
  * the objects that `JSON.parse` makes of them first cost as much as half a signature. As strict as that, and
  * stricter with the objects that are entered: a name with an escape is refused, and so are two members with
- * one name, of which some libraries take the first and some the last. A class for speed alone.
+ * one name, of which some libraries take the first and some the last, and more than 256 members. A class for
+ * speed alone.
  * @see RFC 8259 section 4
  */
 export class JsonReader {
@@ -144,7 +148,13 @@ export class JsonReader {
   #requireNewName(): void {
     const names = this.#names;
     const length = this.#nameEnd - this.#nameStart;
-    for (let at = this.#objects.at(-1) ?? 0; at < this.#namesEnd; at += 2) {
+    const first = this.#objects.at(-1) ?? 0;
+    if (this.#namesEnd - first >= 2 * MAX_MEMBERS)
+      throw new PpmlError(
+        "attest.invalid",
+        `${this.#what} has an object with more than ${MAX_MEMBERS} members`,
+      );
+    for (let at = first; at < this.#namesEnd; at += 2) {
       const start = names[at] ?? 0;
       if ((names[at + 1] ?? 0) - start === length && this.#isSame(start, length))
         throw new PpmlError(

@@ -98,6 +98,19 @@ test("two members with one name are refused in an object that is entered, and __
   assert.ok(typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__"));
 });
 
+const members = (count: number): string =>
+  `{${Array.from({ length: count }, (_none, at) => `"${at}":1`).join()}}`;
+
+test("an object that is entered has at most 256 members, each compared with those before it", () => {
+  assert.equal(Object.keys(read(members(256), 1) as object).length, 256);
+  assert.throws(() => read(members(257), 1), { code: "attest.invalid", message: /256 members/ });
+  const started = performance.now();
+  assert.throws(() => read(members(60_000), 1), { message: /256 members/ });
+  assert.ok(performance.now() - started < 1000);
+  // A value that is not entered may have any number.
+  assert.ok(read(`{"a":${members(1000)}}`, 1));
+});
+
 /** Where a value ends, seen by what follows it: the text up to there, if it is taken. */
 function passed(text: string, take: (json: JsonReader) => void): unknown {
   return outcome(() => {
