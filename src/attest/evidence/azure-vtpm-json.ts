@@ -1,12 +1,6 @@
 import { z } from "zod";
-import {
-  fromBase64,
-  fromBase64Url,
-  fromHex,
-  fromUtf8,
-  isPpmlError,
-  PpmlError,
-} from "../../base/index.ts";
+import { fromBase64, fromBase64Url, fromHex, isPpmlError, PpmlError } from "../../base/index.ts";
+import { parseUniqueJson } from "../token/unique-json.ts";
 import { parsePemCertificates } from "../x509/pem.ts";
 import { bareRsaSsa, parseTpmQuoteFile, pcrsInOrder } from "./tpm-quote-form.ts";
 import type { TpmQuoteParts } from "./tpm-quote-form.ts";
@@ -155,7 +149,7 @@ export function parseAzureVtpmJson(bytes: Uint8Array): AzureVtpmParts {
       `expected at most ${MAX_JSON_BYTES} bytes of vTPM Evidence, got ${bytes.byteLength}`,
     );
   try {
-    const value: unknown = JSON.parse(fromUtf8(bytes));
+    const value = parseUniqueJson(bytes, "the vTPM Evidence");
     for (const read of FORMS) {
       const parts = read(value);
       if (parts !== null) return parts;

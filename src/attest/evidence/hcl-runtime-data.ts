@@ -1,7 +1,8 @@
 import { createPublicKey } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { z } from "zod";
-import { fromHex, fromUtf8, PpmlError } from "../../base/index.ts";
+import { fromHex, PpmlError } from "../../base/index.ts";
+import { parseUniqueJson } from "../token/unique-json.ts";
 
 const keySchema = z.strictObject({
   kid: z.string().max(100),
@@ -76,16 +77,16 @@ export function parseHclRuntimeData(bytes: Uint8Array): HclRuntimeData {
   };
 }
 
+/** No member twice: whoever reads the first of two and whoever reads the last would believe other keys. */
 function parse(bytes: Uint8Array): z.infer<typeof runtimeDataSchema> {
-  try {
-    return runtimeDataSchema.parse(JSON.parse(fromUtf8(bytes)));
-  } catch (cause) {
-    throw new PpmlError(
-      "attest.invalid",
-      `expected the JSON of an HCL report's runtime data: ${cause instanceof z.ZodError ? z.prettifyError(cause) : "it does not parse"}`,
-      { cause },
-    );
-  }
+  const what = "the HCL report's runtime data";
+  const found = runtimeDataSchema.safeParse(parseUniqueJson(bytes, what));
+  if (found.success) return found.data;
+  throw new PpmlError(
+    "attest.invalid",
+    `expected the JSON of ${what}: ${z.prettifyError(found.error)}`,
+    { cause: found.error },
+  );
 }
 
 function makeKey(n: string): KeyObject {

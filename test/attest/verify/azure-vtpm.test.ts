@@ -226,7 +226,11 @@ test("runtime data with unknown keys, no or two attestation keys are refused", (
     [text.replace(key, `${key},${key}`), /more than one key HCLAkPub/],
     [text.replace('"secure-boot":true', '"secure-boot":1'), /secure-boot/],
     ["[]", /expected the JSON/],
-    ["{", /it does not parse/],
+    ["{", /is not valid JSON/],
+    [text.replace(/^\{/, `{"keys":[${key}],`), /the member "keys" twice in one object/],
+    [text.replace('"n":', '"\\u006e":"AA","n":'), /the member "n" twice in one object/],
+    [text.replace('"secure-boot"', '"secure-boot":false,"secure-boot"'), /"secure-boot" twice/],
+    [text.replace(/^\{/, '{"__proto__":{"user-data":"00"},'), /"__proto__" which is not allowed/],
   ];
   for (const [changed, message] of cases) {
     assert.notEqual(changed, text);
@@ -277,7 +281,11 @@ test("Evidence that is not JSON of a known form, or over its bound, is refused",
     json.replace('"version":2', '"version":2,"more":1'),
     json.replace('"signature":"', '"signature":"zz'),
     json.replace('"vcek":"', '"vcek":"*'),
+    json.replace('"version":2', '"version":2,"version":2'),
     JSON.stringify("x".repeat(300_000)),
   ])
-    refuses(of(text), { code: "attest.invalid", message: /expected/ });
+    refuses(of(text), {
+      code: "attest.invalid",
+      message: /expected|is not valid JSON|"version" twice/,
+    });
 });
