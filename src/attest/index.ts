@@ -25,6 +25,7 @@ export {
 } from "./ear/ear.ts";
 export { type CpuAppraisal, type EarSigner, issueEar } from "./ear/issue-ear.ts";
 export { tierOf, type TrustTier, type TrustVector } from "./ear/tiers.ts";
+export { contraindicatedClaim, earClaims } from "./ear/ear-claims.ts";
 export {
   EAR_ALGORITHMS,
   type EarAlgorithm,

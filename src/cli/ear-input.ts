@@ -3,7 +3,9 @@ import type { KeyObject } from "node:crypto";
 import { resolve } from "node:path";
 import { z } from "zod";
 import {
+  contraindicatedClaim,
   EAR_ALGORITHMS,
+  earClaims,
   IETF_EAR_PROFILES,
   TRUSTEE_PROFILE,
   VERAISON_PROFILE,
@@ -58,23 +60,15 @@ export async function reportEar(
     simulated: false,
     nowMs: input.nowMs,
   });
-  const statuses = [
-    ...(ear.status === null ? [] : [["status", ear.status] as const]),
-    ...Object.entries(ear.submods).map(([name, { status }]) => [`${name}.status`, status] as const),
-  ];
-  const contraindicated = statuses.find(([, status]) => status === "contraindicated");
+  const contraindicated = contraindicatedClaim(ear);
   return {
-    verified: contraindicated === undefined,
+    verified: contraindicated === null,
     kind: "ear",
     simulated: ear.simulated,
     tcbStatus: null,
     advisoryIds: [],
-    claims: {
-      profile: ear.profile,
-      verifier: `${ear.verifierId.developer} ${ear.verifierId.build}`,
-      ...Object.fromEntries(statuses),
-    },
-    refusal: contraindicated === undefined ? notJudged(flags) : advisedAgainst(contraindicated[0]),
+    claims: earClaims(ear),
+    refusal: contraindicated === null ? notJudged(flags) : advisedAgainst(contraindicated),
     appraisal: null,
   };
 }
@@ -114,9 +108,9 @@ async function loadKeys(path: string): Promise<EarKey[]> {
   );
 }
 
-const ALGORITHMS = EAR_ALGORITHMS.join(", ");
+const ALGORITHMS = `${EAR_ALGORITHMS.join(", ")} (RSA of 2048 bits at least)`;
 
-/** RFC 7517 section 5: keys of a set that are of another kind "SHOULD" be ignored. */
+/** RFC 7517 section 5: keys of a set that are of another kind, or lack a member, "SHOULD" be ignored. */
 function keysOfJson(bytes: Uint8Array, path: string): EarKey[] {
   const { keys } = parseWith(keysSchema, parse(bytes, path), {
     what: path,
@@ -126,7 +120,8 @@ function keysOfJson(bytes: Uint8Array, path: string): EarKey[] {
     const isKnown =
       ["EC", "RSA"].includes(jwk.kty) || (jwk.kty === "OKP" && jwk["crv"] === "Ed25519");
     if (!isKnown || (jwk.use ?? "sig") !== "sig") return [];
-    const key = publicKey(() => createPublicKey({ key: jwk, format: "jwk" }), path);
+    const key = keyOfJwk(jwk);
+    if (key === null) return [];
     const [own, ...others] = algorithmsOf(key);
     // RFC 9864 calls the same algorithm Ed25519.
     const said = jwk.alg === "Ed25519" ? "EdDSA" : (jwk.alg ?? own);
@@ -135,8 +130,16 @@ function keysOfJson(bytes: Uint8Array, path: string): EarKey[] {
   });
 }
 
+function keyOfJwk(jwk: z.infer<typeof jwkSchema>): KeyObject | null {
+  try {
+    return createPublicKey({ key: jwk, format: "jwk" });
+  } catch {
+    return null; // None, or of a curve that is not known: the caller says so where no other is left.
+  }
+}
+
 function keyOfPem(bytes: Uint8Array, path: string): EarKey {
-  const key = publicKey(() => createPublicKey(Buffer.from(bytes)), path);
+  const key = publicKeyOfPem(bytes, path);
   const [algorithm] = algorithmsOf(key);
   if (algorithm !== undefined) return { algorithm, publicKey: key };
   throw new PpmlError(
@@ -151,7 +154,7 @@ function keyOfPem(bytes: Uint8Array, path: string): EarKey {
  */
 function algorithmsOf(key: KeyObject): readonly EarAlgorithm[] {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
-  if (type === "rsa") return ["RS256", "PS256", "PS384", "PS512"];
+  if (type === "rsa") return isStrongRsa(details) ? ["RS256", "PS256", "PS384", "PS512"] : [];
   if (type === "ed25519") return ["EdDSA"];
   // The names of OpenSSL.
   if (details?.namedCurve === "prime256v1") return ["ES256"];
@@ -159,11 +162,16 @@ function algorithmsOf(key: KeyObject): readonly EarAlgorithm[] {
   return details?.namedCurve === "secp521r1" ? ["ES512"] : [];
 }
 
-function publicKey(read: () => KeyObject, path: string): KeyObject {
+/** RFC 7518 section 3.3 demands 2048 bits; of the exponent 1 anybody makes signatures. */
+function isStrongRsa(details: KeyObject["asymmetricKeyDetails"]): boolean {
+  return (details?.modulusLength ?? 0) >= 2048 && (details?.publicExponent ?? 0n) > 2n;
+}
+
+function publicKeyOfPem(bytes: Uint8Array, path: string): KeyObject {
   try {
-    return read();
+    return createPublicKey(Buffer.from(bytes));
   } catch (cause) {
-    throw new PpmlError("attest.collateral", `a key in ${path} is none`, { cause });
+    throw new PpmlError("attest.collateral", `the key in ${path} is none`, { cause });
   }
 }
 

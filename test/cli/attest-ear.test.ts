@@ -80,6 +80,57 @@ describe("ppml attest verify, of an EAR token", () => {
     assert.equal(report.claims["cpu0.status"], "contraindicated");
   });
 
+  test("T170: refuses it where its Verifier gives no status, and its vector contraindicates", async () => {
+    const vector = { hardware: 2, configuration: 97 };
+    const cpu0 = { "ear.status": "none", "ear.trustworthiness-vector": vector };
+    const { code, report } = await verify(tokenOf(claimsOf({}, cpu0)), key);
+    assert.deepEqual([code, report.verified], [1, false]);
+    assert.equal(report.refusal?.code, "attest.unprotected");
+    assert.match(report.refusal.message, /cpu0\.configuration is contraindicated/);
+  });
+
+  test("says each status in its verdict, which is not judged", async () => {
+    const one = { "ear.status": "warning" };
+    const submods = { cpu0: { "ear.status": "affirming" }, "g\u001b[2Jpu": one };
+    const token = write("two.jwt", tokenOf(claimsOf({ submods })));
+    const args = [token, "--collateral", key, "--at", String(NOW_MS / 1000)];
+    const { code, stdout } = await runInProcess(["attest", "verify", ...args]);
+    assert.equal(code, 0);
+    assert.equal(stdout, "verified: ear, cpu0.status affirming, g\\x1b[2Jpu.status warning\n");
+    const explained = await runInProcess(["attest", "explain", ...args]);
+    assert.ok(!explained.stdout.includes("\u001b"));
+  });
+
+  test("explains one that is not verified with its claims, as just that", async () => {
+    const token = write("other.jwt", tokenOf(claimsOf(), { alg: "ES384" }, p384.privateKey));
+    const { code, stdout } = await runInProcess(["attest", "explain", token]);
+    assert.equal(code, 1);
+    assert.match(stdout, /NOT VERIFIED[^]*verifier +https:[^]*cpu0\.status +affirming[^]*REFUSED/);
+  });
+
+  test("T170: does not verify it by RSA that anybody signs with", async () => {
+    const small = generateKeyPairSync("rsa", { modulusLength: 1024 });
+    const weak = [jwkOf(small.publicKey), { ...jwkOf(rsa.publicKey), e: "AQ" }];
+    const token = tokenOf(claimsOf(), { alg: "RS256" }, small.privateKey);
+    for (const keys of [{ keys: weak }, ...weak]) {
+      const { code, report } = await verify(token, write("weak.json", JSON.stringify(keys)));
+      assert.deepEqual([code, report.refusal?.code], [1, "attest.collateral"]);
+      assert.match(report.refusal?.message ?? "", /RSA of 2048 bits at least/);
+    }
+  });
+
+  test("passes over keys of a set that are none, or of a curve that is not known", async () => {
+    const known = jwkOf(p256.publicKey);
+    const others = [
+      { ...known, crv: "BP-256" },
+      { kty: "EC", crv: "P-256" },
+    ];
+    const set = write("set.json", JSON.stringify({ keys: [...others, known] }));
+    assert.equal((await verify(tokenOf(), set)).code, 0);
+    const none = write("none.json", JSON.stringify({ keys: others }));
+    assert.equal((await verify(tokenOf(), none)).report.refusal?.code, "attest.collateral");
+  });
+
   test("explains a contraindicated one with its claims", async () => {
     const token = write("bad.jwt", tokenOf(claimsOf({}, { "ear.status": "contraindicated" })));
     const args = ["attest", "explain", token, "--collateral", key, "--at", String(NOW_MS / 1000)];

@@ -4,10 +4,13 @@ import { sgxBodyValues } from "../appraise/kinds/sgx.ts";
 import { snpReportValues } from "../appraise/kinds/snp.ts";
 import { tdBodyValues } from "../appraise/kinds/tdx.ts";
 import type { ClaimValue } from "../appraise/rules.ts";
+import { readEar } from "../ear/ear.ts";
+import { earClaims } from "../ear/ear-claims.ts";
 import { parseAzureVtpmJson } from "../evidence/azure-vtpm-json.ts";
 import { parseDcapQuote } from "../evidence/dcap-quote.ts";
 import { parseHclReport } from "../evidence/hcl-report.ts";
 import { parseSnpReport } from "../evidence/snp-report.ts";
+import { parseCompactJws } from "../token/compact-jws.ts";
 import { parseMaaToken } from "../verify/maa-check.ts";
 
 type Claims = Readonly<Record<string, ClaimValue>>;
@@ -44,6 +47,8 @@ function claimsOf(wire: WireEvidence): Claims {
     }
     case "maa":
       return ofToken(fromUtf8(bytes));
+    case "ear":
+      return earClaims(readEar(parseCompactJws(fromUtf8(bytes), "the EAR token").payload));
     default:
       return {};
   }
