@@ -45,6 +45,14 @@ function checkWhole(policy: PolicyFile, say: Say): void {
     );
   if (policy.grants.length === 0)
     say("warning", "grants", "no KEK is granted, so nothing will ever be released");
+  for (const kekId of policy.grants)
+    // Of another vault's KEKs the form is not known here.
+    if (kekId.startsWith("embedded:") && !/^embedded:[0-9a-f]{16}\/[^/]+$/.test(kekId))
+      say(
+        "error",
+        "grants",
+        `${kekId} is no KEK of an embedded vault, so it would never be released: \`ppml key show NAME\` has the id`,
+      );
   requireUnique(policy.grants, "grants", say);
   requireUnique(policy.resources, "resources", say);
   if (policy.resources.length === 0) return;

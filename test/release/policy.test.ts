@@ -69,6 +69,13 @@ test("appraisal, release and jobs are all there or all null", () => {
   assert.equal(parsePolicyFile(ownerOnly).jobs, null);
 });
 
+test("a grant that no embedded vault has, as the guides' examples write it, is refused", () => {
+  for (const kekId of ["embedded:VAULT/secrets", "embedded:0123456789abcdef", "embedded:a/b/c"])
+    assert.deepEqual(errors({ ...good, grants: [kekId] }, "simulation"), ["grants"], kekId);
+  for (const kekId of ["embedded:0123456789abcdef/secrets", "azure:VAULT/secrets"])
+    assert.deepEqual(errors({ ...good, grants: [kekId] }, "simulation"), [], kekId);
+});
+
 test("production refuses a simulated TEE, any code, debugging and the simulation's authority", () => {
   const { appraisal, jobs } = good;
   assert.ok(appraisal !== null && jobs !== null);
