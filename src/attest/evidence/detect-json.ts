@@ -96,6 +96,11 @@ function fromContainer(report: z.infer<typeof containerSchema>["report"]["snpCAC
 
 function fromTsm(report: z.infer<typeof tsmSchema>): DetectedEvidence {
   const evidence = fromAnyBase64(report.outblob);
+  if (evidence.byteLength === 0)
+    throw new PpmlError(
+      "attest.invalid",
+      "the outblob is empty: write the report data to inblob, then read it again",
+    );
   const bare = { runtimeData: null, recorded: null };
   switch (report.provider) {
     case "tdx_guest":

@@ -12,6 +12,8 @@ const SNP_RESPONSE_HEADER_BYTES = 32;
 /** Attestation key types: ECDSA P-256, and P-384, which the parser refuses by its name. @see Intel SGX ECDSA QuoteLibReference, A.4 */
 const ECDSA_TYPES: ReadonlySet<number> = new Set([2, 3]);
 const TEE_TDX = 0x81;
+/** More than is known: the parser refuses others by their number. Text begins with a larger one. */
+const MAX_SNP_VERSION = 255;
 /** "HCLA": an HCL report begins so. */
 const HCL_MAGIC = utf8("HCLA");
 /** Names under which JSON of other programs holds a quote or report. */
@@ -133,7 +135,8 @@ function kindOfBytes(bytes: Uint8Array): string | null {
     if (version === 3) return "sgx";
     if (version === 4 || version === 5) return tee === TEE_TDX ? "tdx" : "sgx";
   }
-  if (bytes.byteLength === SNP_REPORT_BYTES && view.getUint32(0, true) <= 5) return "snp";
+  if (bytes.byteLength === SNP_REPORT_BYTES && view.getUint32(0, true) <= MAX_SNP_VERSION)
+    return "snp";
   return null;
 }
 

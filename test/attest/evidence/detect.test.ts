@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { detectEvidence } from "../../../src/attest/evidence/detect.ts";
+import { parseSnpReport } from "../../../src/attest/evidence/snp-report.ts";
 import {
   concatBytes,
+  fromBase64Url,
   isPpmlError,
   toBase64,
   toBase64Url,
@@ -108,6 +110,17 @@ describe("Evidence is found", () => {
       refused(concatBytes(report, tail), /first bytes/);
   });
 
+  test("of a version that is not known, which its parser then names", () => {
+    for (const version of [0, 1, 6, 255]) {
+      const wire = wireOf(report.with(0, version));
+      assert.equal(wire.type, "snp");
+      assert.throws(() => parseSnpReport(fromBase64Url(wire.evidence)), {
+        code: "attest.unsupported",
+        message: new RegExp(`of version 2, 3, 4, 5, got ${version}$`),
+      });
+    }
+  });
+
   test("in the JSON of configfs-tsm, with its certificates", () => {
     const [outblob, auxblob] = [toBase64(report), toBase64(table)];
     for (const provider of ["sev_guest", "sev_guest\n"]) {
@@ -118,6 +131,11 @@ describe("Evidence is found", () => {
     assert.deepEqual(bare.collateral, {});
     const td = wireOf(json({ provider: "tdx_guest", outblob, auxblob: "" }));
     assert.deepEqual([td.type, td.evidence], ["tdx", toBase64Url(report)]);
+    for (const provider of ["tdx_guest", "sev_guest"])
+      assert.throws(() => wireOf(json({ provider, outblob: "" })), {
+        code: "attest.invalid",
+        message: /the outblob is empty/,
+      });
     refused(json({ provider: "arm_cca_guest", outblob }), /by "arm_cca_guest"/);
     assert.throws(() => wireOf(json({ provider: "sev_guest", outblob: "?" })), {
       code: "attest.invalid",
