@@ -28,7 +28,7 @@ const PCRS = {
 
 /** What to do where a claim is not met, by the claim's path in the policy. */
 export const REMEDIES = {
-  tee: "Run the job on the kind of TEE that the policy names, or apply a policy for this kind.",
+  tee: "Run it in the kind of TEE that the policy names, or apply a policy for this kind.",
   reportData:
     "The Evidence was made for another nonce, job or key: ask for a new challenge and let the TEE attest again.",
   measurement:

@@ -22,7 +22,7 @@ export function explainResult(result: AttestationResultData): string[] {
 
 function explainClaim(outcome: ClaimOutcome, width: number): string[] {
   const claim = outcome.claim.padEnd(width);
-  const actual = shorten(outcome.actual);
+  const actual = outcome.actual === null ? "nothing" : shorten(outcome.actual);
   const mark = MARKS[outcome.outcome];
   if (outcome.outcome === "met") return [`  ${mark}  ${claim}  ${actual}`];
   if (outcome.outcome === "not-checked")

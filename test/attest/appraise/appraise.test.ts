@@ -164,6 +164,16 @@ describe("an explanation", () => {
     for (const line of lines) assert.ok(line.length <= 80, line);
   });
 
+  test("says of a claim that the Evidence does not have, and nobody looks at, that there is nothing", () => {
+    const data = judge();
+    const outcome = { claim: "mrServiceTd", outcome: "not-checked", expected: "any" } as const;
+    const lines = explainResult({
+      ...data,
+      outcomes: [{ ...outcome, actual: null, remedy: null }],
+    });
+    assert.ok(lines.includes("  --  mrServiceTd  nothing (the policy says any)"), lines.join("\n"));
+  });
+
   test("puts no control character of a foreign result on the terminal", () => {
     const lines = explainResult({
       evidenceType: "\u001b[2Jx",
