@@ -56,6 +56,13 @@ describe("ppml attest verify, of an EAR token", () => {
     assert.match(report.refusal.message, /--policy judges Evidence/);
   });
 
+  test("whose claims are none says to ask the issuer again, not a TEE", async () => {
+    const { code, report } = await verify(tokenOf(claimsOf({ submods: 1 })), key);
+    assert.equal(code, 1);
+    assert.equal(report.refusal?.code, "attest.invalid");
+    assert.match(report.refusal.remedy, /^Ask the issuer for the token again/);
+  });
+
   test("T170: refuses it where --runtime-data asks for what nobody compared", async () => {
     const data = write("data.json", '{"a":1}');
     const { code, report } = await verify(tokenOf(), key, "--runtime-data", data);

@@ -23,6 +23,10 @@ const REMEDIES: Partial<Readonly<Record<ErrorCode, string>>> = {
 const TOKEN_NOT_VERIFIED =
   "Do not trust this token: ask its issuer for a new one, or verify a past one for its own time (--at). If a new one is refused too, it is not signed by the keys that you pinned.";
 
+/** What is no token of its kind was cut or changed on its way, or made by another program. */
+const TOKEN_INVALID =
+  "Ask the issuer for the token again, and give it whole: the message says which part of it is not as it has to be.";
+
 /** A token is verified with its issuer's keys, and nothing fetches them. */
 const TOKEN_COLLATERAL =
   "Get the issuer's public keys from the issuer itself, over TLS, and give them (--collateral FILE); a past token is verified for its own time with --at.";
@@ -33,6 +37,7 @@ const GENERAL = "Read the message; `ppml attest explain` shows all that the Evid
 export function remedyOfCode(code: ErrorCode, kind: string): string {
   if (kind === "maa" || kind === "ear") {
     if (code === "attest.not_verified") return TOKEN_NOT_VERIFIED;
+    if (code === "attest.invalid") return TOKEN_INVALID;
     if (code === "attest.collateral") return TOKEN_COLLATERAL;
   }
   // Evidence of a kind that is known: what is not supported is what the message names.
