@@ -61,17 +61,32 @@ fn parse(case: &Value) -> (QuoteVerifier<RingConfig>, Vec<u8>, QuoteCollateralV3
 }
 `;
 
+/** How the program is built: as fast as we know how, or by the profile that the crate releases itself with. */
+export type Profile = "fastest" | "own";
+
+/** The crate's Cargo.toml, `[profile.release]`: its published bindings for other languages are built so. */
+const OWN_PROFILE = {
+  CARGO_PROFILE_RELEASE_OPT_LEVEL: "z",
+  CARGO_PROFILE_RELEASE_LTO: "off",
+  CARGO_PROFILE_RELEASE_PANIC: "abort",
+};
+
 /**
  * Builds the program with cargo, in the folder for caches; once built, that is quick.
  * @returns its path
  * @throws Error where there is no cargo, or the crate cannot be had
  */
-export function buildDcapQvl(): string {
+export function buildDcapQvl(profile: Profile): string {
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
   const folder = join(cache, "ppml", "bench-dcap-qvl");
   mkdirSync(join(folder, "src"), { recursive: true });
   writeFileSync(join(folder, "Cargo.toml"), CARGO_TOML);
   writeFileSync(join(folder, "src", "main.rs"), MAIN_RS);
-  execFileSync("cargo", ["build", "--release", "--quiet"], { cwd: folder, stdio: "inherit" });
-  return join(folder, "target", "release", "bench-dcap-qvl");
+  const target = join(folder, profile === "own" ? "target-own" : "target");
+  execFileSync("cargo", ["build", "--release", "--quiet", "--target-dir", target], {
+    cwd: folder,
+    stdio: "inherit",
+    env: { ...process.env, ...(profile === "own" ? OWN_PROFILE : {}) },
+  });
+  return join(target, "release", "bench-dcap-qvl");
 }
