@@ -1,5 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import type { Stats } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import {
@@ -22,9 +25,12 @@ export type FetchedCollateral = {
   readonly expiresMs: number;
 };
 
-/** Collateral that was fetched before, by what was asked for. Nothing in it is trusted. */
+/**
+ * Collateral that was fetched before, by what was asked for. The vendors' is not trusted, a provider's
+ * keys (`createMaaJwksSource`) are: nobody else may have written it.
+ */
 export type CollateralCache = {
-  /** Null where there is none, or it expired, or it is damaged. Rejects with attest.fetch. */
+  /** Null where there is none, or it expired, is damaged, or may be another's. Rejects with attest.fetch. */
   readonly get: (key: string) => Promise<FetchedCollateral | null>;
   /** Replaces an entry as a whole. Rejects with attest.fetch. */
   readonly put: (key: string, fetched: FetchedCollateral) => Promise<void>;
@@ -44,7 +50,8 @@ const entrySchema = z.strictObject({
 /**
  * Opens a cache in a folder, which is made with mode 0700 where it is missing: a file an entry,
  * named by the digest of its key. Entries are written beside and renamed, so that whoever reads
- * while another process writes gets the old or the new one. Expired ones are never given.
+ * while another process writes gets the old or the new one. Expired ones are never given, and no
+ * file that another user owns or may write, or that is a link or none.
  */
 export function openCollateralCache(options: {
   readonly directory: string;
@@ -91,18 +98,34 @@ export async function fetchThrough(
   return fetched.parts;
 }
 
+/** Opened so that a pipe does not hold the call, and a link is not followed. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+
+/** What opening gives where no file of ours lies: none, a link, a socket, or another's closed to us. */
+const AS_GOOD_AS_NONE: ReadonlySet<unknown> = new Set(["ENOENT", "ELOOP", "ENXIO", "EACCES"]);
+
 async function readFile(path: string): Promise<Uint8Array | null> {
   try {
-    await using file = await open(path, "r");
-    const { size } = await file.stat();
-    if (size > MAX_ENTRY_BYTES) return null;
-    const bytes = new Uint8Array(size);
-    const { bytesRead } = await file.read(bytes, 0, size, 0);
-    return bytes.subarray(0, bytesRead);
+    await using file = await open(path, READ_FLAGS);
+    return await readOwn(file);
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return null;
+    if (cause instanceof Error && "code" in cause && AS_GOOD_AS_NONE.has(cause.code)) return null;
     throw failed(path, "read", cause);
   }
+}
+
+async function readOwn(file: FileHandle): Promise<Uint8Array | null> {
+  const stats = await file.stat();
+  if (!isOwnFile(stats) || stats.size > MAX_ENTRY_BYTES) return null;
+  const bytes = new Uint8Array(stats.size);
+  const { bytesRead } = await file.read(bytes, 0, stats.size, 0);
+  return bytes.subarray(0, bytesRead);
+}
+
+/** A file that this user alone can have written, with one name, or none where it was just replaced. */
+function isOwnFile(stats: Stats): boolean {
+  const isOurs = stats.uid === process.geteuid?.() && (stats.mode & 0o022) === 0;
+  return stats.isFile() && stats.nlink <= 1 && isOurs;
 }
 
 async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
@@ -121,19 +144,17 @@ function encodeEntry(key: string, { parts, expiresMs }: FetchedCollateral): Uint
 
 /** Null where the file is not an entry of this key: cut, changed, or another version's. */
 function parseEntry(bytes: Uint8Array, key: string): FetchedCollateral | null {
-  let parsed: z.infer<typeof entrySchema>;
   try {
-    parsed = entrySchema.parse(JSON.parse(fromUtf8(bytes)));
+    const { digest, ...entry } = entrySchema.parse(JSON.parse(fromUtf8(bytes)));
+    if (entry.key !== key || !equalBytes(utf8(digest), utf8(digestOf(entry)))) return null;
+    const parts = Object.entries(entry.parts).map(
+      ([name, text]) => [name, fromBase64(text)] as const,
+    );
+    return { expiresMs: entry.expiresMs, parts: Object.fromEntries(parts) };
   } catch {
     // A damaged entry is as good as none: it is fetched again and replaced.
     return null;
   }
-  const { digest, ...entry } = parsed;
-  if (entry.key !== key || !equalBytes(utf8(digest), utf8(digestOf(entry)))) return null;
-  const parts = Object.entries(entry.parts).map(
-    ([name, text]) => [name, fromBase64(text)] as const,
-  );
-  return { expiresMs: entry.expiresMs, parts: Object.fromEntries(parts) };
 }
 
 function digestOf(entry: {

@@ -1,11 +1,25 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fetchThrough, openCollateralCache } from "../../../src/attest/collateral/cache.ts";
 import { fetchDcapCollateral, INTEL_PCS } from "../../../src/attest/collateral/intel-pcs.ts";
-import { isPpmlError } from "../../../src/base/index.ts";
+import { isPpmlError, sha256, toHex } from "../../../src/base/index.ts";
+import { encodeJcs } from "../../../src/format/jcs.ts";
 import { NOW_MS } from "../fixture.ts";
 import { fakePcs, FMSPC, sampleCollateral } from "./fake-services.ts";
 import { portsOf } from "./http-ports.ts";
@@ -74,6 +88,51 @@ test("T105: an entry that was cut, changed or put under another name is as good 
   assert.equal(await cache.get("https://a/"), null);
   writeFileSync(path, whole);
   assert.deepEqual(await cache.get("https://a/"), ENTRY);
+});
+
+test("T105: an entry that another user could have written is as good as none, and is replaced", async () => {
+  using at = folder();
+  const cache = openCollateralCache({ directory: at.path, now: () => NOW_MS });
+  await cache.put("https://a/", ENTRY);
+  const path = join(at.path, readdirSync(at.path)[0] ?? "");
+  const elsewhere = join(at.path, "..", "elsewhere");
+  // What a folder that others may write too could hold under the entry's name.
+  const planted: (() => void)[] = [
+    () => chmodSync(path, 0o620),
+    () => chmodSync(path, 0o602),
+    () => {
+      renameSync(path, elsewhere);
+      symlinkSync(elsewhere, path);
+    },
+    () => linkSync(path, elsewhere),
+    () => {
+      rmSync(path);
+      execFileSync("mkfifo", ["-m", "600", path]);
+    },
+  ];
+  if (process.geteuid?.() === 0) planted.push(() => chownSync(path, 1, 1));
+  for (const plant of planted) {
+    assert.deepEqual(await cache.get("https://a/"), ENTRY);
+    plant();
+    assert.equal(await cache.get("https://a/"), null, plant.toString());
+    await cache.put("https://a/", ENTRY);
+    rmSync(elsewhere, { force: true });
+  }
+  assert.deepEqual(await cache.get("https://a/"), ENTRY);
+});
+
+test("an entry whose digest is right and whose parts are not base64 is as good as none", async () => {
+  using at = folder();
+  const cache = openCollateralCache({ directory: at.path, now: () => NOW_MS });
+  await cache.put("https://a/", ENTRY);
+  const path = join(at.path, readdirSync(at.path)[0] ?? "");
+  for (const text of ["%%", "\ud800"]) {
+    const entry = { v: 1, key: "https://a/", expiresMs: ENTRY.expiresMs, parts: { crl: text } };
+    const said = text === "%%" ? [entry.key, entry.expiresMs, entry.parts] : [];
+    const digest = toHex(sha256(encodeJcs(said)));
+    writeFileSync(path, JSON.stringify({ ...entry, digest }));
+    assert.equal(await cache.get("https://a/"), null);
+  }
 });
 
 test("many writers and readers at once meet whole entries only", async () => {
