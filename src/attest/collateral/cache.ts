@@ -81,20 +81,41 @@ export function openCollateralCache(options: {
   };
 }
 
+type Parts = FetchedCollateral["parts"];
+
+/** What is being read or fetched for a cache, by its keys. */
+const running = new WeakMap<CollateralCache, Map<string, Promise<Parts>>>();
+
 /**
- * Gives what the cache has under `key`, or what `fetch` brings, which is then kept. Without a cache
- * it always fetches. What `fetch` brings already expired is refused.
+ * Gives what the cache has under `key`, or what `fetch` brings, which is then kept. Calls for one key
+ * at one time share one answer. An entry that ends after `latestMs` is not given: it was kept by a clock
+ * that was ahead, or for a longer age than is wanted now. Without a cache it always fetches.
  * Rejects with attest.fetch.
  */
 export async function fetchThrough(
   cache: CollateralCache | null,
-  key: string,
+  asked: { readonly key: string; readonly latestMs: number },
   fetch: () => Promise<FetchedCollateral>,
-): Promise<FetchedCollateral["parts"]> {
-  const kept = await cache?.get(key);
-  if (kept !== undefined && kept !== null) return kept.parts;
+): Promise<Parts> {
+  if (cache === null) return (await fetch()).parts;
+  const ofCache = running.get(cache) ?? new Map<string, Promise<Parts>>();
+  running.set(cache, ofCache);
+  const started = ofCache.get(asked.key);
+  if (started !== undefined) return started;
+  const work = keptOrFetched(cache, asked, fetch).finally(() => ofCache.delete(asked.key));
+  ofCache.set(asked.key, work);
+  return work;
+}
+
+async function keptOrFetched(
+  cache: CollateralCache,
+  { key, latestMs }: { readonly key: string; readonly latestMs: number },
+  fetch: () => Promise<FetchedCollateral>,
+): Promise<Parts> {
+  const kept = await cache.get(key);
+  if (kept !== null && kept.expiresMs <= latestMs) return kept.parts;
   const fetched = await fetch();
-  await cache?.put(key, fetched);
+  await cache.put(key, fetched);
   return fetched.parts;
 }
 

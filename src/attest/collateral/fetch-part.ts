@@ -37,7 +37,8 @@ export function fetchPart(
 ): Promise<FetchedCollateral["parts"]> {
   const { url, what, maxBytes } = part;
   const { ports, cache, maxAgeMs, limits = HTTP_LIMITS } = options;
-  return fetchThrough(cache, url, async () => {
+  const asked = { key: url, latestMs: ports.now() + maxAgeMs };
+  return fetchThrough(cache, asked, async () => {
     const answer = await requestBytes(ports, { url, what, maxBytes }, limits);
     const { parts, expiresMs } = readAnswer(part, answer);
     const nowMs = ports.now();

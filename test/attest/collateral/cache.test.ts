@@ -29,6 +29,16 @@ function folder(): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => rmSync(join(path, ".."), { recursive: true }) };
 }
 
+const DAY_MS = 86_400_000;
+
+const REQUEST = {
+  service: INTEL_PCS,
+  tee: "tdx",
+  fmspc: FMSPC,
+  ca: "platform",
+  update: "standard",
+} as const;
+
 const ENTRY = {
   parts: { crl: Uint8Array.of(1, 2, 3), chain: new Uint8Array() },
   expiresMs: NOW_MS + 1000,
@@ -159,21 +169,14 @@ test("what is cached is not fetched again until it expires; stale collateral is 
   const ports = portsOf(fakePcs(sampleCollateral("tdx")));
   const cache = openCollateralCache({ directory: at.path, now: ports.now });
   const options = { ports, cache, maxAgeMs: 3_600_000 };
-  const request = {
-    service: INTEL_PCS,
-    tee: "tdx",
-    fmspc: FMSPC,
-    ca: "platform",
-    update: "standard",
-  } as const;
-  const first = await fetchDcapCollateral(request, options);
+  const first = await fetchDcapCollateral(REQUEST, options);
   assert.equal(ports.urls.length, 4);
-  assert.deepEqual(await fetchDcapCollateral(request, options), first);
+  assert.deepEqual(await fetchDcapCollateral(REQUEST, options), first);
   assert.equal(ports.urls.length, 4);
-  await fetchDcapCollateral({ ...request, ca: "processor" }, options);
+  await fetchDcapCollateral({ ...REQUEST, ca: "processor" }, options);
   assert.equal(ports.urls.length, 5);
   ports.advance(3_600_000);
-  await fetchDcapCollateral(request, options);
+  await fetchDcapCollateral(REQUEST, options);
   assert.equal(ports.urls.length, 9);
   // The service is gone: what expired is not given in its place.
   ports.advance(3_600_000);
@@ -181,7 +184,7 @@ test("what is cached is not fetched again until it expires; stale collateral is 
     ...options,
     ports: { ...ports, fetch: async () => new Response(null, { status: 404 }) },
   };
-  await assert.rejects(fetchDcapCollateral(request, down), (error: unknown) =>
+  await assert.rejects(fetchDcapCollateral(REQUEST, down), (error: unknown) =>
     isPpmlError(error, "attest.fetch"),
   );
 });
@@ -190,18 +193,11 @@ test("an entry is kept no longer than it says itself, whatever the longest age",
   using at = folder();
   const ports = portsOf(fakePcs(sampleCollateral("tdx")));
   const cache = openCollateralCache({ directory: at.path, now: ports.now });
-  const request = {
-    service: INTEL_PCS,
-    tee: "tdx",
-    fmspc: FMSPC,
-    ca: "platform",
-    update: "standard",
-  } as const;
-  await fetchDcapCollateral(request, { ports, cache, maxAgeMs: Number.MAX_SAFE_INTEGER / 2 });
+  await fetchDcapCollateral(REQUEST, { ports, cache, maxAgeMs: Number.MAX_SAFE_INTEGER / 2 });
   // The QE identity says 20 days, the PCK CRL 29, the TCB info 30, the root's CRL a year.
   ports.advance(25 * 86_400_000);
   await assert.rejects(
-    fetchDcapCollateral(request, { ports, cache, maxAgeMs: 1e12 }),
+    fetchDcapCollateral(REQUEST, { ports, cache, maxAgeMs: 1e12 }),
     (error: unknown) =>
       isPpmlError(error, "attest.fetch") && /QE identity, but out of date/.test(error.message),
   );
@@ -213,19 +209,58 @@ test("an entry is kept no longer than it says itself, whatever the longest age",
 test("what failed is not kept", async () => {
   using at = folder();
   const cache = openCollateralCache({ directory: at.path, now: () => NOW_MS });
+  const asked = { key: "https://a/", latestMs: NOW_MS + 1000 };
   await assert.rejects(
-    fetchThrough(cache, "https://a/", () => Promise.reject(new Error("down"))),
+    fetchThrough(cache, asked, () => Promise.reject(new Error("down"))),
     /down/,
   );
-  assert.deepEqual(await fetchThrough(cache, "https://a/", async () => ENTRY), ENTRY.parts);
+  assert.deepEqual(await fetchThrough(cache, asked, async () => ENTRY), ENTRY.parts);
   assert.deepEqual(
-    await fetchThrough(cache, "https://a/", () => Promise.reject(new Error("not asked"))),
+    await fetchThrough(cache, asked, () => Promise.reject(new Error("not asked"))),
     ENTRY.parts,
   );
+  assert.deepEqual(await fetchThrough(null, asked, async () => ({ ...ENTRY, parts: {} })), {});
+});
+
+test("calls at one time share one answer, so that a service is not asked once for each guest", async () => {
+  using at = folder();
+  const ports = portsOf(fakePcs(sampleCollateral("tdx")));
+  const cache = openCollateralCache({ directory: at.path, now: ports.now });
+  const fetchIt = () => fetchDcapCollateral(REQUEST, { ports, cache, maxAgeMs: 3_600_000 });
+  const all = await Promise.all(Array.from({ length: 20 }, fetchIt));
+  assert.equal(ports.urls.length, 4);
+  for (const one of all) assert.deepEqual(one, all[0]);
+  // A failure is shared by those who wait for it, and by nobody who comes later.
+  let asked = 0;
+  const failing = () =>
+    fetchThrough(cache, { key: "https://a/", latestMs: NOW_MS + 1000 }, async () => {
+      asked += 1;
+      await Promise.resolve();
+      throw new Error(`down ${asked}`);
+    });
+  const ended = await Promise.allSettled([failing(), failing()]);
   assert.deepEqual(
-    await fetchThrough(null, "https://a/", async () => ({ ...ENTRY, parts: {} })),
-    {},
+    ended.map(({ status }) => status),
+    ["rejected", "rejected"],
   );
+  assert.equal(asked, 1);
+  await assert.rejects(failing(), /down 2/);
+});
+
+test("what was kept while the clock was ahead, or for a longer age, is not given for longer than wanted", async () => {
+  using at = folder();
+  const ports = portsOf(fakePcs(sampleCollateral("tdx")));
+  const cache = openCollateralCache({ directory: at.path, now: ports.now });
+  const fetchIt = (maxAgeMs: number) => fetchDcapCollateral(REQUEST, { ports, cache, maxAgeMs });
+  ports.advance(15 * DAY_MS);
+  await fetchIt(DAY_MS);
+  ports.advance(-15 * DAY_MS);
+  await fetchIt(DAY_MS);
+  assert.equal(ports.urls.length, 8);
+  await fetchIt(DAY_MS / 2);
+  assert.equal(ports.urls.length, 12);
+  await fetchIt(DAY_MS);
+  assert.equal(ports.urls.length, 12);
 });
 
 test("a folder that cannot be used is told by its name", async () => {
