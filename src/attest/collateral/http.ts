@@ -56,7 +56,12 @@ export const systemHttp: HttpPorts = {
 /** What one attempt came to: an answer, an end, or a reason to ask again. */
 type Outcome =
   | { readonly kind: "answer"; readonly answer: HttpAnswer }
-  | { readonly kind: "refused"; readonly why: string; readonly status: number | null }
+  | {
+      readonly kind: "refused";
+      readonly why: string;
+      readonly status: number | null;
+      readonly cause?: unknown;
+    }
   | {
       readonly kind: "again";
       readonly why: string;
@@ -68,7 +73,7 @@ type Outcome =
 /**
  * Asks for one thing: status 200 with at most `maxBytes`, no redirect away from the origin, within
  * the time. No answer, 408, 429, 5xx and cut bodies are asked for again with growing random pauses,
- * and not before Retry-After.
+ * and not before Retry-After; a service whose certificate does not verify is not.
  * Rejects with attest.fetch; `detail.status` is the last HTTP status.
  * @see RFC 9110 sections 10.2.3 (Retry-After), 15.4 (redirection)
  */
@@ -103,11 +108,25 @@ async function attempt(
     return await withTime(signal, ask(ports, request, signal));
   } catch (cause) {
     if (cause instanceof PpmlError) throw cause;
-    const why = signal.aborted
-      ? `no whole answer within ${limits.timeoutMs} ms`
-      : "no answer: the connection failed or was cut";
+    if (!signal.aborted) return connectionFailed(cause);
+    const why = `no whole answer within ${limits.timeoutMs} ms`;
     return { kind: "again", why, status: null, afterMs: null, cause };
   }
+}
+
+/** Codes of a certificate that does not verify: asking again gives the same one. @see Node "TLS", X509 certificate error codes */
+const CERTIFICATE_ERROR =
+  /^(?:(?:DEPTH_ZERO_)?SELF_SIGNED_CERT|UNABLE_TO_(?:GET_ISSUER|VERIFY_LEAF)|CERT_|INVALID_(?:CA|PURPOSE)|HOSTNAME_MISMATCH|ERR_TLS_CERT_ALTNAME)/;
+
+function connectionFailed(cause: unknown): Outcome {
+  const inner: unknown = cause instanceof Error ? cause.cause : null;
+  const code = inner instanceof Error && "code" in inner ? String(inner.code) : null;
+  if (code !== null && CERTIFICATE_ERROR.test(code)) {
+    const why = `its TLS certificate is of no authority that is known here, or not its own (${code})`;
+    return { kind: "refused", why, status: null, cause };
+  }
+  const why = `no answer: the connection failed or was cut${code === null ? "" : ` (${code})`}`;
+  return { kind: "again", why, status: null, afterMs: null, cause };
 }
 
 /** A fetch that minds no signal ends in time all the same. */

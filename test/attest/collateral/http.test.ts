@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { Hono } from "hono";
 import { HTTP_LIMITS, requestBytes, systemHttp } from "../../../src/attest/collateral/http.ts";
 import type { HttpLimits, HttpRequest } from "../../../src/attest/collateral/http.ts";
+import { issueCertificate } from "../../../src/attest/x509/issue-certificate.ts";
 import { isPpmlError, utf8 } from "../../../src/base/index.ts";
 import { NOW_MS } from "../fixture.ts";
 import { portsOf } from "./http-ports.ts";
+import { pem } from "./pem.ts";
 
 const REQUEST: HttpRequest = {
   url: "https://pcs.example/thing?x=1",
@@ -211,6 +215,36 @@ test("over a real connection: answers, a cut connection and a redirect are told 
     server.close();
     server.closeAllConnections();
   }
+});
+
+test("a service with a certificate of its own making is refused at once, and named", async () => {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const certificate = issueCertificate({
+    subject: "PCCS",
+    subjectKey: privateKey,
+    issuer: "PCCS",
+    issuerKey: privateKey,
+    notBeforeMs: Date.now() - 60_000,
+    notAfterMs: Date.now() + 3_600_000,
+    extensions: [],
+  });
+  const key = privateKey.export({ format: "pem", type: "pkcs8" });
+  const server = createTlsServer({ key, cert: pem(certificate) }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const ports = { ...systemHttp, pause: async () => undefined };
+  try {
+    await assert.rejects(
+      requestBytes(ports, { ...REQUEST, url }, HTTP_LIMITS),
+      failed(/TLS certificate .*\(DEPTH_ZERO_SELF_SIGNED_CERT\)/, null, 1),
+    );
+  } finally {
+    server.close();
+  }
+  await assert.rejects(
+    requestBytes(ports, { ...REQUEST, url }, HTTP_LIMITS),
+    failed(/failed or was cut \(ECONNREFUSED\)/, null, 4),
+  );
 });
 
 function busy(after: string): () => Response {
