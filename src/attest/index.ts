@@ -87,6 +87,7 @@ export { COLLATERAL_MAX_AGE_MS } from "./collateral/fetch-part.ts";
 export { type HttpPorts, systemHttp } from "./collateral/http.ts";
 export { AZURE_PCS, INTEL_PCS, pccsService, type PcsService } from "./collateral/intel-pcs.ts";
 export { loadCollateral } from "./collateral/load-collateral.ts";
+export { serviceUrl } from "./collateral/service-url.ts";
 export { detectEvidence } from "./evidence/detect.ts";
 export type { DetectedEvidence } from "./evidence/detected.ts";
 export { type RaTlsEvidence, readRaTlsCertificate } from "./evidence/ra-tls.ts";

@@ -8,6 +8,7 @@ import { systemHttp } from "../attest/collateral/http.ts";
 import { AZURE_PCS, INTEL_PCS, pccsService } from "../attest/collateral/intel-pcs.ts";
 import type { PcsService } from "../attest/collateral/intel-pcs.ts";
 import { loadCollateral } from "../attest/collateral/load-collateral.ts";
+import { serviceUrl } from "../attest/collateral/service-url.ts";
 import type { WireEvidence } from "../format/protocol.ts";
 import { PpmlError, unreachable } from "../base/index.ts";
 import type { CompleteEvidence } from "./broker-state.ts";
@@ -60,7 +61,7 @@ function fromServices(
     maxAgeMs: COLLATERAL_MAX_AGE_MS,
     pcs: pcsOf(setting.pcs),
     update: "standard",
-    kds: setting.kds === null ? AMD_KDS : httpsUrl(setting.kds),
+    kds: setting.kds === null ? AMD_KDS : urlOf(setting.kds),
     snpProduct: null,
   } as const;
   return async (wire) =>
@@ -69,14 +70,16 @@ function fromServices(
 
 function pcsOf(name: string): PcsService {
   if (name === "intel") return INTEL_PCS;
-  return name === "azure" ? AZURE_PCS : pccsService(httpsUrl(name));
+  return name === "azure" ? AZURE_PCS : pccsService(urlOf(name));
 }
 
-function httpsUrl(text: string): string {
-  if (URL.canParse(text) && new URL(text).protocol === "https:") return text;
+/** What was given is not in the message: it may hold a password. */
+function urlOf(text: string): string {
+  const url = serviceUrl(text);
+  if (url !== null) return url;
   throw new PpmlError(
     "config.invalid",
-    `expected an https URL of a collateral service, got ${text}`,
+    "expected intel, azure or https://HOST/PATH as a collateral service, without a user, a password and a query",
   );
 }
 

@@ -10,6 +10,7 @@ import {
   openCollateralCache,
   pccsService,
   peekMaaToken,
+  serviceUrl,
   systemHttp,
   verifyEvidence,
   verifySimulatedEvidence,
@@ -72,16 +73,17 @@ export const evidenceFlags = {
   },
   pccs: {
     kind: "parsed",
-    parse: parseHttpsUrl,
+    parse: parseServiceUrl,
     brief: "With --fetch: Intel's collateral comes from this PCCS (https)",
     placeholder: "URL",
     optional: true,
   },
 } as const;
 
-function parseHttpsUrl(text: string): string {
-  if (URL.canParse(text) && new URL(text).protocol === "https:") return text;
-  throw new SyntaxError("expected an https URL");
+function parseServiceUrl(text: string): string {
+  const url = serviceUrl(text);
+  if (url !== null) return url;
+  throw new SyntaxError("expected https://HOST/PATH, without a user, a password and a query");
 }
 
 /** Evidence from a file, with its collateral and the time to verify it for. */

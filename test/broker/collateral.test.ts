@@ -85,10 +85,18 @@ describe("a broker's collateral", () => {
       ["http://pccs.example", null],
       ["pccs", null],
       ["intel", "http://kds.example"],
+      ["https://user:secret@pccs.example", null],
+      ["https://secret@pccs.example", null],
+      ["https://pccs.example/?token=secret", null],
+      ["intel", "https://kds.example/?"],
+      ["intel", "https://kds.example/#a"],
     ] as const)
-      await assert.rejects(completeFrom({ kind: "services", pcs, kds, cacheFolder }), (error) =>
-        isPpmlError(error, "config.invalid"),
+      await assert.rejects(
+        completeFrom({ kind: "services", pcs, kds, cacheFolder }),
+        (error) => isPpmlError(error, "config.invalid") && !error.message.includes("secret"),
       );
+    for (const kds of ["https://kds.example/a/", "https://[::1]:8443//"])
+      await completeFrom({ kind: "services", pcs: `${kds}/`, kds, cacheFolder });
   });
 
   test("services: simulated Evidence and tokens have nothing to fetch", async () => {

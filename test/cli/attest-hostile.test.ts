@@ -252,7 +252,14 @@ describe("hostile collateral, keys, policies and flags", () => {
 
   test("a PCCS that is no https URL is a usage error, not an attempt", async () => {
     const snp = write("snp.json", JSON.stringify({ ...wire, type: "snp", collateral: {} }));
-    for (const url of ["file:///etc/passwd", "http://pccs.example", "nonsense", ""]) {
+    for (const url of [
+      "file:///etc/passwd",
+      "http://pccs.example",
+      "https://user:word@pccs.example",
+      "https://pccs.example/?a=b",
+      "nonsense",
+      "",
+    ]) {
       const run = await attest("verify", snp, "--fetch", "--pccs", url, "--json");
       assert.equal(refusalOf(run, 2).code, "cli.usage", url);
     }
