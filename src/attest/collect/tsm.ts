@@ -32,19 +32,22 @@ export function openTsmAttester(options: {
   readonly directory: string;
   /** What the machine's provider makes. @see probeTsmProvider */
   readonly tee: "tdx" | "snp";
-  /** The VMPL to ask an SNP report for, 0 to 3; null leaves it to the kernel. TDX has none. */
+  /** The VMPL to ask an SNP report for, 0 to 3; null takes the lowest that the kernel allows. TDX has none. */
   readonly privlevel: number | null;
   readonly io: DeviceIo;
   readonly limits?: DeviceLimits;
 }): Attester {
   const { directory, tee, io, limits = DEVICE_LIMITS } = options;
-  const privlevel = tee === "snp" ? options.privlevel : null;
+  const levelOf = (entry: string): Promise<number | null> =>
+    tee === "snp" ? privlevelOf(io, entry, options.privlevel) : Promise.resolve(null);
   return {
     evidenceType: tee,
     attest: async (reportData) => {
       requireReportData(reportData);
       const report = await useDevice(`configfs-tsm (${directory})`, limits, () =>
-        withEntry(directory, io, (entry) => readReport({ entry, io, privlevel, reportData })),
+        withEntry(directory, io, async (entry) =>
+          readReport({ entry, io, privlevel: await levelOf(entry), reportData }),
+        ),
       );
       requireProvider(report, tee);
       const collateral = tee === "snp" ? parseSnpCertificateTable(report.auxblob) : {};
@@ -116,6 +119,26 @@ async function readReport(options: {
       code: "EAGAIN",
     });
   return { provider, outblob, auxblob };
+}
+
+/**
+ * The level to write; null where the kernel's own, 0, will do. A guest below VMPL 0 gets no report for
+ * 0, and the kernel does not raise the level to its floor by itself.
+ */
+async function privlevelOf(
+  io: DeviceIo,
+  entry: string,
+  wanted: number | null,
+): Promise<number | null> {
+  if (wanted !== null) return wanted;
+  const bytes = await readOptional(io, `${entry}/privlevel_floor`);
+  const text = fromUtf8(bytes).trim();
+  if (!/^[0-3]?$/.test(text))
+    throw new PpmlError(
+      "attest.unavailable",
+      `expected a VMPL from 0 to 3 in configfs-tsm's privlevel_floor, got "${text.slice(0, 40)}"`,
+    );
+  return Number(text) === 0 ? null : Number(text);
 }
 
 async function readGeneration(io: DeviceIo, entry: string): Promise<bigint> {

@@ -26,6 +26,8 @@ export class FakeTsm {
     readonly provider: string;
     readonly outblobOf: (inblob: Uint8Array, privlevel: string) => Uint8Array;
     readonly auxblob: Uint8Array | null;
+    /** The text of privlevel_floor; without one the attribute is not there. */
+    readonly privlevelFloor?: string;
   };
   hook: Hook = () => undefined;
 
@@ -69,8 +71,13 @@ export class FakeTsm {
       if (name === "generation") return utf8(`${found.generation}\n`);
       if (name === "provider") return utf8(`${this.options.provider}\n`);
       if (name === "auxblob" && this.options.auxblob !== null) return this.options.auxblob;
-      if (name !== "outblob") throw systemError(name === "auxblob" ? "ENOENT" : "EACCES");
+      if (name === "privlevel_floor" && this.options.privlevelFloor !== undefined)
+        return utf8(this.options.privlevelFloor);
+      if (name !== "outblob") throw systemError(name === "inblob" ? "EACCES" : "ENOENT");
       if (found.inblob === null) throw systemError("EINVAL");
+      // The firmware makes no report for a level that the guest is below.
+      if (Number(found.privlevel) < Number.parseInt(this.options.privlevelFloor ?? "0", 10))
+        throw systemError("EIO");
       return this.options.outblobOf(found.inblob, found.privlevel);
     },
   };

@@ -80,6 +80,20 @@ test("SNP certificates come along as collateral, and privlevel is written only w
   assert.deepEqual(plain.writes, ["inblob"]);
 });
 
+test("a guest below VMPL 0 asks for the kernel's floor, where no level is asked for", async () => {
+  const kernel = snp({ privlevelFloor: "2\n" });
+  const wire = await open(kernel, "snp").attest(REPORT_DATA);
+  assert.deepEqual(evidenceRange(wire, 0x30, 1), Uint8Array.of(2));
+  assert.deepEqual(kernel.writes, ["privlevel", "inblob"]);
+  const own = await open(kernel, "snp", 3).attest(REPORT_DATA);
+  assert.deepEqual(evidenceRange(own, 0x30, 1), Uint8Array.of(3));
+  const highest = snp({ privlevelFloor: "0\n" });
+  await open(highest, "snp").attest(REPORT_DATA);
+  assert.deepEqual(highest.writes, ["inblob"]);
+  for (const privlevelFloor of ["4\n", "-1", "many", "1 2"])
+    await unavailable(open(snp({ privlevelFloor }), "snp").attest(REPORT_DATA), /privlevel_floor/);
+});
+
 test("a host without a certificate table gives no collateral", async () => {
   for (const auxblob of [null, new Uint8Array(), new Uint8Array(48)])
     assert.deepEqual((await open(snp({ auxblob }), "snp").attest(REPORT_DATA)).collateral, {});
