@@ -97,7 +97,8 @@ function withVcekOnce(wire: WireEvidence): WireEvidence {
   if (wire.type !== "az-snp-vtpm" || vcek === undefined) return wire;
   const { vcek: own } = parseAzureVtpmJson(decode(wire.evidence));
   if (own === null) return wire;
-  const isSame = parseCertificate(own).publicKey.equals(parseCertificate(decode(vcek)).publicKey);
+  const beside = parseCertificate(certificateOf(decode(vcek)));
+  const isSame = parseCertificate(own).publicKey.equals(beside.publicKey);
   return isSame ? { ...wire, collateral: rest } : wire;
 }
 
@@ -116,7 +117,17 @@ function leafOf({ type, evidence, collateral }: WireEvidence): Leaf | null {
       ? parseSnpReport(decode(evidence)).signingKey === "vlek"
       : vlek !== undefined;
   const text = isVlek ? vlek : vcek;
-  return text === undefined ? null : { kind: isVlek ? "vlek" : "vcek", certificate: decode(text) };
+  if (text === undefined) return null;
+  return { kind: isVlek ? "vlek" : "vcek", certificate: certificateOf(decode(text)) };
+}
+
+/**
+ * The product of the VCEK or VLEK that SNP Evidence brings; null without one.
+ * @throws attest.invalid, attest.unsupported
+ */
+export function snpProductOf(wire: WireEvidence): SnpProduct | null {
+  const key = leafOf(wire);
+  return key === null ? null : productOf(key);
 }
 
 /** The product that a VCEK or VLEK names, such as "Milan-B0". */

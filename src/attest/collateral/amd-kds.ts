@@ -147,16 +147,21 @@ export async function completeSnpCollateral(
       "attest.fetch",
       "the report is signed by a VLEK, whose certificate only the host has: ask it for the extended report",
     );
+  const name = kind === "vcek" ? "ask" : "asvk";
+  const { uvm, ark, [name]: intermediate } = have;
+  // AMD's service answers few requests: what is here is not asked for.
+  const fetchChain = async (): ReturnType<typeof fetchAmdChain> =>
+    ark !== undefined && intermediate !== undefined
+      ? { ark, intermediate }
+      : await fetchAmdChain({ service, product, kind }, options);
   const [chain, crl] = await Promise.all([
-    fetchAmdChain({ service, product, kind }, options),
+    fetchChain(),
     fetchAmdCrl({ service, product, kind }, options),
   ]);
-  const intermediate = kind === "vcek" ? "ask" : "asvk";
-  const { uvm } = have;
   return {
     ...(uvm === undefined ? {} : { uvm }),
-    ark: have["ark"] ?? chain.ark,
-    [intermediate]: have[intermediate] ?? chain.intermediate,
+    ark: ark ?? chain.ark,
+    [name]: intermediate ?? chain.intermediate,
     [kind]: leaf,
     crl,
   };
@@ -166,7 +171,7 @@ function productOf(report: SnpReport): SnpProduct {
   if (report.cpuid !== null) return snpProductOfCpuid(report.cpuid);
   throw new PpmlError(
     "attest.invalid",
-    "a report of version 2 does not tell its product: give it as Milan or Genoa",
+    "a report of version 2 does not tell its product, and it came without its chip's certificate, which does: give that along",
   );
 }
 

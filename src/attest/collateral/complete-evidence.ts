@@ -4,13 +4,12 @@ import { parseAzureVtpmJson } from "../evidence/azure-vtpm-json.ts";
 import { parseDcapQuote } from "../evidence/dcap-quote.ts";
 import { CERTIFICATION_DATA } from "../evidence/dcap-signature.ts";
 import { parseHclReport } from "../evidence/hcl-report.ts";
-import { snpProductOfName } from "../evidence/snp-fields.ts";
 import type { SnpProduct } from "../evidence/snp-fields.ts";
 import { parseSnpReport } from "../evidence/snp-report.ts";
-import { parseVcekExtensions } from "../evidence/vcek-extensions.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { parsePemChain } from "../x509/pem.ts";
 import { parsePckPlatform } from "../x509/sgx-extension.ts";
+import { snpProductOf } from "./amd-certificates.ts";
 import { completeSnpCollateral } from "./amd-kds.ts";
 import { encodeDcapWireCollateral } from "./dcap-collateral.ts";
 import type { FetchOptions } from "./fetch-part.ts";
@@ -23,7 +22,7 @@ export type CollateralSources = FetchOptions & {
   readonly update: "standard" | "early";
   /** AMD_KDS, or another service of the same paths. */
   readonly kds: string;
-  /** The product of SNP reports that do not tell it (version 2); null refuses them. */
+  /** The product of SNP reports that do not tell it (version 2) and come without their chip's certificate; null refuses them. */
   readonly snpProduct: SnpProduct | null;
 };
 
@@ -102,14 +101,17 @@ async function withSnp(
   },
 ): Promise<WireEvidence> {
   const { vcek, sources } = given;
+  const report = parseSnpReport(given.report);
+  // From version 3 on a report says its product itself; of a vTPM's the certificate is asked, as before it.
+  const named = vcek !== null || report.cpuid === null ? snpProductOf(wire) : null;
   const have = Object.fromEntries(
     Object.entries(wire.collateral).map(([name, text]) => [name, decode(text)]),
   );
   const found = await completeSnpCollateral(
     {
       service: sources.kds,
-      report: parseSnpReport(given.report),
-      product: vcek === null ? sources.snpProduct : productOf(vcek),
+      report,
+      product: named ?? sources.snpProduct,
       have: vcek === null ? have : { ...have, vcek },
     },
     sources,
@@ -118,10 +120,6 @@ async function withSnp(
   if (vcek !== null) delete found["vcek"];
   const collateral = Object.entries(found).map(([name, part]) => [name, toBase64Url(part)]);
   return { ...wire, collateral: Object.fromEntries(collateral) };
-}
-
-function productOf(vcek: Uint8Array): SnpProduct {
-  return snpProductOfName(parseVcekExtensions(parseCertificate(vcek)).productName);
 }
 
 function decode(text: string): Uint8Array {

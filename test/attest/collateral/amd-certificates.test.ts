@@ -10,6 +10,7 @@ import { AMD_SNP_TRUST } from "../../../src/attest/verify/amd-roots.ts";
 import { parseCertificate } from "../../../src/attest/x509/certificate.ts";
 import { concatBytes, toBase64Url, utf8 } from "../../../src/base/index.ts";
 import { pki } from "../fixture.ts";
+import { milan, wireOf } from "../snp-forms.ts";
 import { pem } from "./pem.ts";
 
 const PRODUCTS = ["Milan", "Genoa", "Turin"] as const;
@@ -48,4 +49,14 @@ test("other Evidence than SNP's, and SNP's without its leaf, gets no authorities
     const wire = { type, evidence: "", collateral: {} };
     assert.equal(withAmdAuthorities(wire), wire);
   }
+});
+
+test("a leaf that the host loaded as PEM gets its product's authorities as one in DER does", () => {
+  const { key } = milan.certificates;
+  const [fromDer, fromPem] = [key, utf8(pem(key))].map((vcek) => {
+    const given = { ...wireOf(milan), collateral: { vcek: toBase64Url(vcek) } };
+    return withAmdAuthorities(given).collateral;
+  });
+  assert.deepEqual(Object.keys(fromPem ?? {}).sort(), ["ark", "ask", "vcek"]);
+  assert.equal(fromPem?.["ask"], fromDer?.["ask"]);
 });

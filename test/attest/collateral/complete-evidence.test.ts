@@ -8,12 +8,14 @@ import type { CollateralSources } from "../../../src/attest/collateral/complete-
 import { parseQuoteCollateralV3 } from "../../../src/attest/collateral/dcap-collateral.ts";
 import { INTEL_PCS } from "../../../src/attest/collateral/intel-pcs.ts";
 import { verifyDcapEvidence } from "../../../src/attest/verify/dcap/verify-dcap.ts";
-import { isPpmlError, toBase64Url } from "../../../src/base/index.ts";
+import { isPpmlError, toBase64Url, utf8 } from "../../../src/base/index.ts";
 import { skipWithout } from "../../shared-data.ts";
 import { dcapIndex, indexPath, vectorBytes, vectorJson } from "../dcap-vectors.ts";
 import { pki, wire } from "../fixture.ts";
+import { formOf, milan, wireOf } from "../snp-forms.ts";
 import { fakeKds, fakePcs } from "./fake-services.ts";
 import { portsOf } from "./http-ports.ts";
+import { pem } from "./pem.ts";
 
 const skip = skipWithout(indexPath);
 
@@ -66,6 +68,37 @@ test("an SNP report gets its chip's certificates and the revocation list", async
   const whole = await completeEvidence(bare, sourcesOf(fakeKds(), null));
   assert.deepEqual(Object.keys(whole.collateral).sort(), ["ark", "ask", "crl", "vcek"]);
   assert.equal(whole.collateral["vcek"], toBase64Url(pki.vcek));
+});
+
+test("a report of version 2 is completed by the product of the leaf that came with it", async () => {
+  for (const [form, names] of [
+    [milan, ["ark", "ask", "crl", "vcek"]],
+    [formOf("Genoa", "vlek"), ["ark", "asvk", "crl", "vlek"]],
+  ] as const) {
+    const { evidence } = wireOf(form, { version: 2, cpuid: null });
+    const leaf = form.certificates.key;
+    for (const bytes of [leaf, utf8(pem(leaf))]) {
+      const sources = sourcesOf(fakeKds(), null);
+      const collateral = { [names[3]]: toBase64Url(bytes) };
+      const whole = await completeEvidence({ type: "snp", evidence, collateral }, sources);
+      assert.deepEqual(Object.keys(whole.collateral).sort(), names);
+      const at = `${AMD_KDS}/${names[3]}/v1/${form.product}`;
+      assert.deepEqual(sources.urls, [`${at}/cert_chain`, `${at}/crl`]);
+    }
+  }
+  const bare = { ...wireOf(milan, { version: 2, cpuid: null }), collateral: {} };
+  await assert.rejects(completeEvidence(bare, sourcesOf(fakeKds(), null)), {
+    code: "attest.invalid",
+    message: /does not tell its product/,
+  });
+});
+
+test("AMD's service is not asked for a chain that came along", async () => {
+  const sources = sourcesOf(fakeKds(), null);
+  const given = wireOf(milan);
+  const whole = await completeEvidence(given, sources);
+  assert.deepEqual(sources.urls, [`${AMD_KDS}/vcek/v1/Milan/crl`]);
+  assert.deepEqual({ ...whole.collateral, crl: "" }, { ...given.collateral, crl: "" });
 });
 
 const azure = indexPath?.replace("index.json", "azure-vtpm/") ?? "";
