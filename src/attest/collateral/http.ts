@@ -33,6 +33,8 @@ export type HttpRequest = {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON with POST; GET where it is left out. */
   readonly json?: unknown;
+  /** A status by which this service too says: later, and how long to wait where it does not say. */
+  readonly later?: { readonly status: number; readonly afterMs: number };
   /** What to do where it is not given, in place of what is said of collateral. */
   readonly advice?: string;
 };
@@ -176,8 +178,11 @@ async function readAnswer(
   if (status !== 200) {
     await response.body?.cancel();
     const why = `it answered ${status}`;
-    if (status !== 408 && status !== 429 && status < 500) return refused(response, why);
-    return { kind: "again", why, status, afterMs: retryAfterMs(headers, ports.now()) };
+    const later = request.later?.status === status ? request.later : null;
+    if (status !== 408 && status !== 429 && status < 500 && later === null)
+      return refused(response, why);
+    const afterMs = retryAfterMs(headers, ports.now()) ?? later?.afterMs ?? null;
+    return { kind: "again", why, status, afterMs };
   }
   const announced = announcedLength(headers);
   if (announced !== null && announced > request.maxBytes) {

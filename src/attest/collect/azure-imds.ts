@@ -1,13 +1,20 @@
 import { z } from "zod";
 import { fromBase64Url, fromUtf8, PpmlError, toBase64Url } from "../../base/index.ts";
-import { requestBytes } from "../collateral/http.ts";
-import type { HttpPorts } from "../collateral/http.ts";
+import { HTTP_LIMITS, requestBytes } from "../collateral/http.ts";
+import type { HttpAnswer, HttpPorts, HttpRequest } from "../collateral/http.ts";
 import { parseAmdHostCertificates } from "../evidence/amd-host-certificates.ts";
 import type { AmdHostCertificates } from "../evidence/amd-host-certificates.ts";
 import { MAX_QUOTE_BYTES } from "./evidence-of.ts";
 
 /** Azure's host, as every VM reaches it; nobody else does. @see learn.microsoft.com/azure/virtual-machines/instance-metadata-service */
 export const AZURE_HOST = "http://169.254.169.254";
+
+/**
+ * By 410 the host says that its service is being updated, for 70 seconds at most: three pauses last so long.
+ * @see learn.microsoft.com/azure/virtual-machines/instance-metadata-service, "Errors and debugging"
+ */
+const UPDATING = { status: 410, afterMs: 23_500 };
+const LIMITS = { ...HTTP_LIMITS, maxPauseMs: 25_000 };
 
 const quoteSchema = z.object({ quote: z.string().max(2 * MAX_QUOTE_BYTES) });
 
@@ -21,11 +28,10 @@ export async function fetchTdQuote(
   options: { readonly host: string; readonly tdReport: Uint8Array },
 ): Promise<Uint8Array> {
   const what = "the TD quote";
-  const answer = await requestBytes(ports, {
+  const answer = await askHost(ports, {
     url: `${options.host}/acc/tdquote`,
     what,
     maxBytes: 3 * MAX_QUOTE_BYTES,
-    headers: { metadata: "true" },
     json: { report: toBase64Url(options.tdReport) },
   });
   return readAnswer(what, () => {
@@ -44,13 +50,17 @@ export async function fetchAzureAmdCertificates(
   options: { readonly host: string },
 ): Promise<AmdHostCertificates> {
   const what = "the chip's certificates";
-  const answer = await requestBytes(ports, {
+  const answer = await askHost(ports, {
     url: `${options.host}/metadata/THIM/amd/certification`,
     what,
     maxBytes: 256 * 1024,
-    headers: { metadata: "true" },
   });
   return readAnswer(what, () => parseAmdHostCertificates(fromUtf8(answer.body)));
+}
+
+function askHost(ports: HttpPorts, request: HttpRequest): Promise<HttpAnswer> {
+  const headers = { metadata: "true" };
+  return requestBytes(ports, { ...request, headers, later: UPDATING }, LIMITS);
 }
 
 function readAnswer<T>(what: string, read: () => T): T {

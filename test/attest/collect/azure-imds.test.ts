@@ -67,3 +67,20 @@ test("the chip's certificates come from THIM in DER, leaf to root", async () => 
     fetchFailed(/something else than the chip's certificates/),
   );
 });
+
+test("a host whose service is being updated is asked again until that is over", async () => {
+  let asked = 0;
+  const app = new Hono().post("/acc/tdquote", (c) => {
+    asked += 1;
+    return asked < 4 ? c.body(null, 410) : c.json({ quote: "BAAC" });
+  });
+  const ports = portsOf(app);
+  const quote = await fetchTdQuote(ports, { host: AZURE_HOST, tdReport: new Uint8Array(1024) });
+  assert.deepEqual(quote, Uint8Array.of(4, 0, 2));
+  assert.ok(ports.pauses.reduce((sum, ms) => sum + ms, 0) >= 70_000, String(ports.pauses));
+  const gone = portsOf(new Hono().post("/acc/tdquote", (c) => c.body(null, 410)));
+  await assert.rejects(
+    fetchTdQuote(gone, { host: AZURE_HOST, tdReport: new Uint8Array(1024) }),
+    fetchFailed(/it answered 410 \(asked 4 times\)/),
+  );
+});
