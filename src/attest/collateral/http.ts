@@ -122,7 +122,9 @@ const CERTIFICATE_ERROR =
 
 function connectionFailed(cause: unknown): Outcome {
   const inner: unknown = cause instanceof Error ? cause.cause : null;
-  const code = inner instanceof Error && "code" in inner ? String(inner.code) : null;
+  // llhttp's errors have the member without a value.
+  const found = inner instanceof Error && "code" in inner ? inner.code : null;
+  const code = typeof found === "string" ? found : null;
   if (code !== null && CERTIFICATE_ERROR.test(code)) {
     const why = `its TLS certificate is of no authority that is known here, or not its own (${code})`;
     return { kind: "refused", why, status: null, cause };

@@ -194,6 +194,8 @@ test("over a real connection: answers, a cut connection and a redirect are told 
       setTimeout(() => response.destroy(), 10);
     } else if (request.url === "/away")
       response.writeHead(301, { location: "http://localhost:1/" }).end();
+    else if (request.url === "/folded")
+      response.socket?.end("HTTP/1.1 200 OK\r\nx: a\r\n b\r\ncontent-length: 2\r\n\r\nok");
     else if (request.url === "/post") request.pipe(response);
     else response.end("fine");
   }).listen(0, "127.0.0.1");
@@ -210,6 +212,7 @@ test("over a real connection: answers, a cut connection and a redirect are told 
     assert.deepEqual((await ask("/")).body, utf8("fine"));
     assert.deepEqual((await ask("/post", { a: 1 })).body, utf8('{"a":1}'));
     await assert.rejects(ask("/cut"), failed(/connection failed or was cut|was cut/, null, 2));
+    await assert.rejects(ask("/folded"), failed(/failed or was cut \(asked 2 times\)/, null, 2));
     await assert.rejects(ask("/away"), failed(/redirects to another host/, 301, 1));
   } finally {
     server.close();
