@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import type { Stats } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -36,6 +36,8 @@ export type CollateralCache = {
   readonly put: (key: string, fetched: FetchedCollateral) => Promise<void>;
 };
 
+/** A file that is written has its name without a dot long before. */
+const LEFT_OVER_MS = 3_600_000;
 const MAX_ENTRY_BYTES = 16 * 1024 * 1024;
 
 const entrySchema = z.strictObject({
@@ -72,6 +74,7 @@ export function openCollateralCache(options: {
         await mkdir(directory, { recursive: true, mode: 0o700 });
         await writeSynced(temporary, encodeEntry(key, fetched));
         await rename(temporary, pathOf(key));
+        await removeLeftOver(directory, now() - LEFT_OVER_MS);
       } catch (cause) {
         // What failed first is what the caller has to know.
         await rm(temporary, { force: true }).catch(() => undefined);
@@ -147,6 +150,17 @@ async function readOwn(file: FileHandle): Promise<Uint8Array | null> {
 function isOwnFile(stats: Stats): boolean {
   const isOurs = stats.uid === process.geteuid?.() && (stats.mode & 0o022) === 0;
   return stats.isFile() && stats.nlink <= 1 && isOurs;
+}
+
+/** Removes what processes that were killed while they wrote left before `endMs`. */
+async function removeLeftOver(directory: string, endMs: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!/^\.[0-9a-f]{24}$/.test(name)) continue;
+    const path = join(directory, name);
+    // Another process may be removing it as well.
+    const stats = await stat(path).catch(() => null);
+    if (stats !== null && stats.mtimeMs < endMs) await rm(path, { force: true });
+  }
 }
 
 async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {

@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -162,6 +163,26 @@ test("many writers and readers at once meet whole entries only", async () => {
     }),
   );
   assert.equal(readdirSync(at.path).length, 1);
+});
+
+test("what a process left that was killed while it wrote is removed an hour later, and nothing else", async () => {
+  using at = folder();
+  const cache = openCollateralCache({ directory: at.path, now: () => NOW_MS });
+  await cache.put("https://a/", ENTRY);
+  const [entry = ""] = readdirSync(at.path);
+  const [old, fresh, other] = [`.${"0a".repeat(12)}`, `.${"0b".repeat(12)}`, ".keep"];
+  for (const name of [old, fresh, other]) writeFileSync(join(at.path, name), "half");
+  for (const name of [old, other, entry]) {
+    const seconds = (NOW_MS - 3_600_001) / 1000;
+    utimesSync(join(at.path, name), seconds, seconds);
+  }
+  const young = (NOW_MS - 3_599_000) / 1000;
+  utimesSync(join(at.path, fresh), young, young);
+  await cache.put("https://b/", ENTRY);
+  const kept = readdirSync(at.path).sort();
+  assert.equal(kept.length, 4);
+  for (const name of [fresh, other, entry]) assert.ok(kept.includes(name));
+  assert.deepEqual(await cache.get("https://a/"), ENTRY);
 });
 
 test("what is cached is not fetched again until it expires; stale collateral is never given", async () => {
