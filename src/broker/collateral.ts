@@ -117,8 +117,9 @@ async function readFiles(paths: readonly string[]): Promise<CollateralFiles> {
   return { snp: snp[0] ?? {}, dcap: dcap[0] ?? {} };
 }
 
+/** DCAP's parts come all together; of AMD's any one may lie alone, such as the revocation list. */
 function isSnp(collateral: Collateral): boolean {
-  return "ark" in collateral || "vcek" in collateral;
+  return !("tcbInfo" in collateral);
 }
 
 /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -46,6 +46,25 @@ describe("a broker's collateral", () => {
     const none = await completeFrom({ kind: "files", paths: [place] });
     const brought = { ...empty("snp"), collateral: { crl: "b2xk" } };
     assert.equal((await none(brought)).collateral["crl"], "b2xk", "where the operator set none");
+  });
+
+  test("files: a folder of one AMD file is AMD's, so that a revocation list alone is looked at", async () => {
+    const place = mkdtempSync(join(tmpdir(), "ppml-collateral-"));
+    after(() => rmSync(place, { recursive: true, force: true }));
+    for (const name of ["crl", "ask", "asvk", "vlek", "uvm"]) {
+      const one = join(place, name);
+      mkdirSync(one);
+      writeFileSync(join(one, `${name}.der`), Uint8Array.of(1, 2, 3));
+      const complete = await completeFrom({ kind: "files", paths: [one] });
+      // A leaf is looked at for its authorities, and this one is none.
+      if (name !== "vlek")
+        assert.deepEqual((await complete(empty("snp"))).collateral, { [name]: "AQID" });
+      assert.deepEqual((await complete(empty("tdx"))).collateral, {});
+    }
+    const paths = [join(place, "crl"), join(place, "ask")];
+    await assert.rejects(completeFrom({ kind: "files", paths }), (error) =>
+      isPpmlError(error, "config.invalid"),
+    );
   });
 
   test("files: changed ones are read again, and nothing is judged by them while they cannot be read", async () => {
