@@ -15,6 +15,7 @@ const BASELINE: readonly (readonly [claim: string, good: (value: ClaimValue) => 
   ["debug", (value) => value === false],
   ["profiling", (value) => value === false],
   ["migratable", (value) => value === false],
+  ["migrationAllowed", (value) => value === false],
   ["septVeDisable", (value) => value === true],
   ["mrServiceTd", (value) => typeof value === "string" && /^0*$/.test(value)],
 ];

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { fromBase64Url, fromHex, PpmlError } from "../../base/index.ts";
 import { parseWith } from "../../format/schema.ts";
+import { parseTdAttributes } from "../evidence/td-attributes.ts";
 import type {
   JsonObject,
   MaaAzureVm,
@@ -131,6 +132,10 @@ const tdxSchema = z
   .refine(
     (claims) => ((claims.tdx_td_attributes[0] ?? 0) & 1) === Number(claims.tdx_td_attributes_debug),
     "tdx_td_attributes and tdx_td_attributes_debug disagree",
+  )
+  .refine(
+    (claims) => parseTdAttributes(claims.tdx_td_attributes).reserved === 0n,
+    "tdx_td_attributes has a bit that is reserved: start the TD without it",
   )
   .transform((claims): MaaTdx => ({
     attestationType: "tdxvm",

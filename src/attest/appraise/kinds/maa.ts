@@ -174,7 +174,8 @@ export function maaTdValues(evidence: MaaEvidence, tee: MaaTdx): ClaimValues<TdP
     mrOwner: toHex(tee.mrOwner),
     mrOwnerConfig: toHex(tee.mrOwnerConfig),
     mrSeam: toHex(tee.mrSeam),
-    debug: tee.debuggable || attributes.debug,
+    // Bits 7:0 all put a TD under debug; what a quote says in two claims a token says in one.
+    debug: tee.debuggable || attributes.debug || attributes.profiling,
     septVeDisable: attributes.septVeDisable,
     migratable: attributes.migratable,
     tcbStatus: tee.tcbStatus,

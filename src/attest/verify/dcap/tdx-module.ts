@@ -1,5 +1,6 @@
 import { equalPublicBytes, PpmlError, toHex } from "../../../base/index.ts";
 import type { TcbInfo, TdxModule, TdxModuleIdentity } from "../../collateral/tcb-info.ts";
+import { parseTdAttributes } from "../../evidence/td-attributes.ts";
 import type { TdReport } from "../../evidence/td-report.ts";
 import type { PckPlatform } from "../../x509/sgx-extension.ts";
 import { converge, mergeAdvisories } from "./converge.ts";
@@ -30,6 +31,21 @@ export function checkTdxModule(info: TcbInfo, report: TdReport): void {
         `expected SEAMATTRIBUTES ${toHex(attributes)} under the mask ${toHex(attributesMask)}, got ${toHex(report.seamAttributes)}`,
       );
   });
+}
+
+/**
+ * Refuses a TD in whose ATTRIBUTES a bit is set that has no meaning yet: what it opens to the host no
+ * claim of a policy could name.
+ * @throws attest.not_verified
+ * @see Intel TDX Module ABI Specification 348551-008US, table 3.23: "Reserved, must be 0"
+ */
+export function checkTdAttributes({ tdAttributes }: Pick<TdReport, "tdAttributes">): void {
+  const { reserved } = parseTdAttributes(tdAttributes);
+  if (reserved === 0n) return;
+  throw new PpmlError(
+    "attest.not_verified",
+    `expected zero in the reserved bits of the TD's ATTRIBUTES, got 0x${reserved.toString(16)}: start the TD without them`,
+  );
 }
 
 /**

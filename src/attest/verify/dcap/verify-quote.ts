@@ -19,7 +19,7 @@ import type { VerifiedPck } from "./pck-chain.ts";
 import { verifyQe, verifyQuoteSignature } from "./qe-report.ts";
 import { adviseRelaunch } from "./relaunch.ts";
 import { findTcbLevel, requireTcbInfoOf } from "./tcb-level.ts";
-import { checkTdxModule, evaluateTdxTcb } from "./tdx-module.ts";
+import { checkTdAttributes, checkTdxModule, evaluateTdxTcb } from "./tdx-module.ts";
 import { intersect } from "./verification.ts";
 import type { DcapVerification, TcbFinding } from "./verification.ts";
 import { statementValidity, verifyCollateral } from "./verify-collateral.ts";
@@ -116,6 +116,7 @@ function evaluateTcb(
   }
   const { teeTcbSvn, td15 } = quote.body;
   const launch = evaluateTdxTcb(tcbInfo, { platform, teeTcbSvn });
+  checkTdAttributes(quote.body);
   checkTdxModule(tcbInfo, quote.body);
   const status = requireNotRevoked(converge(launch.status, qe));
   if (td15 === null) return { status, platform: launch, currentPlatform: null };
