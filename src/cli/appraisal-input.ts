@@ -6,49 +6,77 @@ import { PpmlError, readBoundedFile } from "../base/index.ts";
 import { encodeJcs, parseJson } from "../format/jcs.ts";
 import { parseWith } from "../format/schema.ts";
 import { parsePolicyFile } from "../release/index.ts";
+import type { PolicyFile, SkrPolicy } from "../release/index.ts";
 import { loadProject } from "./config/load.ts";
 import type { CliContext } from "./context.ts";
 import { loadPolicyFile, MAX_POLICY_BYTES } from "./policy-file.ts";
 
 const MAX_RUNTIME_DATA_BYTES = 1024 * 1024;
 
+/** What a policy asks of Evidence, and of what the Evidence claims. */
+export type EvidenceRules = {
+  readonly appraisal: AppraisalPolicy;
+  /** Null where only an appraisal was given. */
+  readonly release: SkrPolicy | null;
+  /** Null where no jobs are approved, or only an appraisal was given. */
+  readonly codeDigests: NonNullable<PolicyFile["jobs"]>["codeDigests"] | null;
+};
+
+type Named = { readonly policy: string; readonly project: string | undefined };
+
 /**
  * The appraisal policy that an argument names: the file of a whole policy or of its `appraisal` alone,
  * or a policy of ppml.yaml by its name.
  * @throws release.policy
  */
-export async function loadAppraisal(
+export async function loadAppraisal(context: CliContext, options: Named): Promise<AppraisalPolicy> {
+  return (await loadEvidenceRules(context, options)).appraisal;
+}
+
+/**
+ * All that the policy asks which an argument names, as for `loadAppraisal`.
+ * @throws release.policy
+ */
+export async function loadEvidenceRules(
   context: CliContext,
-  options: { readonly policy: string; readonly project: string | undefined },
-): Promise<AppraisalPolicy> {
+  options: Named,
+): Promise<EvidenceRules> {
   const path = resolve(context.cwd, options.policy);
   // A link that leads nowhere is a file that cannot be read, not a name of ppml.yaml.
   const isFile = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-  const file = isFile
+  const rules = isFile
     ? await fromFile(path)
-    : (
+    : rulesOf(
         await loadPolicyFile(
           await loadProject({ cwd: context.cwd, folder: options.project }),
           options.policy,
-        )
-      ).appraisal;
-  if (file !== null) return file;
+        ),
+      );
+  if (rules !== null) return rules;
   throw new PpmlError(
     "release.policy",
     `the policy ${options.policy} judges no Evidence: it is for opening by its owner only`,
   );
 }
 
-async function fromFile(path: string): Promise<AppraisalPolicy | null> {
+async function fromFile(path: string): Promise<EvidenceRules | null> {
   const bytes = await readBoundedFile(path, {
     what: `the policy ${path}`,
     maxBytes: MAX_POLICY_BYTES,
     code: "release.policy",
   });
   const value = parseJson(bytes, path);
-  if (typeof value === "object" && value !== null && "tee" in value)
-    return parseWith(appraisalPolicySchema, value, { what: path, code: "release.policy" });
-  return parsePolicyFile(value).appraisal;
+  if (typeof value === "object" && value !== null && "tee" in value) {
+    const what = { what: path, code: "release.policy" } as const;
+    const appraisal = parseWith(appraisalPolicySchema, value, what);
+    return { appraisal, release: null, codeDigests: null };
+  }
+  return rulesOf(parsePolicyFile(value));
+}
+
+function rulesOf({ appraisal, release, jobs }: PolicyFile): EvidenceRules | null {
+  if (appraisal === null) return null;
+  return { appraisal, release, codeDigests: jobs?.codeDigests ?? null };
 }
 
 /** Runtime data from a file, as the bytes that Evidence binds. @throws attest.invalid */

@@ -13,6 +13,7 @@ import {
   serviceUrl,
   systemHttp,
   verifyEvidence,
+  verifySimulatedDcapEvidence,
   verifySimulatedEvidence,
   withAmdAuthorities,
 } from "../attest/index.ts";
@@ -180,7 +181,10 @@ export async function verifyInput(
   const project = await loadProject({ cwd: context.cwd, folder: flags.project });
   const simulationRoot = simulationRootOf(await projectRoots(project));
   if (simulationRoot === null) return await verifyEvidence(wire, hardware);
-  return verifySimulatedEvidence(wire, { simulationRoot, nowMs });
+  // As a simulation's broker does.
+  return wire.type === "sim-sgx" || wire.type === "sim-tdx"
+    ? verifySimulatedDcapEvidence(wire, { simulationRoot, nowMs })
+    : verifySimulatedEvidence(wire, { simulationRoot, nowMs });
 }
 
 /**

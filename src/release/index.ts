@@ -1,3 +1,4 @@
+export { checkAttestation, checkNamesPod } from "./check-attestation.ts";
 export { codeDigestsOf } from "./check-job.ts";
 export { checkPolicy, type PolicyFinding } from "./check-policy.ts";
 export {
