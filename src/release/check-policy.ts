@@ -1,7 +1,9 @@
-import type { AppraisalPolicy } from "../attest/appraise/policy.ts";
+import { unprotectedClaims } from "../attest/appraise/baseline.ts";
 import { namesNode } from "../attest/appraise/policy.ts";
 import { isSharedProvider } from "../attest/verify/maa-providers.ts";
+import { jwkThumbprint } from "../format/jwk.ts";
 import type { Mode } from "../format/kek.ts";
+import { openIdentity } from "./open-identity.ts";
 import { issuerOf } from "./policy.ts";
 import type { PolicyFile } from "./policy.ts";
 import { DEPRECATED_CLAIMS } from "./skr/emit-skr.ts";
@@ -55,6 +57,7 @@ function checkWhole(policy: PolicyFile, say: Say): void {
       );
   requireUnique(policy.grants, "grants", say);
   requireUnique(policy.resources, "resources", say);
+  requireUnique(thumbprintsOf(policy.ownerOpen), "ownerOpen", say);
   if (policy.resources.length === 0) return;
   if (policy.jobs !== null || policy.ownerOpen.length > 0)
     say(
@@ -87,12 +90,19 @@ function checkAppraisal(
       "appraisal.debug",
       "a TEE that can be debugged keeps nothing secret from its host: demand false",
     );
+  if (mode === "production")
+    for (const claim of unprotectedClaims(appraisal))
+      say(
+        "warning",
+        `appraisal.${claim}`,
+        "a TEE is accepted that its host may profile, move or interrupt at will, which is refused where there is no policy: demand what keeps the host out, or know why not",
+      );
   const open = openIdentity(appraisal);
   if (mode === "production" && open !== null)
     say(
       "error",
       `appraisal.${open[0]}`,
-      `production needs the workload's identity, and "any" names none: give a rule for ${open.join(" or ")}`,
+      `production needs the workload's identity, and neither "any" nor zeros, which a register has that nobody wrote, names one: give ${open.length === 1 ? "" : "one of "}${open.join(", ")} a rule whose values are the workload's`,
     );
   if ("policyHash" in appraisal && appraisal.policyHash === "any") {
     const issuers =
@@ -104,19 +114,6 @@ function checkAppraisal(
         `${issuer} is not one of Azure's shared providers: its owner can change its policy, so pin the policy's hash`,
       );
   }
-}
-
-/** The claims of which at least one tells the workload, where the policy leaves all of them open. */
-function openIdentity(appraisal: AppraisalPolicy): readonly string[] | null {
-  const { tee } = appraisal;
-  // The utility VM's or firmware's measurement is the same for every customer.
-  if (tee === "snp" || tee === "maa-sevsnpvm")
-    return appraisal.hostData === "any" ? ["hostData"] : null;
-  // The other policies' own schemas demand it, or their Evidence is a node's.
-  if (tee !== "tdx" && tee !== "maa-tdxvm") return null;
-  const { rtmr1, rtmr2, rtmr3, mrConfigId } = appraisal;
-  const isOpen = [rtmr1, rtmr2, rtmr3, mrConfigId].every((rule) => rule === "any");
-  return isOpen ? ["rtmr1", "rtmr2", "rtmr3", "mrConfigId"] : null;
 }
 
 function checkRelease(release: SkrPolicy, mode: Mode, say: Say): void {
@@ -174,6 +171,13 @@ function checkJobs(jobs: NonNullable<PolicyFile["jobs"]>, say: Say): void {
   };
   for (const [name, length] of Object.entries(lists))
     if (length === 0) say("warning", `jobs.${name}`, "the list is empty, so no job is approved");
+  requireUnique(thumbprintsOf(jobs.signers), "jobs.signers", say);
+  requireUnique(jobs.purposes, "jobs.purposes", say);
+  requireUnique(jobs.outputKeks, "jobs.outputKeks", say);
+}
+
+function thumbprintsOf(keys: PolicyFile["ownerOpen"]): string[] {
+  return keys.map((key) => (typeof key === "string" ? key : jwkThumbprint(key)));
 }
 
 function requireUnique(values: readonly string[], path: string, say: Say): void {

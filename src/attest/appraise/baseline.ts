@@ -1,7 +1,9 @@
 import type { Evidence } from "../evidence/evidence.ts";
 import { valuesOf } from "./claims-of.ts";
+import { listRules } from "./policy.ts";
+import type { AppraisalPolicy } from "./policy.ts";
 import { remedyOf } from "./remedies.ts";
-import type { ClaimValue } from "./rules.ts";
+import type { ClaimValue, Rule } from "./rules.ts";
 
 /** A claim by which the TEE does not keep its host out, whatever else is true of it. */
 export type BaselineRefusal = {
@@ -33,4 +35,20 @@ export function baselineRefusal(evidence: Evidence): BaselineRefusal | null {
     return { claim, actual: value, remedy: remedyOf(claim) };
   }
   return null;
+}
+
+/** The claims of the baseline, but for `debug`, of which a policy accepts a value that falls below it. */
+export function unprotectedClaims(policy: AppraisalPolicy): string[] {
+  const rules = new Map(listRules(policy));
+  return BASELINE.flatMap(([claim, isGood]) => {
+    const rule = rules.get(claim);
+    return claim === "debug" || rule === undefined || demands(rule, isGood) ? [] : [claim];
+  });
+}
+
+function demands(rule: Rule, isGood: (value: ClaimValue) => boolean): boolean {
+  // The values of a reference set were taken from a TEE that somebody looked at.
+  if (rule === "reference") return true;
+  if (rule === "any" || "atLeast" in rule || "only" in rule) return false;
+  return "equals" in rule ? isGood(rule.equals) : rule.oneOf.every(isGood);
 }

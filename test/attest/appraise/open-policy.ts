@@ -64,6 +64,6 @@ export const IDENTITY: Readonly<Record<string, object>> = {
 export function parsedPolicy(tee: string, changes: object = {}): AppraisalPolicy {
   const base = openPolicy(tee, IDENTITY[tee]);
   const pcrs = base["pcrs"] as object | undefined;
-  const named = pcrs === undefined ? {} : { pcrs: { ...pcrs, "11": { equals: "00".repeat(32) } } };
+  const named = pcrs === undefined ? {} : { pcrs: { ...pcrs, "11": { equals: "11".repeat(32) } } };
   return appraisalPolicySchema.parse({ ...base, ...named, ...changes });
 }

@@ -19,6 +19,7 @@ import {
 } from "../rules.ts";
 import type { ClaimValues } from "../rules.ts";
 import { namesEnclave, NO_ENCLAVE_NAMED } from "./sgx.ts";
+import { vmplSchema } from "./snp.ts";
 import { tdRegisterShape } from "./tdx.ts";
 
 const textOrAny = z.union([textRuleSchema, anySchema]);
@@ -40,7 +41,7 @@ const snpShape = {
   idKeyDigest: bytesSchema(48),
   authorKeyDigest: bytesSchema(48),
   guestSvn: numberSchema,
-  vmpl: numberSchema,
+  vmpl: vmplSchema,
   debug: flagSchema,
   migrationAllowed: flagSchema,
   smtAllowed: flagSchema,

@@ -19,7 +19,7 @@ import type { ClaimValues } from "../rules.ts";
 const textOrAny = z.union([textRuleSchema, anySchema]);
 
 /** VMPL: 0 is the most privileged, so that a minimum would say the wrong thing. */
-const vmplSchema = z.union([
+export const vmplSchema = z.union([
   z.strictObject({ equals: z.int().min(0).max(3) }),
   z.strictObject({ oneOf: z.array(z.int().min(0).max(3)).min(1).max(4) }),
   anySchema,

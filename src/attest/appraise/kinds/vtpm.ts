@@ -46,7 +46,7 @@ const vtpmShape = {
 };
 
 /** PCRs that name a boot loader, a kernel or its command line: one of them tells a VM's workload. */
-const WORKLOAD_PCRS = ["4", "8", "9", "11", "12"] as const;
+export const WORKLOAD_PCRS = ["4", "8", "9", "11", "12"] as const;
 
 /** Policy for Azure confidential VMs on SEV-SNP, by their vTPM. */
 export const azSnpVtpmPolicySchema = z
