@@ -6,9 +6,15 @@ export function toTimestamp(timeMs: number): string {
   return `${new Date(timeMs).toISOString().slice(0, 19)}Z`;
 }
 
-/** Milliseconds since 1970 of an RFC 3339 UTC time as `toTimestamp` writes it; NaN for other text. */
+/**
+ * Milliseconds since 1970 of an RFC 3339 UTC time as `toTimestamp` writes it; NaN for other text and
+ * for a time that does not exist.
+ */
 export function fromTimestamp(text: string): number {
-  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text)) return Number.NaN;
+  const timeMs = Date.parse(text);
+  // Date.parse takes the 31st of February for the 3rd of March, and 24:00 for the next day's midnight.
+  return Number.isNaN(timeMs) || toTimestamp(timeMs) !== text ? Number.NaN : timeMs;
 }
 
 /** A date and time of day in UTC; month and day from 1 on, the year of four digits. */

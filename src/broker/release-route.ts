@@ -75,6 +75,7 @@ export async function releaseToJob(state: BrokerState, request: ReleaseRequest):
       evidence: verified,
       policy: rules.appraisal,
       reportData: expectedBinding(verified.evidence, encodeJcs(runtimeData)),
+      nowMs,
     });
     const signedJob = verifyJob(envelope, policy.payload);
     return release({

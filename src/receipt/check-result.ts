@@ -159,7 +159,7 @@ function checkAppraisal(
   if (policy === null) return list.skip("appraisal", "no reference values were given");
   list.run("appraisal", () => {
     const reportData = bindingOf(evidence.evidence, predicate.runtimeData);
-    const { data } = appraise({ evidence, policy, reportData });
+    const { data } = appraise({ evidence, policy, reportData, nowMs: evidence.verifiedAt });
     if (data.accepted) return { value: null, detail: `${data.outcomes.length} claims as expected` };
     const failed = data.outcomes.filter(({ outcome }) => outcome !== "met");
     const reasons = failed

@@ -36,8 +36,8 @@ export function checkAttestation(options: {
   );
   if (!result.data.accepted || failed.length > 0) {
     const reasons = failed.map(
-      ({ claim, expected, actual, remedy }) =>
-        `${claim} is ${String(actual)}, the policy wants ${String(expected)}. ${remedy ?? ""}`,
+      ({ claim, outcome, expected, actual, remedy }) =>
+        `${claim} is ${outcome === "missing" ? "missing" : String(actual)}, the policy wants ${String(expected)}. ${remedy ?? ""}`,
     );
     throw new PpmlError(
       "release.denied",

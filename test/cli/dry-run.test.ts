@@ -95,7 +95,12 @@ async function brokerRefuses(
   const { appraisal, release } = policy;
   assert.ok(appraisal !== null && release !== null);
   const bound = boundData(verified.evidence);
-  const result = appraise({ evidence: verified, policy: appraisal, reportData: bound });
+  const result = appraise({
+    evidence: verified,
+    policy: appraisal,
+    reportData: bound,
+    nowMs: NOW_MS,
+  });
   try {
     const rules = { appraisal, release };
     checkAttestation({ result, runtimeData: null, rules, mode: "simulation" });

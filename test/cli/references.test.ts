@@ -126,7 +126,8 @@ test("a label that is there, or is not, and a claim without a value are refused"
     "launcher 2",
     "reportedTcb=1",
   );
-  await refused(/expected a time/, "expire", FILE, LABEL, "--at", "soon");
+  for (const time of ["soon", "2027-02-31", "2027-02-30T12:00:00Z", "2027-01-31T24:00:00Z"])
+    await refused(/expected a time/, "expire", FILE, LABEL, "--at", time);
 });
 
 test("T148: reference values that another key signed, or that were edited, are refused", async () => {

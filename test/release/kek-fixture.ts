@@ -53,5 +53,8 @@ export function attested(
   const wire = platform.attest({ measurement: fromHex(measurement), reportData });
   const evidence = verifySimulatedEvidence(wire, { simulationRoot: platform.root, nowMs: NOW_MS });
   const appraisal = simulationPolicy([measurement]);
-  return { result: appraise({ evidence, policy: appraisal, reportData }), appraisal };
+  return {
+    result: appraise({ evidence, policy: appraisal, reportData, nowMs: evidence.verifiedAt }),
+    appraisal,
+  };
 }

@@ -23,22 +23,22 @@ export type AttestationResult = {
 /**
  * Compares verified Evidence with a policy and with the bytes that the relying party expects it to
  * bind (`expectedBinding` of its own runtime data). Accepted only if every claim is met or the policy
- * says "any" for it. Reference sets expire by the time that the Evidence was verified for.
+ * says "any" for it. Reference sets expire by `nowMs` (milliseconds since 1970): a guest that attested
+ * before gets nothing for a set that is over by now. A past attestation is judged for its own time.
  */
 export function appraise(options: {
   readonly evidence: Verified<Evidence>;
   readonly policy: AppraisalPolicy;
   readonly reportData: Uint8Array;
+  readonly nowMs: number;
 }): AttestationResult {
-  const { evidence: verified, policy, reportData } = options;
+  const { evidence: verified, policy, reportData, nowMs } = options;
   const { evidence } = verified;
   const claims = claimsOf(policy, evidence);
   const outcomes = [
     checkClaim({ claim: "tee", rule: { equals: policy.tee }, actual: kindOf(evidence) }),
     reportDataOutcome(boundData(evidence), reportData),
-    ...(claims === null
-      ? []
-      : checkClaims({ claims, references: policy.references, nowMs: verified.verifiedAt })),
+    ...(claims === null ? [] : checkClaims({ claims, references: policy.references, nowMs })),
   ];
   return Object.freeze({
     data: {

@@ -65,6 +65,7 @@ export function reportOn(options: {
     evidence: verified,
     policy,
     reportData: runtimeData === null ? bound : expectedBinding(evidence, runtimeData),
+    nowMs: verified.verifiedAt,
   });
   const appraisal = runtimeData === null ? withoutBinding(data) : data;
   return { ...facts, verified: true, refusal: refusalOf(appraisal), appraisal };
@@ -109,7 +110,10 @@ function refusalOf(data: AttestationResultData): EvidenceReport["refusal"] {
   return {
     code: "release.denied",
     message: `the policy does not accept this Evidence: ${failed
-      .map(({ claim, expected, actual }) => `${claim} is ${actual}, expected ${expected}`)
+      .map(
+        ({ claim, outcome, expected, actual }) =>
+          `${claim} is ${outcome === "missing" ? "missing" : actual}, expected ${expected}`,
+      )
       .join("; ")}`,
     // Claims of one reference set have one remedy.
     remedy: [...new Set(failed.map(({ remedy }) => remedy ?? ""))].join(" "),

@@ -135,7 +135,7 @@ function requireAcceptance(state: BrokerState, options: Accepted): void {
   for (const policy of policiesOfResources(state.db, null)) {
     const { appraisal, release } = policy.payload;
     if (appraisal === null || release === null) continue;
-    const result = appraise({ evidence, policy: appraisal, reportData });
+    const result = appraise({ evidence, policy: appraisal, reportData, nowMs: state.clock() });
     const refusal = refusalOf(() => {
       checkAttestation({ result, runtimeData, rules: { appraisal, release }, mode });
     });

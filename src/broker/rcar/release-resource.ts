@@ -1,6 +1,7 @@
 import { isPpmlError, PpmlError, sha256, toHex, utf8 } from "../../base/index.ts";
 import type { Secret } from "../../base/index.ts";
 import { appraise } from "../../attest/appraise/appraise.ts";
+import type { AppraisalPolicy } from "../../attest/appraise/policy.ts";
 import { decryptResource } from "../../format/resource-cipher.ts";
 import type { Resource } from "../../format/resource.ts";
 import type { VerifiedObject } from "../../format/signed-object.ts";
@@ -9,7 +10,6 @@ import { requireResourceRules } from "../../release/check-resource.ts";
 import { release } from "../../release/decide.ts";
 import type { ResourceDecision } from "../../release/decide.ts";
 import { boundByGuest, guestKeyId } from "../../release/guest-binding.ts";
-import type { Policy } from "../../release/policy.ts";
 import type { BrokerState } from "../broker-state.ts";
 import { isInForce, policiesOfResources } from "../policies.ts";
 import { findResource, isInPlace } from "../resources.ts";
@@ -83,7 +83,9 @@ function decideResource(
   const refusals: PpmlError[] = [];
   let last = asked;
   for (const policy of policiesOfResources(state.db, path)) {
-    const result = appraiseGuest(guest, policy.payload, path);
+    const nowMs = state.clock();
+    const rules = requireResourceRules(policy.payload, path);
+    const result = appraiseGuest(guest, { policy: rules.appraisal, nowMs });
     const { binding } = guest;
     let decision: ResourceDecision | null = null;
     const refusal = refusalOf(() => {
@@ -91,7 +93,7 @@ function decideResource(
         by: { kind: "resource", result, binding, resource },
         policy,
         mode: state.db.identity.mode,
-        nowMs: state.clock(),
+        nowMs,
       });
     });
     last = { ...asked, policy, result };
@@ -105,15 +107,13 @@ function decideResource(
   return { decision: joinRefusals(refusals, nobody), last };
 }
 
-/** The policy may be another one than at the time of the Evidence: its appraisal is made anew. */
+/** The policy, and what it accepts by now, may be others than at the time of the Evidence: it is judged anew. */
 function appraiseGuest(
   { evidence, binding }: AttestedGuest,
-  policy: Policy,
-  path: string,
+  by: { readonly policy: AppraisalPolicy; readonly nowMs: number },
 ): ReturnType<typeof appraise> {
-  const { appraisal } = requireResourceRules(policy, path);
   const reportData = boundByGuest(evidence.evidence, binding);
-  return appraise({ evidence, policy: appraisal, reportData });
+  return appraise({ evidence, reportData, ...by });
 }
 
 /** The content lives no longer than it takes to make the answer of it. */

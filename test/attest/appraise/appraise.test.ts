@@ -16,7 +16,12 @@ const verified = (changes: Partial<SnpReport> = {}) =>
   verifySimulatedEvidence(signedWire(changes), { simulationRoot: pki.ark, nowMs: NOW_MS });
 
 const judge = (policy: Partial<SimSnpPolicy> = {}, changes: Partial<SnpReport> = {}) =>
-  appraise({ evidence: verified(changes), policy: { ...good, ...policy }, reportData }).data;
+  appraise({
+    evidence: verified(changes),
+    policy: { ...good, ...policy },
+    reportData,
+    nowMs: NOW_MS,
+  }).data;
 
 const refusedClaims = (data: ReturnType<typeof judge>): string[] =>
   data.outcomes.filter(({ outcome }) => outcome === "not-met").map(({ claim }) => claim);
@@ -59,6 +64,7 @@ test("a good report replayed for other report data is refused", () => {
     evidence: verified(),
     policy: good,
     reportData: new Uint8Array(64).fill(0xb3),
+    nowMs: NOW_MS,
   }).data;
   assert.equal(data.accepted, false);
   assert.deepEqual(refusedClaims(data), ["reportData"]);
@@ -66,6 +72,7 @@ test("a good report replayed for other report data is refused", () => {
     evidence: verified(),
     policy: good,
     reportData: reportData.slice(0, 48),
+    nowMs: NOW_MS,
   });
   assert.equal(short.data.accepted, false, "a prefix binds nothing");
 });

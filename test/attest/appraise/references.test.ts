@@ -37,7 +37,7 @@ function judge(references: readonly ReferenceSet[], hostData = HOST_A) {
     hostData: "reference",
     references,
   });
-  const { data } = appraise({ evidence, policy, reportData });
+  const { data } = appraise({ evidence, policy, reportData, nowMs: NOW_MS });
   const refused = data.outcomes.filter(({ outcome }) => outcome !== "met");
   return {
     accepted: data.accepted,
@@ -75,7 +75,12 @@ describe("reference sets", () => {
     const { accepted, remedies } = judge([set({ expiresAt: toTimestamp(NOW_MS - 1000) })]);
     assert.equal(accepted, false);
     assert.match(remedies[0] ?? "", /"image 1" expired/);
-    assert.equal(judge([set({ expiresAt: "2026-99-99T00:00:00Z" })]).accepted, false);
+    for (const expiresAt of [
+      "2026-99-99T00:00:00Z",
+      "2026-11-31T00:00:00Z",
+      "2027-02-29T12:00:00Z",
+    ])
+      assert.equal(judge([set({ expiresAt })]).accepted, false, "a time that does not exist");
   });
 
   test("an accepted set wins over a staged one with the same values", () => {

@@ -19,7 +19,12 @@ const crl = issueCrl({
 function outcomeOf(wire: WireEvidence, rule: unknown): string | undefined {
   const evidence = verifyForm(milan, wire);
   const policy = parsedPolicy("snp", { revocationChecked: rule });
-  const { data } = appraise({ evidence, policy, reportData: boundData(evidence.evidence) });
+  const { data } = appraise({
+    evidence,
+    policy,
+    reportData: boundData(evidence.evidence),
+    nowMs: evidence.verifiedAt,
+  });
   return data.outcomes.find(({ claim }) => claim === "revocationChecked")?.outcome;
 }
 

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
-import { applyPolicy } from "../fixture.ts";
+import { simulationPolicy } from "../../../src/attest/appraise/policy.ts";
+import { toTimestamp } from "../../../src/base/index.ts";
+import { applyPolicy, MEASUREMENT } from "../fixture.ts";
 import type { Fixture } from "../fixture.ts";
 import { attest, attestBody, begin, handshake, newGuestKey, resource } from "./guest.ts";
 import {
@@ -204,6 +206,30 @@ describe("what a guest cannot do", () => {
       const { cookie } = await handshake(guest);
       await applyPolicy(own, guestPolicyOf(own, { version: 2, grants: [] }));
       refused(await resource(guest, PATH, { cookie }), denied);
+    } finally {
+      await own.dispose();
+    }
+  });
+
+  test("T153: a reference set that expires within a session gives nothing from then on", async () => {
+    const own = await makeResourceFixture();
+    try {
+      const endMs = own.time.nowMs + 60_000;
+      const set = { label: "image 1", state: "accepted", expiresAt: toTimestamp(endMs) } as const;
+      const appraisal = {
+        ...simulationPolicy([MEASUREMENT]),
+        measurement: "reference" as const,
+        references: [{ ...set, values: { measurement: MEASUREMENT } }],
+      };
+      await applyPolicy(own, guestPolicyOf(own, { version: 2, appraisal }));
+      const guest = guestOf(own);
+      const { cookie } = await handshake(guest);
+      own.time.nowMs = endMs;
+      assert.equal((await resource(guest, PATH, { cookie })).status, 200, "its last moment");
+      own.time.nowMs = endMs + 1;
+      refused(await resource(guest, PATH, { cookie }), denied);
+      const last = (await releases(own)).at(-1);
+      assert.match(last?.refusal?.message ?? "", /set "image 1" expired/);
     } finally {
       await own.dispose();
     }

@@ -122,7 +122,12 @@ function refusalOf(options: {
   const { evidence } = verified;
   const reportData =
     runtimeData === null ? boundData(evidence) : expectedBinding(evidence, encodeJcs(runtimeData));
-  const result = appraise({ evidence: verified, policy: appraisal, reportData });
+  const result = appraise({
+    evidence: verified,
+    policy: appraisal,
+    reportData,
+    nowMs: verified.verifiedAt,
+  });
   const mode = options.mode ?? (verified.simulated ? "simulation" : "production");
   try {
     checkAttestation({ result, runtimeData, rules: { appraisal, release }, mode });

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { PpmlError, toTimestamp } from "../../../base/index.ts";
+import { fromTimestamp, PpmlError, toTimestamp } from "../../../base/index.ts";
 import { defineCommand } from "../../command.ts";
 import { referenceArguments, updateReferences } from "../../reference-file.ts";
 import { describeReferences } from "../../show-references.ts";
@@ -38,8 +38,8 @@ export const command = defineCommand<Flags, [string, string]>({
 
 /** A time as signed objects have it: UTC, whole seconds. */
 function timeOf(text: string): string {
-  const isTime = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\dZ)?$/.test(text);
-  const timeMs = isTime ? Date.parse(text) : Number.NaN;
+  const isDay = /^\d{4}-\d\d-\d\d$/.test(text);
+  const timeMs = fromTimestamp(isDay ? `${text}T00:00:00Z` : text);
   if (Number.isNaN(timeMs))
     throw new PpmlError("cli.usage", "expected a time such as 2027-01-31T12:00:00Z");
   return toTimestamp(timeMs);
