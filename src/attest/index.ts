@@ -91,6 +91,7 @@ export { serviceUrl } from "./collateral/service-url.ts";
 export { detectEvidence } from "./evidence/detect.ts";
 export type { DetectedEvidence } from "./evidence/detected.ts";
 export { type RaTlsEvidence, readRaTlsCertificate } from "./evidence/ra-tls.ts";
+export { parseUniqueJson } from "./token/unique-json.ts";
 export { remedyOfCode } from "./explain/remedies.ts";
 export { wordOf } from "./explain/words.ts";
 export { peekMaaToken } from "./verify/maa-check.ts";

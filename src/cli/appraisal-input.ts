@@ -9,7 +9,7 @@ import { parsePolicyFile } from "../release/index.ts";
 import type { PolicyFile, SkrPolicy } from "../release/index.ts";
 import { loadProject } from "./config/load.ts";
 import type { CliContext } from "./context.ts";
-import { loadPolicyFile, MAX_POLICY_BYTES } from "./policy-file.ts";
+import { loadPolicyFile, MAX_POLICY_BYTES, parsePolicyJson } from "./policy-file.ts";
 
 const MAX_RUNTIME_DATA_BYTES = 1024 * 1024;
 
@@ -65,7 +65,7 @@ async function fromFile(path: string): Promise<EvidenceRules | null> {
     maxBytes: MAX_POLICY_BYTES,
     code: "release.policy",
   });
-  const value = parseJson(bytes, path);
+  const value = parsePolicyJson(bytes, path);
   if (typeof value === "object" && value !== null && "tee" in value) {
     const what = { what: path, code: "release.policy" } as const;
     const appraisal = parseWith(appraisalPolicySchema, value, what);

@@ -1,4 +1,5 @@
-import { PpmlError, readBoundedFile } from "../base/index.ts";
+import { parseUniqueJson } from "../attest/index.ts";
+import { isPpmlError, PpmlError, readBoundedFile } from "../base/index.ts";
 import { parseJson } from "../format/jcs.ts";
 import { parsePolicyFile } from "../release/index.ts";
 import type { PolicyFile } from "../release/index.ts";
@@ -41,7 +42,22 @@ export async function loadPolicyFile(project: Project, name: string): Promise<Po
 }
 
 async function parsePolicy(project: Project, bytes: Uint8Array, path: string): Promise<PolicyFile> {
-  return parsePolicyFile(await resolveReferences(project, parseJson(bytes, path)));
+  return parsePolicyFile(await resolveReferences(project, parsePolicyJson(bytes, path)));
+}
+
+/**
+ * A policy's JSON, in which no member is there twice: the last one would count, and whoever reads the
+ * file for a review may have seen the first.
+ * @throws format.invalid format.too_large release.policy
+ */
+export function parsePolicyJson(bytes: Uint8Array, path: string): unknown {
+  parseJson(bytes, path);
+  try {
+    return parseUniqueJson(bytes, path);
+  } catch (cause) {
+    if (!isPpmlError(cause)) throw cause;
+    throw new PpmlError("release.policy", `${cause.message}: leave one of them`, { cause });
+  }
 }
 
 /** The parameters of a command that takes one policy. */

@@ -153,3 +153,24 @@ test("T148: reference values that another key signed, or that were edited, are r
     writeFileSync(path, text);
   }
 });
+
+test("a policy's file that has a member twice is refused: a review may have seen the other", async () => {
+  const path = join(project, "policies", "analysis.json");
+  const text = readFileSync(path, "utf8");
+  const lax = text.replace('"vmpl":', '"vmpl":"any","vmpl":');
+  const named = join(project, "lax.json");
+  try {
+    for (const file of [path, named]) writeFileSync(file, lax);
+    for (const args of [
+      ["policy", "check", "analysis"],
+      ["policy", "dry-run", "lax.json", "evidence.json"],
+    ]) {
+      const { code, stderr } = await run(...args);
+      assert.equal(code, 1);
+      assert.match(stderr, /"vmpl" twice in one object: leave one of them/);
+    }
+  } finally {
+    writeFileSync(path, text);
+    rmSync(named);
+  }
+});

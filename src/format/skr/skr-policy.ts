@@ -49,8 +49,12 @@ const claimSchema = z
   .string()
   .max(500)
   .regex(/^[^.\s]+(?:\.[^.\s]+){0,15}$/, "expected a claim's name, or a dotted path of at most 16");
-const valueSchema = z.union([z.string().max(4096), z.number(), z.boolean()], {
-  error: "expected a string, a number, true or false",
+// A greater whole number is read as a neighbour of the one that was written.
+const numberSchema = z
+  .number()
+  .refine((value) => !Number.isInteger(value) || Number.isSafeInteger(value));
+const valueSchema = z.union([z.string().max(4096), numberSchema, z.boolean()], {
+  error: "expected a string, a number (whole ones below 2^53), true or false",
 });
 const conditionsSchema = z.lazy(() => z.array(conditionSchema).min(1).max(MAX_CONDITIONS));
 
@@ -59,10 +63,10 @@ const conditionSchema: z.ZodType<SkrCondition> = z.union(
     z.strictObject({ claim: claimSchema, equals: valueSchema }),
     z.strictObject({ claim: claimSchema, notEquals: valueSchema }),
     // The sources do not say how strings are ordered, so none are: docs/policy.md.
-    z.strictObject({ claim: claimSchema, less: z.number() }),
-    z.strictObject({ claim: claimSchema, lessOrEquals: z.number() }),
-    z.strictObject({ claim: claimSchema, greater: z.number() }),
-    z.strictObject({ claim: claimSchema, greaterOrEquals: z.number() }),
+    z.strictObject({ claim: claimSchema, less: numberSchema }),
+    z.strictObject({ claim: claimSchema, lessOrEquals: numberSchema }),
+    z.strictObject({ claim: claimSchema, greater: numberSchema }),
+    z.strictObject({ claim: claimSchema, greaterOrEquals: numberSchema }),
     z.strictObject({ claim: claimSchema, exists: z.boolean() }),
     z.strictObject({ anyOf: conditionsSchema }),
     z.strictObject({ allOf: conditionsSchema }),
@@ -136,16 +140,20 @@ export function claimConditions(policy: SkrPolicy): SkrClaimCondition[] {
 function boundsProblem(policy: unknown): string | null {
   let level: unknown[] = [policy];
   let seen = 0;
+  let claims = 0;
   // Two JSON levels (object, array) make one level of the grammar; one more holds the policy.
   for (let depth = 0; level.length > 0; depth += 1) {
     if (depth > 2 * (MAX_DEPTH + 1)) return `expected at most ${MAX_DEPTH} levels of conditions`;
     const next: unknown[] = [];
     for (const item of level)
-      if (typeof item === "object" && item !== null)
+      if (typeof item === "object" && item !== null) {
+        if (Object.hasOwn(item, "claim")) claims += 1;
         for (const child of Object.values(item))
           if (typeof child === "object" && child !== null) next.push(child);
+      }
     seen += next.length;
-    if (seen > 3 * MAX_CONDITIONS) return `expected at most ${MAX_CONDITIONS} conditions`;
+    if (claims > MAX_CONDITIONS || seen > 3 * MAX_CONDITIONS)
+      return `expected at most ${MAX_CONDITIONS} conditions`;
     level = next;
   }
   return null;

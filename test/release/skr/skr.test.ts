@@ -139,10 +139,34 @@ test("what the grammar does not hold is refused", () => {
     refused({ version: "1.0.0", anyOf: [{ authority: ISSUER, allOf: [condition] }] });
 });
 
+test("a whole number that JSON's readers round is refused, also where it is written exactly", () => {
+  for (const operator of ["equals", "notEquals", "less", "greaterOrEquals"])
+    for (const value of [2 ** 53, JSON.parse("9007199254740993") as number, -(2 ** 60), 1e300])
+      refused({
+        version: "1.0.0",
+        anyOf: [{ authority: ISSUER, allOf: [{ claim: "a", [operator]: value }] }],
+      });
+  parseSkrPolicy({
+    version: "1.0.0",
+    anyOf: [
+      {
+        authority: ISSUER,
+        allOf: [
+          { claim: "a", less: 2 ** 53 - 1 },
+          { claim: "a", greater: 0.5 },
+        ],
+      },
+    ],
+  });
+});
+
 test("deep and wide policies are refused without harm", () => {
   let deep: unknown = { claim: "a", equals: 1 };
   for (let level = 0; level < 10_000; level += 1) deep = { allOf: [deep] };
   refused({ version: "1.0.0", anyOf: [{ authority: ISSUER, allOf: [deep] }] });
+  const many = Array.from({ length: 501 }, () => ({ claim: "a", equals: 1 }));
+  const entry = { authority: ISSUER, allOf: many };
+  refused({ version: "1.0.0", anyOf: [entry, entry] });
   const wide = Array.from({ length: 1001 }, () => ({ claim: "a", equals: 1 }));
   refused({ version: "1.0.0", anyOf: [{ authority: ISSUER, allOf: wide }] });
   let eight: unknown = { claim: "a", equals: 1 };
