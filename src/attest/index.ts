@@ -4,7 +4,9 @@ export {
   appraisalPolicySchema,
   type AppraisalPolicy,
   claimNames,
+  isReferenceValue,
   simulationPolicy,
+  VALUE_FORM,
 } from "./appraise/policy.ts";
 export type { Attester } from "./collect/attester.ts";
 export { type DetectedTee, detectTee, type MachineListing, type Probed } from "./collect/detect.ts";

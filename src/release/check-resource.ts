@@ -1,6 +1,6 @@
 import { PpmlError } from "../base/index.ts";
 import type { AttestationResult } from "../attest/appraise/appraise.ts";
-import { refusePublishedKey } from "../attest/verify/published.ts";
+import { refusePublishedKey, refusePublishedKeyDigest } from "../attest/verify/published.ts";
 import type { Mode, WrappedLocalKey } from "../format/kek.ts";
 import { rcarPublicKeyOf } from "../format/rcar.ts";
 import type { Resource } from "../format/resource.ts";
@@ -52,7 +52,8 @@ export function checkResource(options: {
       "the Evidence does not bind this guest's key and nonce: let it attest again",
     );
   const runtimeData = binding.kind === "rcar" ? binding.runtimeData : null;
-  if (runtimeData !== null) refusePublishedKey(rcarPublicKeyOf(runtimeData["tee-pubkey"]));
+  if (binding.kind === "ra-tls") refusePublishedKeyDigest(binding.publicKeySha256);
+  else refusePublishedKey(rcarPublicKeyOf(binding.runtimeData["tee-pubkey"]));
   checkAttestation({ result, runtimeData, rules, mode });
   if (sealed === null)
     throw new PpmlError(

@@ -126,6 +126,8 @@ test("a label that is there, or is not, and a claim without a value are refused"
     "launcher 2",
     "reportedTcb=1",
   );
+  for (const value of [`measurement=${"AB".repeat(48)}`, "measurement=ab", "vmpl=0", "debug=false"])
+    await refused(/is no value that a reference set can have/, "stage", FILE, "launcher 2", value);
   for (const time of ["soon", "2027-02-31", "2027-02-30T12:00:00Z", "2027-01-31T24:00:00Z"])
     await refused(/expected a time/, "expire", FILE, LABEL, "--at", time);
 });

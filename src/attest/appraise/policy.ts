@@ -47,6 +47,15 @@ export const appraisalPolicySchema = z
           message: `expected the values of exactly the claims whose rule is "reference" (${claims.join(", ") || "none"}), got ${named.join(", ") || "none"}`,
         });
     });
+    policy.references.forEach(({ values }, index) => {
+      for (const [claim, value] of Object.entries(values))
+        if (!isReferenceValue(claim, value))
+          context.addIssue({
+            code: "custom",
+            path: ["references", index, "values", claim],
+            message: `${JSON.stringify(value)} is no value of ${claim}, so that no Evidence has it: ${VALUE_FORM}`,
+          });
+    });
     if (claims.length > 0 && policy.references.length === 0)
       context.addIssue({
         code: "custom",
@@ -68,6 +77,22 @@ export function referenceClaims(policy: AppraisalPolicy): string[] {
     .filter(([, rule]) => rule === "reference")
     .map(([claim]) => claim)
     .sort();
+}
+
+/** The form of a reference set's values, in words. */
+export const VALUE_FORM =
+  "bytes are lower-case hex of exactly the field's length, and numbers are whole";
+
+/** Whether a claim can have the value in Evidence of any kind whose claim may be `"reference"`. */
+export function isReferenceValue(claim: string, value: string | number): boolean {
+  const [name = "", part] = claim.split(".");
+  return KINDS.some(({ shape }) => {
+    const members: z.ZodRawShape = shape;
+    const member = members[name];
+    const rule = member instanceof z.ZodObject ? member.shape[part ?? ""] : member;
+    if (!(rule instanceof z.ZodType)) return false;
+    return rule.safeParse("reference").success && rule.safeParse({ equals: value }).success;
+  });
 }
 
 /** The paths of all claims that policies of any kind name, in order. */

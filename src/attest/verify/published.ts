@@ -44,7 +44,15 @@ export function refusePublishedReport(reportData: Uint8Array): void {
  * @throws attest.denied
  */
 export function refusePublishedKey(key: KeyObject): void {
-  if (KEYS.has(toHex(sha256(key.export({ format: "der", type: "spki" })))))
+  refusePublishedKeyDigest(sha256(key.export({ format: "der", type: "spki" })));
+}
+
+/**
+ * Refuses a public key, by the SHA-256 of its SubjectPublicKeyInfo, whose private half is published.
+ * @throws attest.denied
+ */
+export function refusePublishedKeyDigest(digest: Uint8Array): void {
+  if (KEYS.has(toHex(digest)))
     throw new PpmlError(
       "attest.denied",
       "the private half of this key is published in Azure's clean room samples: use a key of your own",

@@ -47,6 +47,14 @@ function judge(references: readonly ReferenceSet[], hostData = HOST_A) {
   };
 }
 
+const parses = (values: object): boolean =>
+  appraisalPolicySchema.safeParse({
+    ...simulationPolicy([OTHER]),
+    measurement: "reference",
+    guestSvn: "reference",
+    references: [set({ values: { measurement: OTHER, guestSvn: 1, ...values } })],
+  }).success;
+
 describe("reference sets", () => {
   test("Evidence that has all the values of one accepted set is accepted", () => {
     assert.equal(judge([set()]).accepted, true);
@@ -90,6 +98,19 @@ describe("reference sets", () => {
   test("Evidence that fits no set is refused against the set that fits best", () => {
     const { refused } = judge([set()], HOST_B);
     assert.deepEqual(refused.includes("hostData"), true);
+  });
+
+  test("a policy whose set has a value that no Evidence can have does not parse", () => {
+    assert.equal(parses({}), true, "control");
+    for (const wrong of [
+      { measurement: OTHER.toUpperCase() },
+      { measurement: "cc" },
+      { measurement: 1 },
+      { guestSvn: "1" },
+      { guestSvn: 1.5 },
+      { guestSvn: -1 },
+    ])
+      assert.equal(parses(wrong), false, JSON.stringify(wrong));
   });
 
   test("a policy whose sets name other claims than those that refer to them does not parse", () => {

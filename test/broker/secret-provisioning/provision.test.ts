@@ -193,6 +193,19 @@ describe("Gramine's clients and resources", () => {
     assert.equal((await releases(fixture)).length, size + 1);
   });
 
+  test("T108: a client by a key whose private half is published gets nothing", async () => {
+    const client = await enclave();
+    const evidence = readRaTlsCertificate(client.certificate, { nowMs: NOW_MS });
+    // The encryption key of Azure's clean room sample.
+    const published = "cd33bd2025c7980b02f8f6a13d8ba068bc16b002f809ae6cb51362d5eb97dec6";
+    const publicKeySha256 = new Uint8Array(Buffer.from(published, "hex"));
+    const asked = { evidence: { ...evidence, publicKeySha256 }, path: PATH };
+    await assert.rejects(provisionSecret(state, asked), (error) => isPpmlError(error));
+    const entry = await last();
+    assert.equal(entry.decision, "denied");
+    assert.match(entry.refusal?.message ?? "", /private half of this key is published/);
+  });
+
   test("T108: a quote that does not verify is refused, and stands in the log", async () => {
     const without = { ...state, complete: fixture.state.complete };
     await assert.rejects(decide(await enclave(), PATH, without), (error) => isPpmlError(error));

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { claimNames, valuesOf } from "../../../attest/index.ts";
+import { claimNames, isReferenceValue, VALUE_FORM, valuesOf } from "../../../attest/index.ts";
 import { PpmlError } from "../../../base/index.ts";
 import { defineCommand } from "../../command.ts";
 import { suggestion } from "../../config/suggest.ts";
@@ -60,7 +60,7 @@ async function valuesFor(
   flags: Flags,
   claims: readonly string[],
 ): Promise<Values> {
-  const found =
+  const fromEvidence =
     flags.from === undefined
       ? {}
       : valuesOf(
@@ -71,13 +71,19 @@ async function valuesFor(
   for (const argument of claims) {
     const [, claim = argument, given] = /^([^=]+)=(.*)$/s.exec(argument) ?? [];
     requireKnown(claim);
-    const value = given ?? (Object.hasOwn(found, claim) ? found[claim] : undefined);
+    const value = given ?? (Object.hasOwn(fromEvidence, claim) ? fromEvidence[claim] : undefined);
     if (typeof value !== "string" && typeof value !== "number")
       throw new PpmlError(
         "cli.usage",
         `${claim} has no value: write ${claim}=VALUE, or name Evidence that has it (--from)`,
       );
-    values[claim] = given === undefined || !/^\d{1,10}$/.test(given) ? value : Number(given);
+    const found = given === undefined || !/^\d{1,10}$/.test(given) ? value : Number(given);
+    if (!isReferenceValue(claim, found))
+      throw new PpmlError(
+        "cli.usage",
+        `${JSON.stringify(found)} is no value that a reference set can have for ${claim}: ${VALUE_FORM}`,
+      );
+    values[claim] = found;
   }
   return values;
 }
