@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { fromUtf8, PpmlError } from "../../base/index.ts";
 import type { Attester } from "./attester.ts";
 import { DEVICE_LIMITS, useDevice } from "./device-io.ts";
@@ -13,7 +14,7 @@ const REPORT_DATA_OFFSET = 368;
 
 /**
  * The Attester inside a Gramine enclave: writes the report data, reads the quote. The enclave has
- * one such file, so calls wait for each other.
+ * one such file, so calls wait for each other; where another user of it wrote between, it is asked again.
  * @see Gramine documentation "Attestation and Secret Provisioning", low-level /dev/attestation interface
  */
 export function openGramineAttester(options: {
@@ -26,10 +27,13 @@ export function openGramineAttester(options: {
   let last: Promise<unknown> = Promise.resolve();
   const collect = async (reportData: Uint8Array): Promise<Uint8Array> => {
     await requireDcap(directory, io);
-    await io.write(`${directory}/user_report_data`, reportData);
-    const quote = await io.read(`${directory}/quote`, MAX_QUOTE_BYTES);
-    requireQuote(quote, reportData);
-    return quote;
+    for (let tried = 1; ; tried += 1) {
+      await io.write(`${directory}/user_report_data`, reportData);
+      const quote = await io.read(`${directory}/quote`, MAX_QUOTE_BYTES);
+      if (isBound(quote, reportData)) return quote;
+      if (tried >= limits.attempts) throw otherWriter();
+      await sleep(limits.pauseMs * Math.random());
+    }
   };
   return {
     evidenceType: "sgx",
@@ -54,17 +58,20 @@ async function requireDcap(directory: string, io: DeviceIo): Promise<void> {
     );
 }
 
-/** Catches a quote that is cut, or that another writer's report data went into. */
-function requireQuote(quote: Uint8Array, reportData: Uint8Array): void {
+/** Whether no other writer's report data went into the quote. @throws attest.unavailable where it is cut */
+function isBound(quote: Uint8Array, reportData: Uint8Array): boolean {
   if (quote.byteLength < MIN_QUOTE_BYTES)
     throw new PpmlError(
       "attest.unavailable",
       `expected a quote of ${MIN_QUOTE_BYTES} bytes or more from Gramine, got ${quote.byteLength}`,
     );
   const bound = quote.subarray(REPORT_DATA_OFFSET, REPORT_DATA_OFFSET + reportData.byteLength);
-  if (Buffer.compare(bound, reportData) !== 0)
-    throw new PpmlError(
-      "attest.unavailable",
-      "Gramine's quote binds other report data than was written: another thread of the enclave uses /dev/attestation",
-    );
+  return Buffer.compare(bound, reportData) === 0;
+}
+
+function otherWriter(): PpmlError {
+  return new PpmlError(
+    "attest.unavailable",
+    "Gramine's quote binds other report data than was written, each time: another thread of the enclave uses /dev/attestation",
+  );
 }

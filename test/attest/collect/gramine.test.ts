@@ -68,6 +68,27 @@ test("T101: a quote over other report data than was written is refused", async (
   await unavailable(open({ ...tee, io }).attest(REPORT_DATA), /binds other report data/);
 });
 
+test("two users of one enclave's files each get the quote over their own report data", async () => {
+  using tee = enclave();
+  const wanted = [REPORT_DATA, OTHER_DATA];
+  let meddled = 0;
+  // Another library of the enclave, such as Gramine's own RA-TLS, writes twice between write and read.
+  const io: DeviceIo = {
+    ...tee.io,
+    write: async (path, bytes) => {
+      await tee.io.write(path, bytes);
+      meddled += 1;
+      if (meddled <= 2) await tee.io.write(path, new Uint8Array(64).fill(7));
+    },
+  };
+  for (const data of wanted) {
+    meddled = 0;
+    const wire = await open({ ...tee, io }).attest(data);
+    assert.deepEqual(evidenceRange(wire, 368, 64), data);
+    assert.equal(meddled, 3);
+  }
+});
+
 test("quotes that are empty, short or endless are refused", async () => {
   using tee = enclave();
   for (const [length, message] of [
