@@ -25,9 +25,13 @@ export const INTEL_PCS: PcsService = {
   rootCrl: "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der",
 };
 
-/** A caching service (PCCS) at `api`, which gives the root CA's CRL too. @see Intel PCCS design guide, "rootcacrl" */
+/**
+ * A caching service (PCCS) at `api`, which gives the root CA's CRL too. Intel's own configuration has the
+ * URL with the path of the API, `https://HOST:8081/sgx/certification/v4/`: that is the same.
+ * @see Intel PCCS design guide, "rootcacrl"; Intel DCAP, sgx_default_qcnl.conf, pccs_url
+ */
 export function pccsService(api: string): PcsService {
-  const base = api.replace(/\/+$/, "");
+  const base = api.replace(/\/+$/, "").replace(/\/(?:sgx|tdx)\/certification\/v[34]$/, "");
   return { api: base, rootCrl: `${base}/sgx/certification/v4/rootcacrl` };
 }
 

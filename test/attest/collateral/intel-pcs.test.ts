@@ -95,6 +95,20 @@ test("a PCCS and Azure's copy give the same, with CRLs in hex or PEM", async () 
   assert.equal(AZURE_PCS.api, "https://global.acccache.azure.net");
 });
 
+test("a PCCS's URL is taken with the path of its API too, as Intel's configuration has it", () => {
+  const service = pccsService("https://pccs.example:8081");
+  assert.equal(service.rootCrl, "https://pccs.example:8081/sgx/certification/v4/rootcacrl");
+  for (const path of [
+    "/",
+    "/sgx/certification/v4/",
+    "/sgx/certification/v4",
+    "/tdx/certification/v4/",
+  ])
+    assert.deepEqual(pccsService(`https://pccs.example:8081${path}`), service);
+  assert.equal(pccsService("https://a.example/b/sgx/certification/v3/").api, "https://a.example/b");
+  assert.equal(pccsService("https://a.example/sgx/").api, "https://a.example/sgx");
+});
+
 test("an FMSPC that the service does not know is told by host and status", async () => {
   await refused(
     pcsWith("/tdx/certification/v4/tcb", () => new Response(null, { status: 404 })),
