@@ -16,6 +16,9 @@ const TURIN_HWID_BYTES = 8;
 const MAX_CERTIFICATE_BYTES = 64 * 1024;
 const MAX_CRL_BYTES = 1024 * 1024;
 
+/** A chip's key of one TCB is always the same; AMD revokes authorities only, by the list that is fetched each day. */
+const VCEK_MAX_AGE_MS = 365 * 86_400_000;
+
 /** Which kind of key signed a report: the chip's own, or one that AMD leases to a cloud. */
 export type AmdKeyKind = "vcek" | "vlek";
 
@@ -49,7 +52,8 @@ export function vcekUrl(options: {
 }
 
 /**
- * Fetches the VCEK's certificate in DER, good for as long as it says and at most `maxAgeMs`.
+ * Fetches the VCEK's certificate in DER, good for as long as it says and at most a year: AMD's service
+ * answers one that asks often with 429 for minutes.
  * Rejects with attest.fetch, attest.invalid.
  */
 export async function fetchVcek(
@@ -61,6 +65,7 @@ export async function fetchVcek(
       url: vcekUrl(request),
       what: "the VCEK certificate",
       maxBytes: MAX_CERTIFICATE_BYTES,
+      maxAgeMs: VCEK_MAX_AGE_MS,
       read: ({ body }) => ({ parts: { vcek: body }, expiresMs: parseCertificate(body).notAfterMs }),
     },
     options,

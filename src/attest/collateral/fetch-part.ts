@@ -8,7 +8,7 @@ import type { HttpAnswer, HttpLimits, HttpPorts } from "./http.ts";
 export type FetchOptions = {
   readonly ports: HttpPorts;
   readonly cache: CollateralCache | null;
-  /** Longest age in milliseconds of what is kept, also where it says it is good for longer. */
+  /** Longest age in milliseconds of what is kept and may change, also where it says it is good for longer. */
   readonly maxAgeMs: number;
   readonly limits?: HttpLimits;
 };
@@ -22,6 +22,8 @@ export type CollateralPart = {
   /** Names it in errors: "the PCK CRL". */
   readonly what: string;
   readonly maxBytes: number;
+  /** Longest age of what its vendor never changes, in place of the options'. */
+  readonly maxAgeMs?: number;
   /** Takes the answer apart, or throws where it is something else (attest.invalid, .unsupported). */
   readonly read: (answer: HttpAnswer) => FetchedCollateral;
 };
@@ -36,7 +38,8 @@ export function fetchPart(
   options: FetchOptions,
 ): Promise<FetchedCollateral["parts"]> {
   const { url, what, maxBytes } = part;
-  const { ports, cache, maxAgeMs, limits = HTTP_LIMITS } = options;
+  const { ports, cache, limits = HTTP_LIMITS } = options;
+  const { maxAgeMs = options.maxAgeMs } = part;
   const asked = { key: url, latestMs: ports.now() + maxAgeMs };
   return fetchThrough(cache, asked, async () => {
     const answer = await requestBytes(ports, { url, what, maxBytes }, limits);

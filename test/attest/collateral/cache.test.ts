@@ -17,12 +17,14 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { AMD_KDS, completeSnpCollateral } from "../../../src/attest/collateral/amd-kds.ts";
 import { fetchThrough, openCollateralCache } from "../../../src/attest/collateral/cache.ts";
 import { fetchDcapCollateral, INTEL_PCS } from "../../../src/attest/collateral/intel-pcs.ts";
-import { isPpmlError, sha256, toHex } from "../../../src/base/index.ts";
+import { parseSnpReport } from "../../../src/attest/evidence/snp-report.ts";
+import { fromBase64Url, isPpmlError, sha256, toHex } from "../../../src/base/index.ts";
 import { encodeJcs } from "../../../src/format/jcs.ts";
-import { NOW_MS } from "../fixture.ts";
-import { fakePcs, FMSPC, sampleCollateral } from "./fake-services.ts";
+import { NOW_MS, wire } from "../fixture.ts";
+import { crlOf, fakeKds, fakePcs, FMSPC, sampleCollateral } from "./fake-services.ts";
 import { portsOf } from "./http-ports.ts";
 
 function folder(): { path: string } & Disposable {
@@ -266,6 +268,23 @@ test("calls at one time share one answer, so that a service is not asked once fo
   );
   assert.equal(asked, 1);
   await assert.rejects(failing(), /down 2/);
+});
+
+test("a chip's certificate, which never changes, is not asked for each day; the revocation list is", async () => {
+  using at = folder();
+  const ports = portsOf(fakeKds(crlOf(NOW_MS + 400 * DAY_MS)));
+  const cache = openCollateralCache({ directory: at.path, now: ports.now });
+  const report = parseSnpReport(fromBase64Url(wire.evidence));
+  const request = { service: AMD_KDS, report, product: null, have: {} };
+  const fetchIt = () => completeSnpCollateral(request, { ports, cache, maxAgeMs: DAY_MS });
+  await fetchIt();
+  assert.equal(ports.urls.length, 3);
+  ports.advance(DAY_MS);
+  await fetchIt();
+  assert.deepEqual(
+    ports.urls.slice(3).map((url) => url.replace(/^.*\//, "")),
+    ["cert_chain", "crl"],
+  );
 });
 
 test("what was kept while the clock was ahead, or for a longer age, is not given for longer than wanted", async () => {
