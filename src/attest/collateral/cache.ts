@@ -157,9 +157,10 @@ async function removeLeftOver(directory: string, endMs: number): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!/^\.[0-9a-f]{24}$/.test(name)) continue;
     const path = join(directory, name);
-    // Another process may be removing it as well.
+    // Another process may be removing it as well, and what is no file of ours stays.
     const stats = await stat(path).catch(() => null);
-    if (stats !== null && stats.mtimeMs < endMs) await rm(path, { force: true });
+    if (stats !== null && stats.mtimeMs < endMs)
+      await rm(path, { force: true }).catch(() => undefined);
   }
 }
 

@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   linkSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -174,7 +175,9 @@ test("what a process left that was killed while it wrote is removed an hour late
   const [entry = ""] = readdirSync(at.path);
   const [old, fresh, other] = [`.${"0a".repeat(12)}`, `.${"0b".repeat(12)}`, ".keep"];
   for (const name of [old, fresh, other]) writeFileSync(join(at.path, name), "half");
-  for (const name of [old, other, entry]) {
+  const foreign = `.${"0c".repeat(12)}`;
+  mkdirSync(join(at.path, foreign));
+  for (const name of [old, other, entry, foreign]) {
     const seconds = (NOW_MS - 3_600_001) / 1000;
     utimesSync(join(at.path, name), seconds, seconds);
   }
@@ -182,8 +185,8 @@ test("what a process left that was killed while it wrote is removed an hour late
   utimesSync(join(at.path, fresh), young, young);
   await cache.put("https://b/", ENTRY);
   const kept = readdirSync(at.path).sort();
-  assert.equal(kept.length, 4);
-  for (const name of [fresh, other, entry]) assert.ok(kept.includes(name));
+  assert.equal(kept.length, 5);
+  for (const name of [fresh, other, entry, foreign]) assert.ok(kept.includes(name));
   assert.deepEqual(await cache.get("https://a/"), ENTRY);
 });
 
