@@ -73,8 +73,10 @@ export function openCollateralCache(options: {
       try {
         await mkdir(directory, { recursive: true, mode: 0o700 });
         await writeSynced(temporary, encodeEntry(key, fetched));
+        const { mtimeMs } = await stat(temporary);
         await rename(temporary, pathOf(key));
-        await removeLeftOver(directory, now() - LEFT_OVER_MS);
+        // By the clock of the file's own system: another's may be apart, and remove what is being written.
+        await removeLeftOver(directory, mtimeMs - LEFT_OVER_MS);
       } catch (cause) {
         // What failed first is what the caller has to know.
         await rm(temporary, { force: true }).catch(() => undefined);

@@ -178,16 +178,26 @@ test("what a process left that was killed while it wrote is removed an hour late
   const foreign = `.${"0c".repeat(12)}`;
   mkdirSync(join(at.path, foreign));
   for (const name of [old, other, entry, foreign]) {
-    const seconds = (NOW_MS - 3_600_001) / 1000;
+    const seconds = Date.now() / 1000 - 3700;
     utimesSync(join(at.path, name), seconds, seconds);
   }
-  const young = (NOW_MS - 3_599_000) / 1000;
+  const young = Date.now() / 1000 - 3000;
   utimesSync(join(at.path, fresh), young, young);
   await cache.put("https://b/", ENTRY);
   const kept = readdirSync(at.path).sort();
   assert.equal(kept.length, 5);
   for (const name of [fresh, other, entry, foreign]) assert.ok(kept.includes(name));
   assert.deepEqual(await cache.get("https://a/"), ENTRY);
+});
+
+test("a clock that is apart from the file system's does not remove what another is writing", async () => {
+  using at = folder();
+  mkdirSync(at.path);
+  const writing = join(at.path, `.${"0d".repeat(12)}`);
+  writeFileSync(writing, "half");
+  const ahead = openCollateralCache({ directory: at.path, now: () => Date.now() + 400 * DAY_MS });
+  await ahead.put("https://a/", ENTRY);
+  assert.equal(readFileSync(writing, "utf8"), "half");
 });
 
 test("what is cached is not fetched again until it expires; stale collateral is never given", async () => {
