@@ -1,6 +1,7 @@
 import { lstatSync } from "node:fs";
 import { resolve } from "node:path";
-import { appraisalPolicySchema } from "../attest/index.ts";
+import { z } from "zod";
+import { appraisalPolicySchema, referenceFileOf } from "../attest/index.ts";
 import type { AppraisalPolicy } from "../attest/index.ts";
 import { PpmlError, readBoundedFile } from "../base/index.ts";
 import { encodeJcs, parseJson } from "../format/jcs.ts";
@@ -10,6 +11,7 @@ import type { PolicyFile, SkrPolicy } from "../release/index.ts";
 import { loadProject } from "./config/load.ts";
 import type { CliContext } from "./context.ts";
 import { loadPolicyFile, MAX_POLICY_BYTES, parsePolicyJson } from "./policy-file.ts";
+import { resolveReferences } from "./reference-file.ts";
 
 const MAX_RUNTIME_DATA_BYTES = 1024 * 1024;
 
@@ -45,7 +47,7 @@ export async function loadEvidenceRules(
   // A link that leads nowhere is a file that cannot be read, not a name of ppml.yaml.
   const isFile = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
   const rules = isFile
-    ? await fromFile(path)
+    ? await fromFile(context, { path, project: options.project })
     : rulesOf(
         await loadPolicyFile(
           await loadProject({ cwd: context.cwd, folder: options.project }),
@@ -59,19 +61,33 @@ export async function loadEvidenceRules(
   );
 }
 
-async function fromFile(path: string): Promise<EvidenceRules | null> {
+async function fromFile(
+  context: CliContext,
+  options: { readonly path: string; readonly project: string | undefined },
+): Promise<EvidenceRules | null> {
+  const { path, project } = options;
   const bytes = await readBoundedFile(path, {
     what: `the policy ${path}`,
     maxBytes: MAX_POLICY_BYTES,
     code: "release.policy",
   });
   const value = parsePolicyJson(bytes, path);
-  if (typeof value === "object" && value !== null && "tee" in value) {
-    const what = { what: path, code: "release.policy" } as const;
-    const appraisal = parseWith(appraisalPolicySchema, value, what);
-    return { appraisal, release: null, codeDigests: null };
-  }
-  return rulesOf(parsePolicyFile(value));
+  const isAlone = typeof value === "object" && value !== null && "tee" in value;
+  const whole = isAlone ? { appraisal: value } : value;
+  const resolved = hasLink(whole)
+    ? await resolveReferences(await loadProject({ cwd: context.cwd, folder: project }), whole)
+    : whole;
+  if (!isAlone) return rulesOf(parsePolicyFile(resolved));
+  const what = { what: path, code: "release.policy" } as const;
+  const { appraisal } = parseWith(aloneSchema, resolved, what);
+  return { appraisal, release: null, codeDigests: null };
+}
+
+const aloneSchema = z.strictObject({ appraisal: appraisalPolicySchema });
+
+function hasLink(policy: unknown): boolean {
+  if (typeof policy !== "object" || policy === null || !("appraisal" in policy)) return false;
+  return referenceFileOf(policy.appraisal) !== null;
 }
 
 function rulesOf({ appraisal, release, jobs }: PolicyFile): EvidenceRules | null {

@@ -30,12 +30,18 @@ export async function loadReferences(path: string, owner: EcPublicJwk): Promise<
   });
   try {
     const envelope = parseWith(envelopeSchema, parseJson(bytes, path), { what: path });
-    return verifyObject({
+    const { payload } = verifyObject({
       kind: "reference-values",
       schema: referenceValuesSchema,
       envelope,
       signers: [owner],
-    }).payload;
+    });
+    // Another file of the same owner's, put in this one's place.
+    if (payload.name === nameOf(path)) return payload;
+    throw new PpmlError(
+      "release.policy",
+      `it holds ${payload.name}, not ${nameOf(path)}: restore it, or give it its own name`,
+    );
   } catch (cause) {
     if (!isPpmlError(cause)) throw cause;
     throw new PpmlError(
@@ -52,7 +58,12 @@ export async function updateReferences(
   path: string,
   change: Parameters<typeof changeReferences>[1],
 ): Promise<ReferenceValues> {
-  const next = changeReferences(await currentOf({ owner }, path, change.kind === "stage"), change);
+  const current = await currentOf({ owner }, path, change.kind === "stage");
+  // Checked before it is signed: a file that cannot be read again could not be mended either.
+  const next = parseWith(referenceValuesSchema, changeReferences(current, change), {
+    what: `what ${path} would hold`,
+    code: "release.policy",
+  });
   const envelope = signObject("reference-values", next, owner);
   await writeJson(path, envelope, { mode: "replace" });
   return next;
@@ -72,9 +83,13 @@ async function currentOf(
       "code" in error.cause &&
       error.cause.code === "ENOENT";
     if (!isMissing || !mayBegin) throw error;
-    const name = /([a-z][a-z0-9_-]{0,62})(?:\.json)?$/.exec(path)?.[1] ?? "references";
-    return { v: 1, name, version: 1, sets: [] };
+    return { v: 1, name: nameOf(path), version: 1, sets: [] };
   }
+}
+
+/** What a file of that path names in its signed part. */
+function nameOf(path: string): string {
+  return /([a-z][a-z0-9_-]{0,62})(?:\.json)?$/.exec(path)?.[1] ?? "references";
 }
 
 /** A policy's JSON with the sets of the file that its appraisal links to, if it links to one. */

@@ -1,5 +1,5 @@
 import { unprotectedClaims } from "../attest/appraise/baseline.ts";
-import { namesNode } from "../attest/appraise/policy.ts";
+import { listRules, namesNode } from "../attest/appraise/policy.ts";
 import { isSharedProvider } from "../attest/verify/maa-providers.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
 import type { Mode } from "../format/kek.ts";
@@ -97,12 +97,17 @@ function checkAppraisal(
         `appraisal.${claim}`,
         "a TEE is accepted that its host may profile, move or interrupt at will, which is refused where there is no policy: demand what keeps the host out, or know why not",
       );
+  for (const [claim, rule] of listRules(appraisal))
+    if (typeof rule === "object" && ("oneOf" in rule || "only" in rule))
+      requireUnique("oneOf" in rule ? rule.oneOf : rule.only, `appraisal.${claim}`, say);
+  const labels = appraisal.references.map(({ label }) => label);
+  requireUnique(labels, "appraisal.references", say);
   const open = openIdentity(appraisal);
   if (mode === "production" && open !== null)
     say(
       "error",
       `appraisal.${open[0]}`,
-      `production needs the workload's identity, and neither "any" nor zeros, which a register has that nobody wrote, names one: give ${open.length === 1 ? "" : "one of "}${open.join(", ")} a rule whose values are the workload's`,
+      `production needs the workload's identity, and neither "any", nor a minimum, nor zeros, which a register has that nobody wrote, names one: give ${open.length === 1 ? "" : "one of "}${open.join(", ")} a rule whose values are the workload's`,
     );
   if ("policyHash" in appraisal && appraisal.policyHash === "any") {
     const issuers =
@@ -180,6 +185,6 @@ function thumbprintsOf(keys: PolicyFile["ownerOpen"]): string[] {
   return keys.map((key) => (typeof key === "string" ? key : jwkThumbprint(key)));
 }
 
-function requireUnique(values: readonly string[], path: string, say: Say): void {
+function requireUnique(values: readonly (string | number)[], path: string, say: Say): void {
   if (new Set(values).size !== values.length) say("warning", path, "a value is listed twice");
 }

@@ -5,7 +5,7 @@ import type { Rule } from "../attest/appraise/rules.ts";
 
 /**
  * The claims, by their paths, of which at least one has to tell the workload, where a policy leaves
- * them all open: by "any", or by zeros, which a register has that nobody wrote. Null where one does.
+ * them all open: by "any", by a minimum, or by zeros, which a register has that nobody wrote. Null where one does.
  */
 export function openIdentity(appraisal: AppraisalPolicy): readonly string[] | null {
   const named = identityOf(appraisal);
@@ -41,11 +41,15 @@ function identityOf(appraisal: AppraisalPolicy): readonly (readonly [string, Rul
       return appraisal.profile === "snp-node" ? [] : workloadPcrs(appraisal.pcrs);
     case "az-tdx-vtpm":
       return workloadPcrs(appraisal.pcrs);
+    // A signer's products are told apart by equal ids; a minimum accepts most of them.
     case "sgx":
+    case "maa-sgx": {
+      const { mrEnclave, isvProdId } = appraisal;
+      return mrEnclave === "any" ? [["isvProdId", isvProdId]] : [];
+    }
     case "sim-sgx":
     case "sim-snp":
     case "sim-tdx":
-    case "maa-sgx":
     case "maa-azurevm-snp":
     case "maa-azurevm-tdx":
       return [];
@@ -58,12 +62,12 @@ function workloadPcrs(pcrs: Readonly<Record<string, Rule>>): (readonly [string, 
   return WORKLOAD_PCRS.map((index) => [`pcrs.${index}`, pcrs[index] ?? "any"]);
 }
 
-/** Whether every value that the rule accepts is one that something was measured into. */
+/** Whether each value that the rule accepts is one that something was measured into. */
 function tells(rule: Rule): boolean {
   if (typeof rule === "string" || "atLeast" in rule || "only" in rule) return false;
   return "equals" in rule ? !isZero(rule.equals) : !rule.oneOf.some(isZero);
 }
 
 function isZero(value: unknown): boolean {
-  return typeof value !== "string" || /^0*$/.test(value);
+  return typeof value !== "number" && (typeof value !== "string" || /^0*$/.test(value));
 }

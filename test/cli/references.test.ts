@@ -132,6 +132,44 @@ test("a label that is there, or is not, and a claim without a value are refused"
     await refused(/expected a time/, "expire", FILE, LABEL, "--at", time);
 });
 
+test("a policy that is named by its file takes its reference values from theirs too", async () => {
+  const path = join("policies", "analysis.json");
+  const { appraisal } = JSON.parse(readFileSync(join(project, path), "utf8")) as {
+    appraisal: object;
+  };
+  writeFileSync(join(project, "alone.json"), JSON.stringify(appraisal));
+  for (const file of [path, "alone.json"]) {
+    const { code, stdout, stderr } = await run("policy", "dry-run", file, "evidence.json");
+    assert.equal(code, 1, stderr);
+    assert.match(stdout, /REFUSES[^]*"launcher 1" expired 2026-01-31/);
+  }
+});
+
+test("T148: a file of the owner's is not taken for another one of hers", async () => {
+  const other = "references/database.json";
+  await must("policy", "stage", other, LABEL, `measurement=${"cc".repeat(48)}`);
+  const path = join(project, FILE);
+  const text = readFileSync(path, "utf8");
+  writeFileSync(path, readFileSync(join(project, other)));
+  try {
+    for (const args of [
+      ["check", "analysis"],
+      ["promote", FILE, LABEL],
+    ])
+      await refused(/it holds database, not launcher/, ...args);
+  } finally {
+    writeFileSync(path, text);
+  }
+});
+
+test("nothing is signed that could not be read again", async () => {
+  for (const label of ["", "x".repeat(101)]) {
+    const args = ["stage", FILE, label, `measurement=${"cc".repeat(48)}`];
+    await refused(/what .*launcher\.json would hold is not valid/, ...args);
+  }
+  await must("policy", "references", FILE);
+});
+
 test("T148: reference values that another key signed, or that were edited, are refused", async () => {
   const path = join(project, FILE);
   const text = readFileSync(path, "utf8");

@@ -52,6 +52,14 @@ const pcrs = (tee: string): object => {
   return { pcrs: { ...open, "8": { equals: "00".repeat(32) } } };
 };
 
+/** An enclave that is named by its signer. */
+const signer = (isvProdId: object): object => ({
+  mrEnclave: "any",
+  mrSigner: { equals: "11".repeat(32) },
+  isvProdId,
+  isvSvn: { atLeast: 2 },
+});
+
 describe("T145: production needs the workload's identity", () => {
   const cases: readonly (readonly [tee: string, path: string, named: object])[] = [
     ["snp", "appraisal.hostData", { hostData: { equals: "11".repeat(32) } }],
@@ -79,6 +87,8 @@ describe("T145: production needs the workload's identity", () => {
     ["tdx", "appraisal.rtmr1", { rtmr3: ZERO_48, mrConfigId: ZERO_48 }],
     ["tdx", "appraisal.rtmr1", { rtmr3: { oneOf: ["11".repeat(48), ZERO_48.equals] } }],
     ["maa-tdxvm", "appraisal.rtmr1", { rtmr1: ZERO_48 }],
+    ["sgx", "appraisal.isvProdId", signer({ atLeast: 0 })],
+    ["maa-sgx", "appraisal.isvProdId", signer({ atLeast: 3 })],
     ["az-snp-vtpm", "appraisal.pcrs.4", { profile: "snp", ...pcrs("az-snp-vtpm") }],
     ["az-tdx-vtpm", "appraisal.pcrs.4", pcrs("az-tdx-vtpm")],
     [
@@ -94,11 +104,18 @@ describe("T145: production needs the workload's identity", () => {
     ],
   ];
   for (const [index, [tee, path, named]] of zeros.entries())
-    test(`zeros name nobody: ${tee} (${index})`, () => {
+    test(`zeros and minimums name nobody: ${tee} (${index})`, () => {
       const policyHash = tee.startsWith("maa") ? { policyHash: { equals: "h" } } : {};
       const policy = policyWith(parsedPolicy(tee, { ...NO_DEBUG, ...policyHash, ...named }));
       assert.deepEqual(found(policy, "error"), [path]);
     });
+
+  test("a signer's product is named by its id, also by 0", () => {
+    for (const isvProdId of [{ equals: 0 }, { oneOf: [0, 7] }]) {
+      const named = { ...NO_DEBUG, ...signer(isvProdId) };
+      assert.deepEqual(found(policyWith(parsedPolicy("sgx", named)), "error"), []);
+    }
+  });
 
   test("a VM of an image of one's own has no host data, and its measurement names it", () => {
     const named = { ...NO_DEBUG, hostData: { equals: "00".repeat(32) } };
@@ -177,8 +194,15 @@ test("production is warned of a TEE that its host may profile, move or interrupt
 const twice = <T>(list: readonly T[]): T[] => [...list, ...list];
 
 test("a value that is there twice in any list of a policy is found", () => {
+  const values = { mrEnclave: "11".repeat(32) };
   const policy = policyWith(
-    parsedPolicy("sgx", { ...NO_DEBUG, mrEnclave: { equals: "11".repeat(32) } }),
+    parsedPolicy("sgx", {
+      ...NO_DEBUG,
+      mrEnclave: "reference",
+      isvSvn: { oneOf: [1, 1] },
+      advisoryIds: { only: ["A", "A"] },
+      references: twice([{ label: "a", state: "staged", expiresAt: null, values }]),
+    }),
   );
   const { jobs } = policy;
   assert.ok(jobs !== null);
@@ -196,6 +220,9 @@ test("a value that is there twice in any list of a policy is found", () => {
   assert.deepEqual(found(doubled, "warning"), [
     "grants",
     "ownerOpen",
+    "appraisal.isvSvn",
+    "appraisal.advisoryIds",
+    "appraisal.references",
     "jobs.signers",
     "jobs.purposes",
     "jobs.outputKeks",
