@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { toBase64, toBase64Url, utf8 } from "../../../src/base/index.ts";
+import { valuesOf } from "../../../src/attest/appraise/claims-of.ts";
 import type { MaaDemands } from "../../../src/attest/verify/maa-check.ts";
 import {
   ISSUER,
@@ -178,6 +179,21 @@ describe("the guest token of an Azure VM", () => {
     assert.equal(evidence.tee.secureBoot, true);
     assert.equal(evidence.tee.isolationTee.attestationType, "sevsnpvm");
     assert.equal(evidence.tee.kernelDebug, null);
+  });
+  test("T322: is under debug where its loader, kernel or hypervisor is", async () => {
+    for (const isolation of [snpClaims, tdxClaims]) {
+      const vm = { ...tee, "x-ms-isolation-tee": isolation };
+      const debugOf = async (more: Json) =>
+        valuesOf(
+          (await verify(tokenOf({ tee: { ...vm, ...more }, claims }), { runtimeData })).evidence,
+        )["debug"];
+      assert.equal(await debugOf({}), false);
+      for (const what of ["boot", "kernel", "hypervisor"]) {
+        const claim = `x-ms-azurevm-${what}debug-enabled`;
+        assert.equal(await debugOf({ [claim]: false }), false, claim);
+        assert.equal(await debugOf({ [claim]: true }), true, claim);
+      }
+    }
   });
   test("is refused with another payload, a short one, none, or as if it bound runtime data", async () => {
     const demands = { runtimeData };

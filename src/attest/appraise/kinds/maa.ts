@@ -189,7 +189,8 @@ export function maaSnpVmValues(
   evidence: MaaEvidence,
   vm: MaaAzureVm & { readonly isolationTee: MaaSnp },
 ): ClaimValues<SnpVmPolicy> {
-  return { ...maaSnpValues(evidence, vm.isolationTee), ...vmValues(vm) };
+  const values = maaSnpValues(evidence, vm.isolationTee);
+  return { ...values, ...vmValues(vm), debug: values.debug === true || isDebugged(vm) };
 }
 
 /** What a guest token says of a VM on TDX. */
@@ -197,7 +198,13 @@ export function maaTdVmValues(
   evidence: MaaEvidence,
   vm: MaaAzureVm & { readonly isolationTee: MaaTdx },
 ): ClaimValues<TdVmPolicy> {
-  return { ...maaTdValues(evidence, vm.isolationTee), ...vmValues(vm) };
+  const values = maaTdValues(evidence, vm.isolationTee);
+  return { ...values, ...vmValues(vm), debug: values.debug === true || isDebugged(vm) };
+}
+
+/** Whether the guest of a TEE that cannot be debugged can: its loader, kernel or hypervisor. */
+function isDebugged({ bootDebug, kernelDebug, hypervisorDebug }: MaaAzureVm): boolean {
+  return [bootDebug, kernelDebug, hypervisorDebug].includes(true);
 }
 
 const tokenPolicySchema = z.strictObject(tokenShape);
