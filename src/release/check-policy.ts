@@ -3,7 +3,7 @@ import { listRules, namesNode } from "../attest/appraise/policy.ts";
 import { isSharedProvider } from "../attest/verify/maa-providers.ts";
 import { jwkThumbprint } from "../format/jwk.ts";
 import type { Mode } from "../format/kek.ts";
-import { openIdentity } from "./open-identity.ts";
+import { namesBootLoaderOnly, openIdentity } from "./open-identity.ts";
 import { issuerOf } from "./policy.ts";
 import type { PolicyFile } from "./policy.ts";
 import { DEPRECATED_CLAIMS } from "./skr/emit-skr.ts";
@@ -102,6 +102,12 @@ function checkAppraisal(
       requireUnique("oneOf" in rule ? rule.oneOf : rule.only, `appraisal.${claim}`, say);
   const labels = appraisal.references.map(({ label }) => label);
   requireUnique(labels, "appraisal.references", say);
+  if (namesBootLoaderOnly(appraisal))
+    say(
+      "warning",
+      "appraisal.pcrs.4",
+      "PCR 4 alone names shim and boot loader, which all VMs of a distribution share: give PCR 8, 9, 11 or 12 a rule too, unless the firmware starts your unified kernel image itself",
+    );
   const open = openIdentity(appraisal);
   if (mode === "production" && open !== null)
     say(

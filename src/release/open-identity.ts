@@ -19,6 +19,15 @@ export function openIdentity(appraisal: AppraisalPolicy): readonly string[] | nu
   return isNamed ? null : named.map(([claim]) => claim);
 }
 
+/**
+ * Whether a VM is named by PCR 4 alone: where shim and a boot loader start it, their digests are the
+ * same for every VM of the distribution. @see UAPI Group, "Linux TPM PCR Registry"
+ */
+export function namesBootLoaderOnly(appraisal: AppraisalPolicy): boolean {
+  const named = identityOf(appraisal).filter(([, rule]) => rule === "reference" || tells(rule));
+  return named.length === 1 && named[0]?.[0] === "pcrs.4";
+}
+
 /** Empty where the policy's own schema demands an identity, or its Evidence is a node's. */
 function identityOf(appraisal: AppraisalPolicy): readonly (readonly [string, Rule])[] {
   switch (appraisal.tee) {

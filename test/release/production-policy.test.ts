@@ -234,3 +234,18 @@ test("a token's VMPL has no minimum either, for 0 is the most privileged", () =>
   assert.throws(() => parsedPolicy("maa-sevsnpvm", { vmpl: { atLeast: 0 } }));
   assert.doesNotThrow(() => parsedPolicy("maa-sevsnpvm", { vmpl: { oneOf: [0, 2] } }));
 });
+
+const warned = (rules: object): boolean => {
+  const appraisal = parsedPolicy("az-snp-vtpm", { ...NO_DEBUG, profile: "snp", ...rules });
+  return found(policyWith(appraisal), "warning").includes("appraisal.pcrs.4");
+};
+
+test("a VM that is named by its boot loader alone is warned of", () => {
+  const open = openPolicy("az-snp-vtpm")["pcrs"] as object;
+  const rule = { equals: "11".repeat(32) };
+  assert.equal(warned({ pcrs: { ...open, "4": rule } }), true);
+  assert.equal(warned({ pcrs: { ...open, "4": rule, "9": { equals: "00".repeat(32) } } }), true);
+  assert.equal(warned({ pcrs: { ...open, "4": rule, "9": rule } }), false);
+  assert.equal(warned({ pcrs: { ...open, "11": rule } }), false);
+  assert.equal(warned({ profile: "snp-node", pcrs: { ...open, "4": rule } }), false);
+});
