@@ -16,6 +16,7 @@ import { type CommonFlags, commonFlags } from "./command.ts";
 import type { CliContext } from "./context.ts";
 import { nounHelp, rootHelp } from "./help.ts";
 import { type CommandRoute, isNoun, ROUTES, type Routes } from "./routes.ts";
+import { shownArgument } from "./shown-argument.ts";
 
 type Target = Command<CliContext> | RouteMap<CliContext>;
 
@@ -109,10 +110,10 @@ const TEXT: ApplicationText = {
           UnsatisfiedFlagError: ({ externalFlagName }) => `--${externalFlagName} needs a value`,
           UnexpectedFlagError: ({ externalFlagName }) => `--${externalFlagName} is given twice`,
           UnexpectedPositionalError: ({ expectedCount, input }) =>
-            `expected ${expectedCount === 0 ? "no arguments" : `at most ${expectedCount} argument${expectedCount === 1 ? "" : "s"}`}; came one more: "${input}"`,
+            `expected ${expectedCount === 0 ? "no arguments" : `at most ${expectedCount} argument${expectedCount === 1 ? "" : "s"}`}; came one more: "${shownArgument(input)}"`,
           UnsatisfiedPositionalError: ({ placeholder }) => `the argument ${placeholder} is missing`,
           EnumValidationError: ({ externalFlagName, input, values }) =>
-            `--${externalFlagName}: expected ${values.join(", ")}; came "${input}"`,
+            `--${externalFlagName}: expected ${values.join(", ")}; came "${shownArgument(input)}"`,
         })
       : String(error),
 };
@@ -125,5 +126,5 @@ function parseErrorMessage(error: ArgumentParseError): string {
   const { externalFlagNameOrPlaceholder: name, input, exception } = error;
   const where = name === name.toUpperCase() ? name : `--${name}`;
   const why = exception instanceof Error ? exception.message : String(exception);
-  return `${where}: ${why}; came "${input}"`;
+  return `${where}: ${why}; came "${shownArgument(input)}"`;
 }

@@ -6,13 +6,14 @@ import type { ProjectFlags } from "./command.ts";
 import { loadProject } from "./config/load.ts";
 import type { Project } from "./config/load.ts";
 import type { CliContext } from "./context.ts";
+import { shownArgument } from "./shown-argument.ts";
 
 /** The place in a data lake that an argument names. @throws cli.usage store.name */
 export function lakePlace(argument: string) {
   if (isAbfsUri(argument)) return parseAbfsUri(argument);
   throw new PpmlError(
     "cli.usage",
-    `expected abfss://FILESYSTEM@ACCOUNT.dfs.core.windows.net/PATH; came ${JSON.stringify(argument)}`,
+    `expected abfss://FILESYSTEM@ACCOUNT.dfs.core.windows.net/PATH; came ${JSON.stringify(shownArgument(argument))}`,
   );
 }
 

@@ -155,3 +155,28 @@ test("every command has --json and --help", async () => {
     assert.equal(run.stderr, "");
   }
 });
+
+test("a usage error shows no password and no query of a URL", async (context) => {
+  const cwd = temporaryFolder(context);
+  const secret = "s3cr:t/with@signs";
+  const cases = [
+    ["attest", "verify", "x", "--pccs", `https://user:${secret}@host/path`],
+    ["attest", "verify", "x", "--pccs", `https://host/path?token=${secret}`],
+    ["attest", "verify", "x", "--kds", `user:${secret}@host`],
+    ["key", "list", `https://host/?sig=${secret}`],
+    ["init", "--template", `https://user:${secret}@host`],
+    ["completion", `https://host?sig=${secret}`],
+    ["data", "mkfs", `https://account/x?sig=${secret}`],
+  ];
+  for (const args of cases) {
+    const { code, stdout, stderr } = await runInProcess(args, { cwd });
+    assert.notEqual(code, 0, args.join(" "));
+    assert.ok(!`${stdout}${stderr}`.includes("s3cr"), `${args.join(" ")}: ${stderr}`);
+    assert.ok(!`${stdout}${stderr}`.includes("signs"), `${args.join(" ")}: ${stderr}`);
+  }
+  const { stderr } = await runInProcess(
+    ["attest", "verify", "x", "--pccs", "https://user:pw@host/path?a=b"],
+    { cwd },
+  );
+  assert.match(stderr, /came "https:\/\/\.\.\."/);
+});
