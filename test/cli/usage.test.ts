@@ -156,7 +156,7 @@ test("every command has --json and --help", async () => {
   }
 });
 
-test("a usage error shows no password and no query of a URL", async (context) => {
+test("T174: a usage error shows no password and no query of a URL", async (context) => {
   const cwd = temporaryFolder(context);
   const secret = "s3cr:t/with@signs";
   const cases = [

@@ -87,7 +87,7 @@ test("texts with escapes and other characters are values, and no names", () => {
 /** `"a"` twice in one object or in two: `JSON.parse` reads both. */
 const hasNameTwice = (text: string): boolean => /"a"\s*:[^]*"a"\s*:/.test(text);
 
-test("two members with one name are refused in an object that is entered, and __proto__ is a name", () => {
+test("T173: two members with one name are refused in an object that is entered, and __proto__ is a name", () => {
   for (const text of ['{"a":1,"a":1}', '{"a":1,"b":{},"ab":3,"a":2}', '{"":1,"":2}'])
     assert.throws(() => read(text, 1), {
       code: "attest.invalid",
@@ -101,7 +101,7 @@ test("two members with one name are refused in an object that is entered, and __
 const members = (count: number): string =>
   `{${Array.from({ length: count }, (_none, at) => `"${at}":1`).join()}}`;
 
-test("an object that is entered has at most 256 members, each compared with those before it", () => {
+test("T173: an object that is entered has at most 256 members, each compared with those before it", () => {
   assert.equal(Object.keys(read(members(256), 1) as object).length, 256);
   assert.throws(() => read(members(257), 1), { code: "attest.invalid", message: /256 members/ });
   const started = performance.now();
